@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.iommu;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.Holder;
+import org.vfio4j.error.Reason;
+import org.vfio4j.error.Refusal;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.profile.KernelProfile;
+
+/**
+ * An IOMMU group of {@link SoftIommu}: its members, its domain, its owner, all under its own lock,
+ * which is {@code group->mutex} of the kernel.
+ */
+final class SoftGroup implements IommuGroup {
+  /** What a member's requests are translated by, and how its driver treats DMA. */
+  private static final class Member {
+    final Translation requests = new Translation();
+    final Map<SoftDomain, Integer> aux = new HashMap<>();
+    boolean hostDriver;
+    boolean auxEnabled;
+  }
+
+  private final int id;
+  private final IommuUnit unit;
+  private final KernelProfile profile;
+  private final List<ReservedRegion> regions;
+  private final Map<Device, Member> members = new LinkedHashMap<>();
+
+  private int references;
+  private int claims;
+  private Optional<Iommu.Owner> holder = Optional.empty();
+  private Optional<SoftDomain> domain = Optional.empty();
+
+  SoftGroup(int id, IommuUnit unit, KernelProfile profile, List<ReservedRegion> regions) {
+    this.id = id;
+    this.unit = unit;
+    this.profile = profile;
+    this.regions = List.copyOf(regions);
+  }
+
+  @Override
+  public int id() {
+    return id;
+  }
+
+  @Override
+  public synchronized List<Device> devices() {
+    return List.copyOf(members.keySet());
+  }
+
+  IommuUnit unit() {
+    return unit;
+  }
+
+  List<ReservedRegion> regions() {
+    return regions;
+  }
+
+  synchronized void add(Device device) {
+    members.put(device, new Member());
+    references++;
+    domain.ifPresent(d -> member(device).requests.set(d.table()));
+  }
+
+  synchronized void remove(Device device) {
+    Member gone = members.remove(device);
+    if (gone == null) {
+      throw new IllegalStateException(device.name() + " is not in group " + id);
+    }
+    gone.requests.block();
+    references--;
+  }
+
+  synchronized void acquire() {
+    references++;
+  }
+
+  synchronized void release() {
+    if (references == 0) {
+      throw new IllegalStateException("group " + id + " released more often than acquired");
+    }
+    references--;
+  }
+
+  /** References now: one for each member and one for each acquisition not given back. */
+  synchronized int references() {
+    return references;
+  }
+
+  synchronized void hold(Iommu.Owner owner) {
+    if (holder.isPresent() && holder.get() != owner) {
+      Holder other = holder.get().holder(this);
+      throw new VfioException(
+          busy("IOMMU group %d is attached in another address space".formatted(id)).heldBy(other));
+    }
+    holder = Optional.of(owner);
+  }
+
+  synchronized void unhold(Iommu.Owner owner) {
+    if (holder.isPresent() && holder.get() == owner) {
+      holder = Optional.empty();
+    }
+  }
+
+  synchronized Optional<Iommu.Owner> holder() {
+    return holder;
+  }
+
+  synchronized boolean viable() {
+    return members.values().stream().noneMatch(m -> m.hostDriver);
+  }
+
+  synchronized void claim() {
+    if (!viable()) {
+      throw new VfioException(
+          Errno.EPERM,
+          Reason.GROUP_NOT_VIABLE,
+          "a driver of the host uses a member of IOMMU group " + id,
+          hostDriven());
+    }
+    if (profile.rmrrRefusedAtClaim() && locked()) {
+      throw new VfioException(Errno.EINVAL, Reason.RMRR_LOCKED, rmrrMessage(), names());
+    }
+    claims++;
+  }
+
+  synchronized void unclaim() {
+    if (claims == 0) {
+      throw new IllegalStateException("group " + id + " unclaimed more often than claimed");
+    }
+    claims--;
+  }
+
+  synchronized int claims() {
+    return claims;
+  }
+
+  /**
+   * A driver that uses the host's DMA binds to the member ({@code
+   * iommu_device_use_default_domain}).
+   *
+   * @throws VfioException EBUSY while user space has the group
+   */
+  synchronized void bindHostDriver(Device device) {
+    if (claims > 0 || holder.isPresent() || !onDefault()) {
+      throw new VfioException(
+          Errno.EBUSY,
+          Reason.DEVICE_BUSY,
+          "IOMMU group %d belongs to a user; no host driver can take %s"
+              .formatted(id, device.name()),
+          device.name());
+    }
+    member(device).hostDriver = true;
+  }
+
+  synchronized void unbindHostDriver(Device device) {
+    member(device).hostDriver = false;
+  }
+
+  synchronized void enableAux(Device device, boolean on) {
+    member(device).auxEnabled = on;
+  }
+
+  synchronized boolean auxEnabled(Device device) {
+    return member(device).auxEnabled;
+  }
+
+  synchronized Translation requests(Device device) {
+    return member(device).requests;
+  }
+
+  synchronized Optional<SoftDomain> domain() {
+    return domain;
+  }
+
+  /** {@code __iommu_attach_group}: the default-domain rule, then device by device. */
+  synchronized void attach(SoftDomain next) {
+    boolean protectedByRule = unit.defaultDomain() || !profile.attachReplacesForeignDomain();
+    if (protectedByRule && !onDefault()) {
+      throw new VfioException(busy("IOMMU group %d has a domain already".formatted(id)));
+    }
+    List<Member> moved = new ArrayList<>();
+    for (Map.Entry<Device, Member> each : members.entrySet()) {
+      try {
+        checkDevice(each.getKey(), each.getValue(), next);
+      } catch (VfioException refused) {
+        if (profile.unwindsPartialAttach()) {
+          moved.forEach(m -> reset(m, domain));
+        }
+        throw refused;
+      }
+      each.getValue().requests.set(next.table());
+      moved.add(each.getValue());
+    }
+    domain.ifPresent(d -> d.leave(this));
+    domain = Optional.of(next);
+    next.join(this);
+  }
+
+  /** {@code __iommu_detach_group}: back to what the host uses, whoever attached it. */
+  synchronized void detach() {
+    domain.ifPresent(d -> d.leave(this));
+    domain = Optional.empty();
+    members.values().forEach(m -> m.requests.block());
+  }
+
+  /** A domain is being freed: no member may go on translating by it. */
+  synchronized void evict(SoftDomain freed) {
+    for (Member m : members.values()) {
+      if (m.requests.table() == freed.table()) {
+        m.requests.block();
+      }
+    }
+  }
+
+  synchronized int attachAux(SoftDomain next, Device device) {
+    Member m = member(device);
+    if (!m.auxEnabled) {
+      throw new VfioException(
+          Errno.EPERM, Reason.AUX_MODE, device.name() + " has aux domains off", device.name());
+    }
+    if (m.aux.isEmpty() ? unit.pasids() < 1 : !m.aux.containsKey(next) && full(m)) {
+      throw new VfioException(
+          Errno.ENODEV, Reason.NOT_SUPPORTED, device.name() + " has no PASID left", device.name());
+    }
+    return m.aux.merge(next, 1, Integer::sum);
+  }
+
+  synchronized int detachAux(SoftDomain from, Device device) {
+    Integer count = member(device).aux.get(from);
+    if (count == null) {
+      throw new IllegalStateException(device.name() + " has no PASID on this domain");
+    }
+    if (count == 1) {
+      member(device).aux.remove(from);
+    } else {
+      member(device).aux.put(from, count - 1);
+    }
+    return count - 1;
+  }
+
+  /** PASIDs bound now, over all members. */
+  synchronized int pasids() {
+    return members.values().stream().mapToInt(m -> m.aux.size()).sum();
+  }
+
+  private boolean full(Member m) {
+    return m.aux.size() >= unit.pasids();
+  }
+
+  private boolean onDefault() {
+    return domain.isEmpty();
+  }
+
+  private void checkDevice(Device device, Member m, SoftDomain next) {
+    if (!profile.rmrrRefusedAtClaim() && locked()) {
+      throw new VfioException(Errno.EPERM, Reason.RMRR_LOCKED, rmrrMessage(), device.name());
+    }
+    if (m.auxEnabled) {
+      throw new VfioException(
+          Errno.EPERM,
+          Reason.AUX_MODE,
+          device.name() + " has aux domains on: it cannot be attached as a whole",
+          device.name());
+    }
+    next.checkUnit(unit, device);
+  }
+
+  private static void reset(Member m, Optional<SoftDomain> to) {
+    to.ifPresentOrElse(d -> m.requests.set(d.table()), m.requests::block);
+  }
+
+  private boolean locked() {
+    return regions.stream().anyMatch(r -> r.type() == ReservedRegion.Type.DIRECT);
+  }
+
+  private String rmrrMessage() {
+    return "firmware keeps identity mappings (RMRR) for IOMMU group " + id;
+  }
+
+  private Refusal busy(String message) {
+    return Refusal.of(Errno.EBUSY, Reason.BACKING_GROUP_HELD, message, names());
+  }
+
+  private String[] names() {
+    return members.keySet().stream().map(Device::name).toArray(String[]::new);
+  }
+
+  private String[] hostDriven() {
+    return members.entrySet().stream()
+        .filter(e -> e.getValue().hostDriver)
+        .map(e -> e.getKey().name())
+        .toArray(String[]::new);
+  }
+
+  private Member member(Device device) {
+    Member m = members.get(device);
+    if (m == null) {
+      throw new IllegalStateException(device.name() + " is not in group " + id);
+    }
+    return m;
+  }
+
+  @Override
+  public String toString() {
+    return "group " + id;
+  }
+}

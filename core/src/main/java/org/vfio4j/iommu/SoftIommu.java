@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.iommu;
+
+import java.util.ArrayDeque;
+import java.util.Collections;
+import java.util.Deque;
+import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import org.vfio4j.profile.KernelProfile;
+
+/**
+ * An IOMMU in software: groups, domains with page tables in the heap, ownership, faults. It answers
+ * as the kernel's IOMMU core of its profile does, and counts what it gives out, so that a leak can
+ * be seen: the garbage collector frees none of it.
+ */
+public final class SoftIommu implements Iommu {
+  private static final int FAULTS_KEPT = 256;
+
+  private final KernelProfile profile;
+  private final Map<Device, SoftGroup> groupOf = new ConcurrentHashMap<>();
+  private final Map<Integer, SoftGroup> groups = Collections.synchronizedMap(new LinkedHashMap<>());
+  private final Set<SoftDomain> domains =
+      Collections.synchronizedSet(Collections.newSetFromMap(new IdentityHashMap<>()));
+  private final Deque<DmaFault> faults = new ArrayDeque<>();
+
+  /** An IOMMU without groups. */
+  public SoftIommu(KernelProfile profile) {
+    this.profile = profile;
+  }
+
+  /**
+   * What is out: anything above the baseline after everything was closed is a leak.
+   *
+   * @param domains domains not closed
+   * @param references group references beyond one for each member
+   * @param pasids PASIDs bound to domains
+   * @param holds groups that an address space holds
+   * @param claims claims on groups' DMA
+   */
+  public record Census(int domains, int references, int pasids, int holds, int claims) {
+    /** Nothing is out. */
+    public static final Census EMPTY = new Census(0, 0, 0, 0, 0);
+  }
+
+  KernelProfile profile() {
+    return profile;
+  }
+
+  /**
+   * Adds a group behind {@code unit}.
+   *
+   * @throws IllegalArgumentException if the number is taken
+   */
+  public IommuGroup addGroup(int id, IommuUnit unit, List<ReservedRegion> regions) {
+    SoftGroup group = new SoftGroup(id, unit, profile, regions);
+    if (groups.putIfAbsent(id, group) != null) {
+      throw new IllegalArgumentException("group " + id + " exists");
+    }
+    return group;
+  }
+
+  /** Puts a device into a group; it is then on what the host uses. */
+  public void addDevice(IommuGroup group, Device device) {
+    SoftGroup target = soft(group);
+    if (groupOf.putIfAbsent(device, target) != null) {
+      throw new IllegalArgumentException(device.name() + " is in a group");
+    }
+    target.add(device);
+  }
+
+  /** Takes a device away. A group without member or reference is gone. */
+  public void removeDevice(Device device) {
+    SoftGroup group = groupOf(device);
+    group.remove(device);
+    groupOf.remove(device);
+    forget(group);
+  }
+
+  /** Groups that exist: those with members, and those that a leaked reference keeps. */
+  public List<IommuGroup> groups() {
+    synchronized (groups) {
+      return List.copyOf(groups.values());
+    }
+  }
+
+  /**
+   * A driver that does DMA for the host binds to the device.
+   *
+   * @throws org.vfio4j.error.VfioException EBUSY while user space has the group
+   */
+  public void bindHostDriver(Device device) {
+    SoftGroup group = groupOf.get(device);
+    if (group != null) {
+      group.bindHostDriver(device);
+    }
+  }
+
+  /** It leaves again. */
+  public void unbindHostDriver(Device device) {
+    SoftGroup group = groupOf.get(device);
+    if (group != null) {
+      group.unbindHostDriver(device);
+    }
+  }
+
+  /** Switches a function's aux domains ({@code iommu_dev_enable_feature}). */
+  public void enableAux(Device device, boolean on) {
+    SoftGroup group = groupOf.get(device);
+    if (group != null) {
+      group.enableAux(device, on);
+    }
+  }
+
+  /** The port for the function's own requests. */
+  public DmaPort port(Device device) {
+    return new DmaPort(device.name(), groupOf(device).requests(device), this::report);
+  }
+
+  /** The port for what the parent sends with the PASID of {@code domain}. */
+  public DmaPort port(Device parent, IommuDomain domain) {
+    return new DmaPort(parent.name(), ((SoftDomain) domain).pasid(parent), this::report);
+  }
+
+  /** The latest faults, oldest first, 256 at most. */
+  public List<DmaFault> faults() {
+    synchronized (faults) {
+      return List.copyOf(faults);
+    }
+  }
+
+  /** Notes a fault of a device. */
+  public void report(DmaFault fault) {
+    synchronized (faults) {
+      if (faults.size() == FAULTS_KEPT) {
+        faults.removeFirst();
+      }
+      faults.addLast(fault);
+    }
+  }
+
+  /** What is out now. */
+  public Census census() {
+    int references = 0;
+    int pasids = 0;
+    int holds = 0;
+    int claims = 0;
+    for (IommuGroup each : groups()) {
+      SoftGroup group = soft(each);
+      references += group.references() - group.devices().size();
+      pasids += group.pasids();
+      holds += group.holder().isPresent() ? 1 : 0;
+      claims += group.claims();
+    }
+    return new Census(domains.size(), references, pasids, holds, claims);
+  }
+
+  /** The domain that translates the group's requests, if a user attached one. */
+  public Optional<IommuDomain> domainOf(IommuGroup group) {
+    return soft(group).domain().map(d -> d);
+  }
+
+  /** Who holds the group. */
+  public Optional<Owner> holderOf(IommuGroup group) {
+    return soft(group).holder();
+  }
+
+  @Override
+  public Optional<IommuGroup> acquireGroup(Device device) {
+    SoftGroup group = groupOf.get(device);
+    if (group == null) {
+      return Optional.empty();
+    }
+    group.acquire();
+    return Optional.of(group);
+  }
+
+  @Override
+  public void release(IommuGroup group) {
+    soft(group).release();
+    forget(soft(group));
+  }
+
+  @Override
+  public IommuDomain allocate(IommuGroup group) {
+    return allocate(soft(group).unit());
+  }
+
+  @Override
+  public IommuDomain allocateAux(Device parent) {
+    return allocate(groupOf(parent).unit());
+  }
+
+  private IommuDomain allocate(IommuUnit unit) {
+    SoftDomain domain = new SoftDomain(this, unit);
+    domains.add(domain);
+    return domain;
+  }
+
+  @Override
+  public void hold(IommuGroup group, Owner owner) {
+    soft(group).hold(owner);
+  }
+
+  @Override
+  public void unhold(IommuGroup group, Owner owner) {
+    soft(group).unhold(owner);
+  }
+
+  @Override
+  public void claim(IommuGroup group) {
+    soft(group).claim();
+  }
+
+  @Override
+  public void unclaim(IommuGroup group) {
+    soft(group).unclaim();
+  }
+
+  @Override
+  public boolean viable(IommuGroup group) {
+    return soft(group).viable();
+  }
+
+  @Override
+  public List<ReservedRegion> reservedRegions(IommuGroup group) {
+    return soft(group).regions();
+  }
+
+  @Override
+  public boolean isolatesInterrupts(Device device) {
+    return groupOf(device).unit().interruptRemapping();
+  }
+
+  @Override
+  public boolean auxEnabled(Device parent) {
+    SoftGroup group = groupOf.get(parent);
+    return group != null && group.auxEnabled(parent);
+  }
+
+  void freed(SoftDomain domain) {
+    domains.remove(domain);
+  }
+
+  SoftGroup groupOf(Device device) {
+    SoftGroup group = groupOf.get(device);
+    if (group == null) {
+      throw new IllegalStateException(device.name() + " is in no IOMMU group");
+    }
+    return group;
+  }
+
+  SoftGroup soft(IommuGroup group) {
+    if (group instanceof SoftGroup soft) {
+      return soft;
+    }
+    throw new IllegalArgumentException(group + " is not a group of this IOMMU");
+  }
+
+  private void forget(SoftGroup group) {
+    if (group.references() == 0) {
+      groups.remove(group.id(), group);
+    }
+  }
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.replay;
+
+/** A script is not one: the message is one line, {@code file:line: what is wrong}. */
+public final class ScriptException extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  private final int line;
+
+  /** Names the place, lines counted from 1. */
+  public ScriptException(String source, int line, String message) {
+    super("%s:%d: %s".formatted(source, line, message));
+    this.line = line;
+  }
+
+  /** The line, from 1. */
+  public int line() {
+    return line;
+  }
+}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.replay;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.Reason;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.iommu.DmaFaultException;
+import org.vfio4j.iommu.DmaPort;
+import org.vfio4j.vfio.SoftMachine;
+import org.vfio4j.vfio.SoftVfio;
+import org.vfio4j.vfio.Vfio;
+
+/** Back end {@code soft}: a process on a machine in software. */
+public final class SoftEnvironment implements Environment {
+  private static final int CAP_IPC_LOCK = 14;
+  private static final int EDU_BYTES = 16;
+
+  /** The edu device drives 28 address lines. */
+  private static final long EDU_MASK = (1L << 28) - 1;
+
+  private final SoftMachine machine;
+  private final SoftVfio process;
+  private final SoftSysfs sysfs;
+  private final Arena arena = Arena.ofShared();
+  private final MemorySegment memory = arena.allocate(BUFFER_SIZE, 4096);
+  private final long buffer;
+
+  /** What each edu device's own buffer holds. */
+  private final Map<String, byte[]> edu = new HashMap<>();
+
+  /** A new process of that name on the machine. */
+  public SoftEnvironment(SoftMachine machine, String name) {
+    this.machine = machine;
+    this.process = machine.process(name);
+    this.sysfs = new SoftSysfs(machine);
+    memory.fill(BUFFER_FILL);
+    this.buffer = process.memory().place(memory);
+    process.memory().limit(BUFFER_SIZE);
+  }
+
+  @Override
+  public Vfio vfio() {
+    return process;
+  }
+
+  @Override
+  public long buffer() {
+    return buffer;
+  }
+
+  @Override
+  public void poke(long offset, byte value, long length) {
+    part(offset, length).fill(value);
+  }
+
+  @Override
+  public byte[] peek(long offset) {
+    return part(offset, Integer.BYTES).toArray(ValueLayout.JAVA_BYTE);
+  }
+
+  private MemorySegment part(long offset, long length) {
+    if (offset < 0 || length < 0 || length > BUFFER_SIZE || offset > BUFFER_SIZE - length) {
+      throw new VfioException(
+          Errno.EFAULT,
+          Reason.BAD_ADDRESS,
+          "outside the buffer: offset=0x%x, length=0x%x".formatted(offset, length));
+    }
+    return memory.asSlice(offset, length);
+  }
+
+  @Override
+  public void memlock(long bytes) {
+    process.memory().limit(bytes);
+  }
+
+  @Override
+  public void capability(int number, boolean on) {
+    if (number == CAP_IPC_LOCK) {
+      process.memory().ipcLock(on);
+    }
+  }
+
+  @Override
+  public long lockedKib() {
+    return process.memory().lockedPages() * 4;
+  }
+
+  @Override
+  public String driver(String device) {
+    return machine.driver(device).orElse("none");
+  }
+
+  @Override
+  public boolean bind(String device, String driver) {
+    return driver.equals("none") ? machine.unbind(device) : machine.bind(device, driver);
+  }
+
+  @Override
+  public boolean write(String path, String text) {
+    return sysfs.write(path, text);
+  }
+
+  @Override
+  public List<String> cat(String path) {
+    return sysfs.read(path);
+  }
+
+  @Override
+  public void eduDma(int deviceFd, long from, long to) {
+    DmaPort port = process.dma(deviceFd);
+    byte[] held = edu.computeIfAbsent(port.device(), k -> new byte[EDU_BYTES]);
+    MemorySegment own = MemorySegment.ofArray(held);
+    try {
+      port.read(from & EDU_MASK, own);
+    } catch (DmaFaultException fault) {
+      own.fill((byte) 0);
+    }
+    try {
+      port.write(to & EDU_MASK, own);
+    } catch (DmaFaultException fault) {
+      // The device sees nothing of it: the bytes are gone, as on hardware. SoftIommu has the fault.
+    }
+  }
+
+  @Override
+  public void closeAll() {
+    process.close();
+  }
+
+  @Override
+  public void close() {
+    process.close();
+    arena.close();
+  }
+}

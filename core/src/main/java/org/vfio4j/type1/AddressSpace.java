@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.type1;
+
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.Reason;
+import org.vfio4j.error.VfioException;
+
+/**
+ * The memory of one process as VFIO sees it ({@code struct mm_struct}): what lies at which virtual
+ * address, how much of it is locked, and how much may be. Thread-safe.
+ */
+public final class AddressSpace {
+  /** Bytes in a page of the host. */
+  public static final long PAGE = 4096;
+
+  private record Area(long start, MemorySegment memory, boolean writable) {
+    long end() {
+      return start + memory.byteSize();
+    }
+  }
+
+  private final TreeMap<Long, Area> areas = new TreeMap<>();
+  private long nextFree = 0x7f00_0000_0000L;
+  private long lockedPages;
+  private long limitPages = Long.MAX_VALUE;
+  private boolean ipcLock = true;
+
+  /**
+   * Puts memory at an address.
+   *
+   * @param vaddr a multiple of {@link #PAGE}
+   * @param memory a whole number of pages
+   * @param writable whether DMA may write to it
+   * @throws IllegalArgumentException if that is not so, or something is there
+   */
+  public synchronized void place(long vaddr, MemorySegment memory, boolean writable) {
+    if (vaddr % PAGE != 0 || memory.byteSize() % PAGE != 0 || memory.byteSize() == 0) {
+      throw new IllegalArgumentException(
+          "not whole pages: vaddr=0x%x, size=0x%x".formatted(vaddr, memory.byteSize()));
+    }
+    Map.Entry<Long, Area> before = areas.floorEntry(vaddr + memory.byteSize() - 1);
+    if (before != null && before.getValue().end() > vaddr) {
+      throw new IllegalArgumentException("memory is placed at 0x%x".formatted(vaddr));
+    }
+    areas.put(vaddr, new Area(vaddr, memory, writable));
+  }
+
+  /** Puts writable memory at an address of this method's choice and returns it. */
+  public synchronized long place(MemorySegment memory) {
+    long vaddr = nextFree;
+    place(vaddr, memory, true);
+    nextFree += memory.byteSize() + PAGE;
+    return vaddr;
+  }
+
+  /** Takes away what was placed at exactly this address. Mappings of it stay. */
+  public synchronized void remove(long vaddr) {
+    areas.remove(vaddr);
+  }
+
+  /** RLIMIT_MEMLOCK in bytes; the kernel counts whole pages. Unlimited at first. */
+  public synchronized void limit(long bytes) {
+    limitPages = bytes / PAGE;
+  }
+
+  /** Whether the process has CAP_IPC_LOCK, which lifts the limit. It has, at first. */
+  public synchronized void ipcLock(boolean has) {
+    ipcLock = has;
+  }
+
+  /** Whether the process has CAP_IPC_LOCK now. */
+  public synchronized boolean ipcLock() {
+    return ipcLock;
+  }
+
+  /** Locked pages now: VmLck, in pages. */
+  public synchronized long lockedPages() {
+    return lockedPages;
+  }
+
+  /** RLIMIT_MEMLOCK in pages. */
+  public synchronized long limitPages() {
+    return limitPages;
+  }
+
+  /**
+   * Pins a range page by page and counts it as locked, as {@code vfio_pin_pages_remote()} does.
+   *
+   * @param counted pages of the range that are counted already
+   * @param exempt whether the limit was lifted when the range was mapped
+   * @return the memory, piece by piece in order
+   * @throws VfioException EFAULT at the first page that is not there or not writable, ENOMEM if the
+   *     limit comes before it; nothing is counted then
+   */
+  synchronized List<MemorySegment> pin(
+      long vaddr, long size, boolean write, long counted, boolean exempt) {
+    List<MemorySegment> pieces = resolve(vaddr, size, write);
+    long found = pieces.stream().mapToLong(MemorySegment::byteSize).sum();
+    long wanted = Math.max(0, found / PAGE - counted);
+    if (!exempt && wanted > 0 && lockedPages + wanted > limitPages) {
+      throw new VfioException(
+          Errno.ENOMEM,
+          Reason.LOCKED_MEMORY,
+          "locked memory: %d KiB are locked, %d KiB more are needed, the limit is %d KiB"
+              .formatted(lockedPages * 4, wanted * 4, limitPages * 4));
+    }
+    if (found < size) {
+      throw new VfioException(
+          Errno.EFAULT,
+          Reason.BAD_ADDRESS,
+          "no %s memory at 0x%x".formatted(write ? "writable" : "readable", vaddr + found));
+    }
+    lockedPages += wanted;
+    return pieces;
+  }
+
+  /** Gives pages back to the account. */
+  synchronized void unlock(long pages) {
+    if (pages > lockedPages) {
+      throw new IllegalStateException(
+          "unlocked more than is locked: pages=%d, locked=%d".formatted(pages, lockedPages));
+    }
+    lockedPages -= pages;
+  }
+
+  /** What of the range is there, from its start to its first hole. */
+  synchronized List<MemorySegment> resolve(long vaddr, long size, boolean write) {
+    List<MemorySegment> pieces = new ArrayList<>(1);
+    long at = vaddr;
+    long left = size;
+    while (left > 0) {
+      Map.Entry<Long, Area> entry = areas.floorEntry(at);
+      if (entry == null || entry.getValue().end() <= at || (write && !entry.getValue().writable)) {
+        break;
+      }
+      Area area = entry.getValue();
+      long count = Math.min(left, area.end() - at);
+      pieces.add(area.memory().asSlice(at - area.start(), count));
+      at += count;
+      left -= count;
+    }
+    return pieces;
+  }
+}

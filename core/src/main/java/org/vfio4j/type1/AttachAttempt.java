@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.type1;
+
+import java.util.Optional;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.iommu.Iommu;
+import org.vfio4j.iommu.IommuDomain;
+
+/**
+ * An attach under way: what it has taken so far, and the one way out that gives all of it back in
+ * reverse. Closing an attempt that was not {@link #keep kept} leaves no trace of it.
+ */
+final class AttachAttempt implements AutoCloseable {
+  private final Iommu iommu;
+  private final Iommu.Owner owner;
+  private final Attachment entry;
+
+  private boolean held;
+  private Optional<IommuDomain> own = Optional.empty();
+  private Optional<IommuDomain> attachedTo = Optional.empty();
+  private boolean kept;
+
+  AttachAttempt(Iommu iommu, Iommu.Owner owner, Attachment entry) {
+    this.iommu = iommu;
+    this.owner = owner;
+    this.entry = entry;
+  }
+
+  /** Takes the backing group for this container, against all others. */
+  void hold() {
+    entry.backing.ifPresent(b -> iommu.hold(b, owner));
+    held = true;
+  }
+
+  IommuDomain allocate() {
+    IommuDomain domain =
+        entry.backing.map(iommu::allocate).orElseGet(() -> iommu.allocateAux(entry.function()));
+    own = Optional.of(domain);
+    return domain;
+  }
+
+  void attach(IommuDomain to) {
+    Domain.attach(to, entry);
+    attachedTo = Optional.of(to);
+  }
+
+  /**
+   * Tries to do with a domain that the container has already; the own one is then given up.
+   *
+   * @return whether it worked; if not, the entry is back on its own domain
+   * @throws VfioException if even the way back was refused
+   */
+  boolean share(IommuDomain existing) {
+    IommuDomain mine = own.orElseThrow();
+    Domain.detach(mine, entry);
+    attachedTo = Optional.empty();
+    try {
+      attach(existing);
+    } catch (VfioException refused) {
+      attach(mine);
+      return false;
+    }
+    own = Optional.empty();
+    mine.close();
+    return true;
+  }
+
+  /** The attach has succeeded: nothing is given back. */
+  void keep() {
+    kept = true;
+  }
+
+  @Override
+  public void close() {
+    if (kept) {
+      return;
+    }
+    attachedTo.ifPresent(d -> Domain.detach(d, entry));
+    own.ifPresent(IommuDomain::close);
+    if (held) {
+      entry.backing.ifPresent(b -> iommu.unhold(b, owner));
+    }
+  }
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.type1;
+
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
+import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.iommu.ReservedRegion;
+
+/**
+ * The one list of a container's attachments, with an index by group, by backing group and by
+ * reserved region, so that no question costs more with more groups.
+ */
+final class Attachments {
+  private final Map<IommuGroup, Attachment> byGroup = new LinkedHashMap<>();
+  private final Map<IommuGroup, Set<Attachment>> byBacking = new HashMap<>();
+  private final Map<ReservedRegion, Integer> byRegion = new LinkedHashMap<>();
+  private final Set<Attachment> external = new LinkedHashSet<>();
+  private final Set<Attachment> unscoped = new LinkedHashSet<>();
+
+  /** Newest first, the order in which the kernel's list is walked. */
+  private final List<Domain> domains = new ArrayList<>();
+
+  Optional<Attachment> find(IommuGroup group) {
+    return Optional.ofNullable(byGroup.get(group));
+  }
+
+  /** The entries that use a backing group; how many is its use count. */
+  Collection<Attachment> users(IommuGroup backing) {
+    return Collections.unmodifiableCollection(byBacking.getOrDefault(backing, Set.of()));
+  }
+
+  /** Entries that no IOMMU serves. */
+  Collection<Attachment> external() {
+    return Collections.unmodifiableCollection(external);
+  }
+
+  Collection<Attachment> all() {
+    return Collections.unmodifiableCollection(byGroup.values());
+  }
+
+  List<Domain> domains() {
+    return Collections.unmodifiableList(domains);
+  }
+
+  void addDomain(Domain domain) {
+    domains.addFirst(domain);
+  }
+
+  void removeDomain(Domain domain) {
+    domains.remove(domain);
+  }
+
+  /** Whether every entry reports by pinning what it makes dirty. */
+  boolean pinnedScope() {
+    return unscoped.isEmpty();
+  }
+
+  void scopePinned(Attachment entry) {
+    entry.pinnedScope = true;
+    unscoped.remove(entry);
+  }
+
+  void add(Attachment entry, Optional<Domain> domain) {
+    byGroup.put(entry.group, entry);
+    entry.domain = domain;
+    domain.ifPresentOrElse(d -> d.entries.add(entry), () -> external.add(entry));
+    entry.backing.ifPresent(
+        b -> byBacking.computeIfAbsent(b, k -> new LinkedHashSet<>()).add(entry));
+    entry.regions.forEach(r -> byRegion.merge(r, 1, Integer::sum));
+    if (!entry.pinnedScope) {
+      unscoped.add(entry);
+    }
+  }
+
+  /** Removes the entry; tells whether a reserved region left with it. */
+  boolean remove(Attachment entry) {
+    byGroup.remove(entry.group);
+    entry.domain.ifPresentOrElse(d -> d.entries.remove(entry), () -> external.remove(entry));
+    entry.backing.ifPresent(
+        b -> byBacking.computeIfPresent(b, (k, users) -> without(users, entry)));
+    unscoped.remove(entry);
+    int before = byRegion.size();
+    entry.regions.forEach(
+        r -> byRegion.computeIfPresent(r, (k, users) -> users == 1 ? null : users - 1));
+    return byRegion.size() != before;
+  }
+
+  private static @Nullable Set<Attachment> without(Set<Attachment> users, Attachment entry) {
+    users.remove(entry);
+    return users.isEmpty() ? null : users;
+  }
+
+  /** What the entries reserve together. */
+  Collection<ReservedRegion> regions() {
+    return Collections.unmodifiableCollection(byRegion.keySet());
+  }
+}

@@ -1,0 +1,464 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.type1;
+
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.Holder;
+import org.vfio4j.error.Reason;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.iommu.DmaFault;
+import org.vfio4j.iommu.DmaPort;
+import org.vfio4j.iommu.Iommu;
+import org.vfio4j.iommu.IommuDomain;
+import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.iommu.IovaRange;
+import org.vfio4j.iommu.Mapping;
+import org.vfio4j.profile.KernelProfile;
+
+/**
+ * One address space of the type1 driver ({@code struct vfio_iommu}): the groups attached to it and
+ * the memory mapped for them. Thread-safe: one lock covers every call.
+ *
+ * <p>Attaches are tracked by backing group. The first user of a backing group attaches the
+ * hardware; every further VFIO group with the same backing joins without touching it; another
+ * container is refused with EBUSY; the hardware is detached when the last user leaves.
+ */
+public final class Container implements Iommu.Owner, AutoCloseable {
+  /** VFIO_DMA_MAP_FLAG_READ: the device may read. */
+  public static final int MAP_READ = Mapping.READ;
+
+  /** VFIO_DMA_MAP_FLAG_WRITE: the device may write. */
+  public static final int MAP_WRITE = Mapping.WRITE;
+
+  /** VFIO_DMA_MAP_FLAG_VADDR: give an invalidated mapping its new address. */
+  public static final int MAP_VADDR = 4;
+
+  /** VFIO_DMA_UNMAP_FLAG_GET_DIRTY_BITMAP. */
+  public static final int UNMAP_DIRTY = 1;
+
+  /** VFIO_DMA_UNMAP_FLAG_ALL. */
+  public static final int UNMAP_ALL = 2;
+
+  /** VFIO_DMA_UNMAP_FLAG_VADDR: invalidate the address, keep the mapping. */
+  public static final int UNMAP_VADDR = 4;
+
+  /** How often drivers are asked to unpin before an unmap gives up on them. */
+  private static final int UNMAP_ROUNDS = 10;
+
+  private final String name;
+  private final KernelProfile profile;
+  private final Type1 type;
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Attachments attachments = new Attachments();
+  private final Mappings mappings;
+  private final DirtyTracking dirty;
+  private final PinnedPages pins;
+  private final Tracking tracking;
+  private final DmaRules rules;
+  private final Map<IommuGroup, UnmapListener> listeners = new LinkedHashMap<>();
+
+  /** Told before a mapping goes away under pages that a driver has pinned. */
+  @FunctionalInterface
+  public interface UnmapListener {
+    /** The driver unpins what it has in the range, in bytes, before it returns. */
+    void unmapping(long iova, long size);
+  }
+
+  /**
+   * What a container can do and has left (VFIO_IOMMU_GET_INFO).
+   *
+   * @param pageSizes page sizes in bytes, one bit each
+   * @param entries mappings that can still be added
+   * @param ranges IOVAs that can be mapped; empty while nothing limits them
+   */
+  public record Info(long pageSizes, long entries, List<IovaRange> ranges) {}
+
+  /**
+   * An empty container of the type1 driver.
+   *
+   * @param name who it belongs to, for error messages
+   * @param iommu the hardware
+   * @param profile whose answers to give
+   * @param type the flavour SET_IOMMU asked for
+   * @param parameters of the module; the entry limit is read now, the rest when needed
+   */
+  public Container(
+      String name, Iommu iommu, KernelProfile profile, Type1 type, Type1Parameters parameters) {
+    this.name = name;
+    this.profile = profile;
+    this.type = type;
+    this.mappings = new Mappings(attachments, parameters.entryLimit());
+    this.dirty = new DirtyTracking(mappings, attachments);
+    this.pins = new PinnedPages(mappings, dirty);
+    this.tracking =
+        new Tracking(this, name, iommu, profile, type, parameters, attachments, mappings, dirty);
+    this.rules = new DmaRules(profile, type, attachments, mappings, dirty);
+  }
+
+  /** Who it belongs to. */
+  public String name() {
+    return name;
+  }
+
+  /** The flavour. */
+  public Type1 type() {
+    return type;
+  }
+
+  @Override
+  public Holder holder(IommuGroup group) {
+    return tracking.holder(group);
+  }
+
+  /**
+   * Attaches a VFIO group ({@code vfio_iommu_type1_attach_group}).
+   *
+   * @throws VfioException EINVAL if it is attached here already, its members are on several buses,
+   *     the wrapped function has no IOMMU group or is not viable (5.10), or an existing mapping
+   *     lies in what it reserves or cannot address; EBUSY if another container has its backing
+   *     group; EPERM without interrupt isolation, with firmware mappings, or in the wrong PASID
+   *     mode; ENOMEM or EFAULT if existing mappings cannot be pinned for it. Nothing has changed
+   *     then.
+   */
+  public void attach(IommuGroup group) {
+    locked(() -> tracking.attach(group));
+  }
+
+  /**
+   * Detaches a VFIO group ({@code vfio_iommu_type1_detach_group}). Cannot fail, and a group that is
+   * not here is no error. With the last group go all mappings; with the last that an IOMMU serves,
+   * those of plain mediated devices stay.
+   */
+  public void detach(IommuGroup group) {
+    locked(
+        () -> {
+          listeners.remove(group);
+          tracking.detach(group);
+        });
+  }
+
+  /** Detaches all groups and drops all mappings ({@code vfio_iommu_type1_release}). */
+  @Override
+  public void close() {
+    locked(
+        () -> {
+          listeners.clear();
+          tracking.detachAll();
+          mappings.removeAll();
+        });
+  }
+
+  /** How many VFIO groups here use a backing group: the seed's count, read off the list. */
+  public int useCount(IommuGroup backing) {
+    return locked(() -> attachments.users(backing).size());
+  }
+
+  /** Attached VFIO groups, oldest first. */
+  public List<IommuGroup> groups() {
+    return locked(() -> attachments.all().stream().map(a -> a.group).toList());
+  }
+
+  /** How many domains back the container. */
+  public int domains() {
+    return locked(() -> attachments.domains().size());
+  }
+
+  /**
+   * The number of the domain that the group is on, newest 0; -1 for one that no IOMMU serves.
+   *
+   * @throws IllegalArgumentException if the group is not attached here
+   */
+  public int domainIndex(IommuGroup group) {
+    return locked(() -> entry(group).domain.map(attachments.domains()::indexOf).orElse(-1));
+  }
+
+  /** Whether a group is here that no IOMMU serves. */
+  public boolean hasEmulated() {
+    return locked(() -> !attachments.external().isEmpty());
+  }
+
+  /** Whether all DMA snoops the caches (VFIO_DMA_CC_IOMMU); false without a domain. */
+  public boolean coherent() {
+    return locked(
+        () ->
+            !attachments.domains().isEmpty()
+                && attachments.domains().stream().allMatch(d -> d.hardware.coherent()));
+  }
+
+  /** What GET_INFO tells. */
+  public Info info() {
+    return locked(
+        () -> new Info(mappings.pageSizes(), mappings.available(), tracking.ranges().ranges()));
+  }
+
+  /** Live mappings. */
+  public int mappings() {
+    return locked(() -> mappings.tree().all().size());
+  }
+
+  /**
+   * Maps memory of a process ({@code vfio_dma_do_map}).
+   *
+   * @param mm whose memory it is, and who is charged for it
+   * @param vaddr where it is in {@code mm}, in bytes, page aligned
+   * @param iova where devices will find it, page aligned
+   * @param size bytes, page aligned, not 0
+   * @param flags {@link #MAP_READ} and {@link #MAP_WRITE}, or {@link #MAP_VADDR} alone
+   * @throws VfioException EINVAL (misaligned, wraps, reserved, beyond the aperture), EEXIST, ENOSPC
+   *     (entry limit), EFAULT (no such memory), ENOMEM (locked memory), ENOENT (VADDR without a
+   *     mapping), EOVERFLOW (7.x, wraps). Nothing has changed then.
+   */
+  public void map(AddressSpace mm, long vaddr, long iova, long size, int flags) {
+    locked(() -> rules.map(mm, vaddr, iova, size, flags, tracking.ranges()));
+  }
+
+  /**
+   * Unmaps ({@code vfio_dma_do_unmap}): v2 removes every mapping inside the range and refuses to
+   * cut one; v1 removes every mapping whose first byte is inside. Holes are no error.
+   *
+   * @param mm who asks; 5.10 lets nobody unmap what another process mapped
+   * @param iova first address, page aligned
+   * @param size bytes, page aligned; 0 with {@link #UNMAP_ALL}
+   * @param flags {@link #UNMAP_DIRTY}, {@link #UNMAP_ALL}, {@link #UNMAP_VADDR}
+   * @param bitmap where dirty bits of what goes are put, from {@code iova} on; else of length 0
+   * @param bitmapPageSize bytes of a page in {@code bitmap}
+   * @return bytes unmapped, or invalidated
+   * @throws VfioException EINVAL, EBUSY (VADDR with mediated devices), EOVERFLOW (7.x, wraps).
+   *     Nothing has changed then.
+   */
+  public long unmap(
+      AddressSpace mm, long iova, long size, int flags, long[] bitmap, long bitmapPageSize) {
+    lock.lock();
+    try {
+      if ((flags & UNMAP_VADDR) != 0) {
+        return invalidate(rules.toUnmap(mm, iova, size, flags, bitmapPageSize));
+      }
+      for (int round = 0; ; round++) {
+        List<Dma> going = rules.toUnmap(mm, iova, size, flags, bitmapPageSize);
+        List<Dma> pinned = going.stream().filter(d -> !d.pins.isEmpty()).toList();
+        if (pinned.isEmpty() || listeners.isEmpty()) {
+          return remove(going, iova, (flags & UNMAP_DIRTY) != 0, bitmap);
+        }
+        if (round == UNMAP_ROUNDS) {
+          throw new IllegalStateException(
+              "a driver keeps pages pinned in a range that is being unmapped");
+        }
+        askToUnpin(pinned);
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Unmaps a range, without dirty bits. */
+  public long unmap(AddressSpace mm, long iova, long size) {
+    return unmap(mm, iova, size, 0, new long[0], 0);
+  }
+
+  private long remove(List<Dma> going, long base, boolean wantDirty, long[] bitmap) {
+    long bytes = 0;
+    for (Dma dma : going) {
+      if (wantDirty) {
+        dirty.copy(dma, base, bitmap);
+      }
+      bytes += dma.size;
+      mappings.remove(dma);
+    }
+    return bytes;
+  }
+
+  private long invalidate(List<Dma> going) {
+    if (going.stream().anyMatch(d -> d.vaddrInvalid)) {
+      throw new VfioException(
+          Errno.EINVAL, Reason.VADDR_INVALID, "a mapping in the range was invalidated before");
+    }
+    going.forEach(mappings::invalidateVaddr);
+    return going.stream().mapToLong(d -> d.size).sum();
+  }
+
+  /** Drivers unpin through this container, so its lock is not held while they are asked. */
+  private void askToUnpin(List<Dma> pinned) {
+    List<UnmapListener> asked = List.copyOf(listeners.values());
+    lock.unlock();
+    try {
+      for (Dma dma : pinned) {
+        asked.forEach(l -> l.unmapping(dma.iova, dma.size));
+      }
+    } finally {
+      lock.lock();
+    }
+  }
+
+  /** Starts dirty page tracking; again is fine. EACCES on v1. */
+  public void startDirtyTracking() {
+    locked(dirty::start);
+  }
+
+  /** Stops dirty page tracking; again is fine. */
+  public void stopDirtyTracking() {
+    locked(dirty::stop);
+  }
+
+  /**
+   * Reads and clears dirty bits ({@code vfio_iova_dirty_bitmap}).
+   *
+   * @param iova first address, page aligned; no mapping may be cut
+   * @param size bytes, page aligned
+   * @param pageSize bytes of a page, the smallest of {@link Info#pageSizes}
+   * @param bitmap at least one bit for each page; words are written whole
+   * @throws VfioException EINVAL
+   */
+  public void dirtyBitmap(long iova, long size, long pageSize, long[] bitmap) {
+    locked(
+        () -> {
+          rules.checkBitmap(iova, size, pageSize);
+          dirty.read(iova, size, bitmap);
+        });
+  }
+
+  /**
+   * Registers the driver of an attached mediated device: only who can be told of an unmap may pin.
+   *
+   * @throws VfioException ENODEV if the group is not attached here
+   */
+  public void onUnmap(IommuGroup group, UnmapListener listener) {
+    locked(
+        () -> {
+          checkAttached(group);
+          listeners.put(group, listener);
+        });
+  }
+
+  /**
+   * Pins pages for the driver of a mediated device ({@code vfio_iommu_type1_pin_pages}).
+   *
+   * @param group the device's group
+   * @param pages IOVAs of whole pages, at most 512
+   * @param prot {@link Mapping#READ}, {@link Mapping#WRITE} or both
+   * @throws VfioException E2BIG, ENODEV (not attached), EINVAL (more than one device, nobody to
+   *     tell of unmaps, nothing mapped), EACCES (v1), EPERM (not mapped for that), EFAULT, ENOMEM,
+   *     EBUSY (address being updated). Nothing is pinned then.
+   */
+  public void pin(IommuGroup group, List<Long> pages, int prot) {
+    locked(
+        () -> {
+          checkPinning(group, pages);
+          pins.pin(pages, prot);
+          attachments.find(group).ifPresent(attachments::scopePinned);
+        });
+  }
+
+  /**
+   * Unpins pages once each. A page that was never pinned is fine; one that is not mapped ends it.
+   *
+   * @return how many pages were mapped
+   * @throws VfioException EINVAL if the first is not mapped
+   */
+  public int unpin(IommuGroup group, List<Long> pages) {
+    return locked(
+        () -> {
+          checkAttached(group);
+          int done = pins.unpin(pages);
+          if (done == 0 && !pages.isEmpty()) {
+            throw new VfioException(
+                Errno.EINVAL,
+                Reason.NO_MAPPING,
+                "nothing is mapped at IOVA 0x%x".formatted(pages.getFirst()));
+          }
+          return done;
+        });
+  }
+
+  /** Unpins whatever a driver has pinned in a range of bytes, as often as it did. */
+  public void unpinAll(IommuGroup group, long iova, long size) {
+    locked(
+        () -> {
+          checkAttached(group);
+          pins.unpinAll(iova, size);
+        });
+  }
+
+  private void checkPinning(IommuGroup group, List<Long> pages) {
+    if (pages.size() > PinnedPages.MAX_PAGES) {
+      throw new VfioException(
+          Errno.E2BIG,
+          Reason.PIN_REFUSED,
+          "too many pages: count=%d, max=%d".formatted(pages.size(), PinnedPages.MAX_PAGES));
+    }
+    checkAttached(group);
+    if (group.devices().size() != 1) {
+      throw new VfioException(
+          Errno.EINVAL, Reason.PIN_REFUSED, group + " has more than one device");
+    }
+    if (type == Type1.V1) {
+      throw new VfioException(Errno.EACCES, Reason.PIN_REFUSED, "a v1 container pins nothing");
+    }
+    if (mappings.anyVaddrInvalid()) {
+      throw new VfioException(
+          Errno.EBUSY, Reason.VADDR_INVALID, "addresses of mappings are being updated");
+    }
+    if (!profile.ownership() && listeners.isEmpty()) {
+      throw new VfioException(
+          Errno.EINVAL, Reason.PIN_REFUSED, "no driver listens for unmaps: it could not unpin");
+    }
+  }
+
+  private void checkAttached(IommuGroup group) {
+    if (attachments.find(group).isEmpty()) {
+      throw new VfioException(
+          Errno.ENODEV, Reason.GROUP_STATE, group + " is not attached to " + name);
+    }
+  }
+
+  /**
+   * The port through which a plain mediated device does its DMA: it sees the container's mappings
+   * with no IOMMU in between.
+   *
+   * @param device the name that faults are reported under
+   */
+  public DmaPort emulatedPort(String device, Consumer<DmaFault> faults) {
+    return new DmaPort(device, mappings.emulated(), faults);
+  }
+
+  /** The domain that the group is on, if an IOMMU serves it. */
+  public Optional<IommuDomain> domainOf(IommuGroup group) {
+    return locked(() -> entry(group).domain.map(d -> d.hardware));
+  }
+
+  private Attachment entry(IommuGroup group) {
+    return attachments
+        .find(group)
+        .orElseThrow(() -> new IllegalArgumentException(group + " is not attached to " + name));
+  }
+
+  private void locked(Runnable call) {
+    lock.lock();
+    try {
+      call.run();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private <T> T locked(Supplier<T> call) {
+    lock.lock();
+    try {
+      return call.get();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  @Override
+  public String toString() {
+    return "container of " + name;
+  }
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.type1;
+
+import java.util.Collection;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+
+/** The mappings of a container by IOVA ({@code iommu->dma_list}); they never overlap. */
+final class DmaTree {
+  /** Keys have their top bit flipped, so that their signed order is the unsigned order of IOVAs. */
+  private final TreeMap<Long, Dma> byIova = new TreeMap<>();
+
+  void add(Dma dma) {
+    byIova.put(key(dma.iova), dma);
+  }
+
+  void remove(Dma dma) {
+    byIova.remove(key(dma.iova));
+  }
+
+  /** The lowest mapping that shares an address with the inclusive range. */
+  Optional<Dma> firstIn(long first, long last) {
+    Map.Entry<Long, Dma> before = byIova.floorEntry(key(first));
+    if (before != null && Long.compareUnsigned(before.getValue().last(), first) >= 0) {
+      return Optional.of(before.getValue());
+    }
+    Map.Entry<Long, Dma> after = byIova.higherEntry(key(first));
+    return after != null && Long.compareUnsigned(after.getValue().iova, last) <= 0
+        ? Optional.of(after.getValue())
+        : Optional.empty();
+  }
+
+  /** The mapping that holds the address. */
+  Optional<Dma> at(long iova) {
+    return firstIn(iova, iova);
+  }
+
+  /** Whether the inclusive range would cut a mapping in two at one of its ends. */
+  boolean bisects(long first, long last) {
+    return at(first).filter(d -> d.iova != first).isPresent()
+        || at(last).filter(d -> d.last() != last).isPresent();
+  }
+
+  Collection<Dma> all() {
+    return byIova.values();
+  }
+
+  boolean isEmpty() {
+    return byIova.isEmpty();
+  }
+
+  private static long key(long iova) {
+    return iova ^ Long.MIN_VALUE;
+  }
+}

@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.type1;
+
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.List;
+import java.util.Optional;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.Reason;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.iommu.IommuDomain;
+import org.vfio4j.iommu.Mapping;
+import org.vfio4j.iommu.PageTable;
+import org.vfio4j.iommu.Translation;
+
+/**
+ * The mappings of a container, in its own list and in every domain it has. The container's lock
+ * covers all of it; a call that is refused leaves everything as it was.
+ */
+final class Mappings {
+  private static final long PAGE_MASK = -AddressSpace.PAGE;
+
+  private final Attachments attachments;
+  private final DmaTree tree = new DmaTree();
+
+  /** Where the devices of plain mediated devices translate: built only while there is one. */
+  private final Translation emulated = new Translation();
+
+  private Optional<PageTable> emulatedTable = Optional.empty();
+  private long pageSizes = -1L & PAGE_MASK;
+  private long available;
+  private int invalidVaddrs;
+
+  Mappings(Attachments attachments, int entryLimit) {
+    this.attachments = attachments;
+    this.available = entryLimit;
+  }
+
+  DmaTree tree() {
+    return tree;
+  }
+
+  Translation emulated() {
+    return emulated;
+  }
+
+  long available() {
+    return available;
+  }
+
+  boolean anyVaddrInvalid() {
+    return invalidVaddrs > 0;
+  }
+
+  long pageSizes() {
+    return pageSizes;
+  }
+
+  /** The smallest page a mapping may have, in bytes. */
+  long pageSize() {
+    return Long.lowestOneBit(pageSizes);
+  }
+
+  /** {@code vfio_update_pgsize_bitmap}: what all domains have, never below the host's page. */
+  void updatePageSizes() {
+    long sizes = -1L;
+    for (Domain domain : attachments.domains()) {
+      sizes &= domain.hardware.pageSizes();
+    }
+    pageSizes = (sizes & ~PAGE_MASK) != 0 ? sizes & PAGE_MASK | AddressSpace.PAGE : sizes;
+  }
+
+  /**
+   * Adds a mapping: recorded only, while no domain is there; pinned and mapped otherwise.
+   *
+   * @throws VfioException what pinning or a domain answers; the mapping is not added then
+   */
+  void add(Dma dma) {
+    if (!attachments.domains().isEmpty()) {
+      List<MemorySegment> pieces = dma.pin();
+      boolean mapped = false;
+      try {
+        mapAll(dma, pieces);
+        mapped = true;
+      } finally {
+        if (!mapped) {
+          dma.unpin();
+        }
+      }
+    }
+    tree.add(dma);
+    available--;
+    emulatedTable.ifPresent(table -> emulate(table, dma));
+  }
+
+  private void mapAll(Dma dma, List<MemorySegment> pieces) {
+    List<Domain> done = new ArrayList<>();
+    boolean complete = false;
+    try {
+      for (Domain domain : attachments.domains()) {
+        mapInto(domain.hardware, dma, pieces);
+        done.add(domain);
+      }
+      complete = true;
+    } finally {
+      if (!complete) {
+        done.reversed().forEach(d -> d.hardware.unmap(dma.iova, dma.size));
+      }
+    }
+  }
+
+  private static void mapInto(IommuDomain domain, Dma dma, List<MemorySegment> pieces) {
+    long at = dma.iova;
+    boolean complete = false;
+    try {
+      for (MemorySegment piece : pieces) {
+        domain.map(at, piece, dma.prot);
+        at += piece.byteSize();
+      }
+      complete = true;
+    } finally {
+      if (!complete && at != dma.iova) {
+        domain.unmap(dma.iova, at - dma.iova);
+      }
+    }
+  }
+
+  void remove(Dma dma) {
+    tree.remove(dma);
+    available++;
+    if (dma.vaddrInvalid) {
+      invalidVaddrs--;
+    }
+    emulatedTable.ifPresent(table -> table.unmap(dma.iova, dma.size));
+    unmapFromDomains(dma);
+    dma.unpin();
+    dropPins(dma);
+  }
+
+  private void unmapFromDomains(Dma dma) {
+    if (dma.iommuMapped()) {
+      attachments.domains().forEach(d -> d.hardware.unmap(dma.iova, dma.size));
+    }
+  }
+
+  /** Pins that outlive their mapping are given back with it: nobody could unpin them any more. */
+  private static void dropPins(Dma dma) {
+    dma.mm.unlock(dma.pins.size());
+    dma.pins.clear();
+  }
+
+  /** {@code vfio_iommu_unmap_unpin_all}. */
+  void removeAll() {
+    new ArrayList<>(tree.all()).forEach(this::remove);
+  }
+
+  /**
+   * {@code vfio_iommu_unmap_unpin_reaccount}: the last domain is going, plain mediated devices stay
+   * and so do the entries; only what their drivers pinned remains locked.
+   */
+  void withdrawFromIommu() {
+    for (Dma dma : tree.all()) {
+      unmapFromDomains(dma);
+      dma.unpin();
+    }
+  }
+
+  /**
+   * {@code vfio_iommu_replay}: gives a new domain all mappings, pinning those that no domain had.
+   *
+   * @throws VfioException EFAULT, ENOMEM or what the domain answers; undone then
+   */
+  void replayOnto(IommuDomain domain) {
+    List<Dma> mapped = new ArrayList<>();
+    List<Dma> pinned = new ArrayList<>();
+    boolean complete = false;
+    try {
+      for (Dma dma : tree.all()) {
+        if (!dma.iommuMapped()) {
+          dma.pin();
+          pinned.add(dma);
+        }
+        mapInto(domain, dma, dma.pinned.orElseThrow());
+        mapped.add(dma);
+      }
+      complete = true;
+    } finally {
+      if (!complete) {
+        mapped.reversed().forEach(d -> domain.unmap(d.iova, d.size));
+        pinned.reversed().forEach(Dma::unpin);
+      }
+    }
+  }
+
+  /** Starts translating for plain mediated devices. */
+  void startEmulating() {
+    PageTable table = new PageTable(Long.SIZE, AddressSpace.PAGE);
+    tree.all().forEach(dma -> emulate(table, dma));
+    emulatedTable = Optional.of(table);
+    emulated.set(table);
+  }
+
+  /** Stops translating for plain mediated devices. */
+  void stopEmulating() {
+    emulated.block();
+    emulatedTable = Optional.empty();
+  }
+
+  /** What of the mapping's memory is there; the rest faults when a device asks for it. */
+  private static void emulate(PageTable table, Dma dma) {
+    long at = dma.iova;
+    Collection<MemorySegment> pieces =
+        dma.pinned.orElseGet(() -> dma.mm.resolve(dma.vaddr, dma.size, dma.writable()));
+    for (MemorySegment piece : pieces) {
+      table.map(new Mapping(at, piece.byteSize(), piece, dma.prot));
+      at += piece.byteSize();
+    }
+  }
+
+  /** Marks the mapping's address as about to change; what is pinned stays pinned. */
+  void invalidateVaddr(Dma dma) {
+    dma.vaddrInvalid = true;
+    invalidVaddrs++;
+  }
+
+  void validateVaddr(Dma dma) {
+    dma.vaddrInvalid = false;
+    invalidVaddrs--;
+  }
+
+  /** Gives a mapping whose address was invalidated its new one. */
+  void updateVaddr(Optional<Dma> found, long iova, long size, long vaddr) {
+    Dma dma =
+        found.orElseThrow(
+            () ->
+                new VfioException(
+                    Errno.ENOENT,
+                    Reason.NO_MAPPING,
+                    "no mapping at IOVA 0x%x whose address could change".formatted(iova)));
+    if (!dma.vaddrInvalid || dma.iova != iova || dma.size != size) {
+      throw new VfioException(
+          Errno.EINVAL,
+          Reason.BAD_ARGUMENT,
+          "the mapping at IOVA 0x%x was not invalidated, or is not this one".formatted(iova));
+    }
+    dma.vaddr = vaddr;
+    validateVaddr(dma);
+  }
+}

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.vfio;
+
+import java.util.Optional;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.Reason;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.iommu.Device;
+
+/** The name GET_DEVICE_FD takes: a device of the group, and for some virtual functions a token. */
+final class DeviceName {
+  private static final String TOKEN = "vf_token=";
+
+  private DeviceName() {}
+
+  /**
+   * The group's device of that name ({@code vfio_pci_core_match}).
+   *
+   * @throws VfioException ENODEV if it is not there or on its way out, EACCES if its physical
+   *     function wants a token, EINVAL for an option that is not wanted or not known
+   */
+  static Device find(SoftMachine machine, VfioGroup group, String asked) {
+    int space = asked.indexOf(' ');
+    String name = space < 0 ? asked : asked.substring(0, space);
+    String option = space < 0 ? "" : asked.substring(space + 1).strip();
+    Device device =
+        group.devices.stream()
+            .filter(d -> d.name().equals(name))
+            .findFirst()
+            .orElseThrow(
+                () ->
+                    new VfioException(
+                        Errno.ENODEV,
+                        Reason.DEVICE_NOT_IN_GROUP,
+                        "VFIO group %d offers no device %s".formatted(group.group.id(), name),
+                        name));
+    if (machine.profile().removalHidesDevice() && machine.isLeaving(device)) {
+      throw new VfioException(
+          Errno.ENODEV, Reason.DEVICE_NOT_IN_GROUP, name + " is being unbound", name);
+    }
+    checkToken(machine, device, option);
+    return device;
+  }
+
+  private static void checkToken(SoftMachine machine, Device device, String option) {
+    Optional<String> physical =
+        device instanceof PciFunction f ? f.physicalFunction() : Optional.empty();
+    boolean wanted =
+        physical
+            .filter(pf -> machine.device(pf).isPresent())
+            .flatMap(machine::driver)
+            .filter(d -> DriverKind.of(d, false) == DriverKind.VFIO)
+            .isPresent();
+    boolean given = option.startsWith(TOKEN);
+    if (wanted) {
+      throw new VfioException(
+          Errno.EACCES,
+          Reason.VF_TOKEN,
+          "%s is a virtual function of %s, which is on vfio-pci: the token is %s"
+              .formatted(device.name(), physical.orElseThrow(), given ? "wrong" : "missing"),
+          device.name());
+    }
+    if (!option.isEmpty()) {
+      throw new VfioException(
+          Errno.EINVAL, Reason.BAD_ARGUMENT, device.name() + " takes no option", device.name());
+    }
+  }
+}

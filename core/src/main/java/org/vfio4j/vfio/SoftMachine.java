@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.vfio;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.Reason;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.iommu.Device;
+import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.iommu.IommuUnit;
+import org.vfio4j.iommu.ReservedRegion;
+import org.vfio4j.iommu.SoftIommu;
+import org.vfio4j.mdev.MdevParent;
+import org.vfio4j.mdev.MediatedDevice;
+import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.type1.Type1Parameters;
+
+/**
+ * A machine in software: functions and their drivers, parents and mediated devices, an embedded
+ * IOMMU, and the VFIO core over them. Processes are made by {@link #process}. Thread-safe: one lock
+ * covers everything but DMA mapping, which has the container's.
+ */
+public final class SoftMachine {
+  private final KernelProfile profile;
+  private final SoftIommu iommu;
+  private final Type1Parameters parameters = new Type1Parameters();
+  private final VfioCore core;
+
+  private final Map<String, PciFunction> functions = new LinkedHashMap<>();
+  private final Map<String, IommuGroup> groupOf = new HashMap<>();
+  private final Map<String, String> drivers = new HashMap<>();
+  private final Map<String, MdevParent> parents = new LinkedHashMap<>();
+  private final Map<String, MediatedDevice> mdevs = new LinkedHashMap<>();
+
+  /** Open descriptors of each device. */
+  private final Map<Device, Integer> open = new HashMap<>();
+
+  /** Devices that somebody waits to unbind or remove, and what comes then. */
+  private final Map<Device, Runnable> leaving = new LinkedHashMap<>();
+
+  private int nextGroup;
+
+  /** An empty machine that answers as a kernel of the profile. */
+  public SoftMachine(KernelProfile profile) {
+    this.profile = profile;
+    this.iommu = new SoftIommu(profile);
+    this.core = new VfioCore(profile, iommu, parameters);
+  }
+
+  /** Whose answers it gives. */
+  public KernelProfile profile() {
+    return profile;
+  }
+
+  /** Its IOMMU. */
+  public SoftIommu iommu() {
+    return iommu;
+  }
+
+  /** The module parameters of vfio_iommu_type1. */
+  public Type1Parameters parameters() {
+    return parameters;
+  }
+
+  VfioCore core() {
+    return core;
+  }
+
+  /** Adds an empty IOMMU group. */
+  public synchronized IommuGroup addGroup(int id, IommuUnit unit, List<ReservedRegion> regions) {
+    nextGroup = Math.max(nextGroup, id + 1);
+    return iommu.addGroup(id, unit, regions);
+  }
+
+  /** Adds a function without a driver, in a group or, where no IOMMU serves it, in none. */
+  public synchronized void addFunction(PciFunction function, Optional<IommuGroup> group) {
+    if (functions.putIfAbsent(function.name(), function) != null) {
+      throw new IllegalArgumentException(function.name() + " exists");
+    }
+    group.ifPresent(
+        g -> {
+          iommu.addDevice(g, function);
+          groupOf.put(function.name(), g);
+        });
+  }
+
+  /** Takes a function away, as hot-unplug does. It must have no driver. */
+  public synchronized void removeFunction(String name) {
+    PciFunction function = function(name);
+    if (drivers.containsKey(name)) {
+      throw new IllegalStateException(name + " has a driver");
+    }
+    functions.remove(name);
+    if (groupOf.remove(name) != null) {
+      iommu.removeDevice(function);
+    }
+  }
+
+  /** Has the function's driver offer a type of mediated device. */
+  public synchronized void offer(String name, MdevParent.Type type) {
+    PciFunction function = function(name);
+    parents.computeIfAbsent(name, k -> new MdevParent(function)).offer(type);
+    if (type.kind() == MdevParent.Kind.AUX) {
+      iommu.enableAux(function, true);
+    }
+  }
+
+  /** The functions, in the order they were added. */
+  public synchronized List<PciFunction> functions() {
+    return List.copyOf(functions.values());
+  }
+
+  /** The function of that address; ENODEV if there is none. */
+  public synchronized PciFunction function(String name) {
+    PciFunction function = functions.get(name);
+    if (function == null) {
+      throw new VfioException(
+          Errno.ENODEV, Reason.NO_GROUP, "no device " + name + " in this machine", name);
+    }
+    return function;
+  }
+
+  /** A function or mediated device by name. */
+  public synchronized Optional<Device> device(String name) {
+    return Optional.<Device>ofNullable(functions.get(name))
+        .or(() -> Optional.ofNullable(mdevs.get(name)));
+  }
+
+  /** The IOMMU group of a function or mediated device. */
+  public synchronized Optional<IommuGroup> groupOf(String name) {
+    return Optional.ofNullable(groupOf.get(name));
+  }
+
+  /** The parent that a function is, if it offers a type. */
+  public synchronized Optional<MdevParent> parent(String name) {
+    return Optional.ofNullable(parents.get(name));
+  }
+
+  /** The function's driver. */
+  public synchronized Optional<String> driver(String name) {
+    if (mdevs.containsKey(name)) {
+      return Optional.of("vfio_mdev");
+    }
+    return Optional.ofNullable(drivers.get(function(name).name()));
+  }
+
+  /** A process on this machine, with no descriptor open. */
+  public SoftVfio process(String name) {
+    return new SoftVfio(name, this);
+  }
+
+  /**
+   * Binds a driver, after unbinding the one that is there.
+   *
+   * @return false if the unbind waits for a user; it and the bind are done when he is gone
+   * @throws VfioException ENODEV for an unknown function, EBUSY if the group belongs to a user and
+   *     the driver would do DMA, or the function has virtual functions; EINVAL if VFIO cannot take
+   *     it. The function has no driver then.
+   * @throws KernelBugException on 5.10, for a host driver into a live group
+   */
+  public synchronized boolean bind(String name, String driver) {
+    PciFunction function = function(name);
+    return unbind(function, () -> probe(function, driver));
+  }
+
+  /** Unbinds the driver, if there is one; false if that waits for a user. */
+  public synchronized boolean unbind(String name) {
+    return unbind(function(name), () -> {});
+  }
+
+  private boolean unbind(PciFunction function, Runnable then) {
+    Optional<VfioGroup> group = registered(function);
+    if (group.isPresent() && core.waits(group.get(), isOpen(function))) {
+      leaving.put(function, () -> unbindNow(function, then));
+      return false;
+    }
+    unbindNow(function, then);
+    return true;
+  }
+
+  private void unbindNow(PciFunction function, Runnable then) {
+    registered(function).ifPresent(g -> core.unregister(g, function));
+    if (drivers.remove(function.name()) != null) {
+      iommu.unbindHostDriver(function);
+      parents.remove(function.name());
+      iommu.enableAux(function, false);
+    }
+    then.run();
+  }
+
+  private void probe(PciFunction function, String driver) {
+    DriverKind kind = DriverKind.of(driver, function.bridge());
+    Optional<IommuGroup> group = groupOf(function.name());
+    switch (kind) {
+      case VFIO, WRAPPER -> {
+        checkVfio(function, group, driver);
+        core.register(group.orElseThrow(), function);
+      }
+      case HOST -> {
+        group.flatMap(core::find).ifPresent(this::checkNotLive);
+        iommu.bindHostDriver(function);
+      }
+      case STUB -> {}
+    }
+    drivers.put(function.name(), driver);
+    if (kind == DriverKind.WRAPPER) {
+      offer(function.name(), new MdevParent.Type("backed", MdevParent.Kind.BACKED, 1));
+    }
+  }
+
+  private static void checkVfio(PciFunction function, Optional<IommuGroup> group, String driver) {
+    if (function.bridge() || group.isEmpty()) {
+      throw new VfioException(
+          Errno.EINVAL,
+          Reason.BAD_ARGUMENT,
+          "%s cannot take %s: %s"
+              .formatted(
+                  driver,
+                  function.name(),
+                  group.isEmpty() ? "it is in no IOMMU group" : "a bridge"),
+          function.name());
+    }
+    if (function.virtualFunctions() > 0) {
+      throw new VfioException(
+          Errno.EBUSY,
+          Reason.DEVICE_BUSY,
+          "%s has %d virtual functions enabled"
+              .formatted(function.name(), function.virtualFunctions()),
+          function.name());
+    }
+  }
+
+  /** Before DMA ownership the kernel finds a host driver in a live group too late to refuse it. */
+  private void checkNotLive(VfioGroup group) {
+    if (!profile.ownership() && group.container.isPresent()) {
+      throw new KernelBugException("vfio_iommu_group_notifier: host driver in a live group");
+    }
+  }
+
+  /**
+   * Makes a mediated device; it gets a group of its own.
+   *
+   * @throws VfioException ENODEV, ENOENT (no such type), EEXIST, ENOSPC (no instance left)
+   */
+  public synchronized MediatedDevice createMdev(String parent, String type, String uuid) {
+    MdevParent offers =
+        parent(function(parent).name())
+            .orElseThrow(
+                () ->
+                    new VfioException(
+                        Errno.ENOENT,
+                        Reason.BAD_ARGUMENT,
+                        parent + " offers no mediated devices",
+                        parent));
+    if (mdevs.containsKey(uuid)) {
+      throw new VfioException(Errno.EEXIST, Reason.BAD_ARGUMENT, uuid + " exists", uuid);
+    }
+    MediatedDevice device = offers.create(type, uuid);
+    IommuGroup group = addGroup(nextGroup, IommuUnit.NONE, List.of());
+    iommu.addDevice(group, device);
+    groupOf.put(uuid, group);
+    mdevs.put(uuid, device);
+    core.register(group, device);
+    return device;
+  }
+
+  /** Removes a mediated device; false if that waits for a user. ENODEV if there is none. */
+  public synchronized boolean removeMdev(String uuid) {
+    MediatedDevice device = mdevs.get(uuid);
+    if (device == null) {
+      throw new VfioException(Errno.ENODEV, Reason.NO_GROUP, "no mdev " + uuid, uuid);
+    }
+    Optional<VfioGroup> group = registered(device);
+    if (group.isPresent() && core.waits(group.get(), isOpen(device))) {
+      leaving.put(device, () -> removeNow(device));
+      return false;
+    }
+    removeNow(device);
+    return true;
+  }
+
+  private void removeNow(MediatedDevice device) {
+    registered(device).ifPresent(g -> core.unregister(g, device));
+    mdevs.remove(device.name());
+    groupOf.remove(device.name());
+    iommu.removeDevice(device);
+    parent(device.parent().name()).ifPresent(p -> p.remove(device));
+  }
+
+  /** Mediated devices, oldest first. */
+  public synchronized List<MediatedDevice> mdevs() {
+    return List.copyOf(mdevs.values());
+  }
+
+  /** Functions and mediated devices that wait for a user before they can go. */
+  public synchronized List<String> waiting() {
+    return leaving.keySet().stream().map(Device::name).toList();
+  }
+
+  private Optional<VfioGroup> registered(Device device) {
+    return groupOf(device.name()).flatMap(core::find).filter(g -> g.devices.contains(device));
+  }
+
+  boolean isLeaving(Device device) {
+    return leaving.containsKey(device);
+  }
+
+  private boolean isOpen(Device device) {
+    return open.getOrDefault(device, 0) > 0;
+  }
+
+  void deviceOpened(VfioGroup group, Device device) {
+    group.deviceFiles++;
+    open.merge(device, 1, Integer::sum);
+  }
+
+  void deviceClosed(VfioGroup group, Device device) {
+    group.deviceFiles--;
+    open.computeIfPresent(device, (k, n) -> n == 1 ? null : n - 1);
+    core.closed(group);
+    letGo();
+  }
+
+  /** Lets those go that waited only for what has just been given back. */
+  void letGo() {
+    for (Map.Entry<Device, Runnable> each : new ArrayList<>(leaving.entrySet())) {
+      Device device = each.getKey();
+      boolean waits = registered(device).map(g -> core.waits(g, isOpen(device))).orElse(false);
+      if (!waits && leaving.remove(device) != null) {
+        each.getValue().run();
+      }
+    }
+  }
+
+  /** Whether the wrapped function cannot be opened as itself. */
+  boolean wrapped(Device device) {
+    return driver(device.name()).equals(Optional.of(DriverKind.WRAPPER_NAME));
+  }
+}

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.vfio;
+
+import java.util.ArrayList;
+import java.util.IdentityHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.Holder;
+import org.vfio4j.error.Reason;
+import org.vfio4j.error.Refusal;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.iommu.Device;
+import org.vfio4j.iommu.Iommu;
+import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.mdev.Isolation;
+import org.vfio4j.mdev.MediatedDevice;
+import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.type1.Container;
+import org.vfio4j.type1.Type1;
+import org.vfio4j.type1.Type1Parameters;
+
+/**
+ * Groups and containers of one machine ({@code vfio.c}, {@code group.c}, {@code container.c}): who
+ * is in which container, and what that takes. The machine's lock covers it.
+ */
+final class VfioCore {
+  private final KernelProfile profile;
+  private final Iommu iommu;
+  private final Type1Parameters parameters;
+  private final Map<IommuGroup, VfioGroup> groups = new IdentityHashMap<>();
+
+  VfioCore(KernelProfile profile, Iommu iommu, Type1Parameters parameters) {
+    this.profile = profile;
+    this.iommu = iommu;
+    this.parameters = parameters;
+  }
+
+  Optional<VfioGroup> find(IommuGroup group) {
+    return Optional.ofNullable(groups.get(group));
+  }
+
+  /** {@code vfio_register_group_dev}. */
+  void register(IommuGroup group, Device device) {
+    groups.computeIfAbsent(group, VfioGroup::new).devices.add(device);
+  }
+
+  /**
+   * {@code vfio_unregister_group_dev}, when nobody has the device open any more. The last device
+   * takes the group out of its container where the profile does not wait for that.
+   */
+  void unregister(VfioGroup group, Device device) {
+    group.devices.remove(device);
+    if (group.devices.isEmpty()) {
+      if (group.container.isPresent()) {
+        leave(group);
+      }
+      group.dead = true;
+      groups.remove(group.group, group);
+    }
+  }
+
+  /** Whether the device would have to wait before it can be unregistered. */
+  boolean waits(VfioGroup group, boolean deviceOpen) {
+    boolean last = group.devices.size() == 1;
+    return deviceOpen || (last && group.container.isPresent() && !profile.forcedDetachOnUnbind());
+  }
+
+  void open(VfioGroup group) {
+    if (group.opened()) {
+      String[] names = group.devices.stream().map(Device::name).toArray(String[]::new);
+      throw new VfioException(
+          Refusal.of(
+              Errno.EBUSY,
+              Reason.GROUP_OPEN,
+              "VFIO group %d is open already".formatted(group.group.id()),
+              names));
+    }
+    group.fileOpen = true;
+  }
+
+  /** A descriptor of the group or of one of its devices is gone. */
+  void closed(VfioGroup group) {
+    if (!group.opened() && group.container.isPresent()) {
+      leave(group);
+    }
+  }
+
+  /** Whether nothing of the group, or of the group that backs it, is used by a host driver. */
+  boolean viable(VfioGroup group) {
+    Optional<IommuGroup> backing = acquireBacking(group);
+    backing.ifPresent(iommu::release);
+    return backing.map(iommu::viable).orElse(true);
+  }
+
+  int status(VfioGroup group) {
+    checkAlive(group);
+    boolean set = group.container.isPresent();
+    boolean viable = profile.ownership() ? set || viable(group) : viable(group);
+    return (viable ? 1 : 0) | (set ? 2 : 0);
+  }
+
+  /** {@code vfio_container_attach_group}: claim, then attach if the container is live. */
+  void setContainer(VfioGroup group, VfioContainer container) {
+    if (profile.ownership()) {
+      claim(group);
+    }
+    boolean done = false;
+    try {
+      container.iommu.ifPresent(c -> c.attach(group.group));
+      done = true;
+    } finally {
+      if (!done) {
+        unclaim(group);
+      }
+    }
+    group.container = Optional.of(container);
+    container.groups.addFirst(group);
+  }
+
+  void checkNoContainer(VfioGroup group) {
+    group.container.ifPresent(
+        c -> {
+          throw new VfioException(
+              Refusal.of(
+                      Errno.EINVAL,
+                      Reason.MULTIPLE_ADDRESS_SPACES,
+                      "VFIO group %d is in a container already".formatted(group.group.id()))
+                  .heldBy(holder(c, group)));
+        });
+  }
+
+  void checkAlive(VfioGroup group) {
+    if (group.dead) {
+      throw new VfioException(Errno.ENODEV, Reason.NO_GROUP, "the devices of the group are gone");
+    }
+  }
+
+  void unsetContainer(VfioGroup group) {
+    if (group.container.isEmpty()) {
+      throw new VfioException(Errno.EINVAL, Reason.GROUP_STATE, "the group is in no container");
+    }
+    if (group.deviceFiles > 0) {
+      throw new VfioException(
+          Errno.EBUSY,
+          Reason.USERS_REMAIN,
+          "%d device descriptors of the group are open".formatted(group.deviceFiles));
+    }
+    leave(group);
+  }
+
+  /** {@code vfio_ioctl_set_iommu}: all groups or none. */
+  void setIommu(VfioContainer container, int number) {
+    if (container.groups.isEmpty() || container.iommu.isPresent()) {
+      String state = container.groups.isEmpty() ? "has no group" : "has an IOMMU";
+      throw new VfioException(Errno.EINVAL, Reason.CONTAINER_STATE, "the container " + state);
+    }
+    Type1 type =
+        flavour(number)
+            .orElseThrow(
+                () ->
+                    new VfioException(
+                        Errno.ENODEV, Reason.NOT_SUPPORTED, "no driver for IOMMU type " + number));
+    Container type1 = new Container(container.name, iommu, profile, type, parameters);
+    List<VfioGroup> attached = new ArrayList<>();
+    boolean done = false;
+    try {
+      for (VfioGroup group : container.groups) {
+        type1.attach(group.group);
+        attached.add(group);
+      }
+      done = true;
+    } finally {
+      if (!done) {
+        attached.reversed().forEach(g -> type1.detach(g.group));
+        type1.close();
+      }
+    }
+    container.iommu = Optional.of(type1);
+  }
+
+  private Optional<Type1> flavour(int number) {
+    for (Type1 type : Type1.values()) {
+      if (type.number() == number && (type != Type1.NESTING || profile.nestingKnown())) {
+        return Optional.of(type);
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** The group leaves its container; the last one takes the IOMMU with it. */
+  private void leave(VfioGroup group) {
+    VfioContainer container = group.container.orElseThrow();
+    container.iommu.ifPresent(c -> c.detach(group.group));
+    container.groups.remove(group);
+    group.container = Optional.empty();
+    unclaim(group);
+    if (container.groups.isEmpty()) {
+      container.iommu.ifPresent(Container::close);
+      container.iommu = Optional.empty();
+    }
+  }
+
+  private void claim(VfioGroup group) {
+    Optional<IommuGroup> backing = acquireBacking(group);
+    boolean claimed = false;
+    try {
+      backing.ifPresent(iommu::claim);
+      claimed = true;
+    } finally {
+      if (!claimed) {
+        backing.ifPresent(iommu::release);
+      }
+    }
+    group.claimed = backing;
+  }
+
+  private void unclaim(VfioGroup group) {
+    group.claimed.ifPresent(
+        backing -> {
+          iommu.unclaim(backing);
+          iommu.release(backing);
+        });
+    group.claimed = Optional.empty();
+  }
+
+  /**
+   * A reference on the group whose hardware this one moves; none for plain and aux mediated
+   * devices, nor for a wrapped function without a group, which the attach refuses.
+   */
+  private Optional<IommuGroup> acquireBacking(VfioGroup group) {
+    return group.group.devices().stream()
+        .findFirst()
+        .flatMap(
+            d ->
+                switch (d) {
+                  case MediatedDevice m when m.isolation() instanceof Isolation.Backed b ->
+                      iommu.acquireGroup(b.function());
+                  case MediatedDevice _ -> Optional.empty();
+                  default -> iommu.acquireGroup(d);
+                });
+  }
+
+  private static Holder holder(VfioContainer container, VfioGroup group) {
+    return new Holder(container.name, group.devices.stream().map(Device::name).toList());
+  }
+}

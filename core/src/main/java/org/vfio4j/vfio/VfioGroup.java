@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.vfio;
+
+import java.util.LinkedHashSet;
+import java.util.Optional;
+import java.util.Set;
+import org.vfio4j.iommu.Device;
+import org.vfio4j.iommu.IommuGroup;
+
+/**
+ * An IOMMU group that VFIO offers ({@code struct vfio_group}): there while a member is registered,
+ * and while somebody has it open. The machine's lock covers it.
+ */
+final class VfioGroup {
+  final IommuGroup group;
+
+  /** Members that are registered with VFIO. */
+  final Set<Device> devices = new LinkedHashSet<>();
+
+  /** The group whose hardware a container moves; held by a reference while a container is set. */
+  Optional<IommuGroup> claimed = Optional.empty();
+
+  Optional<VfioContainer> container = Optional.empty();
+  boolean fileOpen;
+  int deviceFiles;
+
+  /** All devices are gone: what is still open is of no use. */
+  boolean dead;
+
+  VfioGroup(IommuGroup group) {
+    this.group = group;
+  }
+
+  /** Whether a descriptor keeps it, the group's own or a device's. */
+  boolean opened() {
+    return fileOpen || deviceFiles > 0;
+  }
+}

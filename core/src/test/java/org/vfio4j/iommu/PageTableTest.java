@@ -1,0 +1,519 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.iommu;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.reflect.Field;
+import java.nio.channels.FileChannel;
+import java.nio.channels.FileChannel.MapMode;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
+import java.util.Objects;
+import java.util.Random;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class PageTableTest {
+
+  private static final long KIB = 1L << 10;
+  private static final long MIB = 1L << 20;
+  private static final long GIB = 1L << 30;
+  private static final long PAGE = 4 * KIB;
+  private static final long ANY_SIZE = -PAGE;
+  private static final int RW = Mapping.READ | Mapping.WRITE;
+
+  @TempDir static Path folder;
+
+  /** Much address space, no memory: a file with a hole, of which no byte is ever touched. */
+  private static MemorySegment memory;
+
+  @BeforeAll
+  static void mapMemory() throws IOException {
+    try (FileChannel file =
+        FileChannel.open(
+            folder.resolve("hole"),
+            StandardOpenOption.CREATE,
+            StandardOpenOption.READ,
+            StandardOpenOption.WRITE)) {
+      memory = file.map(MapMode.READ_WRITE, 0, 64 * GIB, Arena.ofAuto());
+    }
+  }
+
+  private static Mapping mapping(long iova, long size) {
+    return new Mapping(iova, size, memory, RW);
+  }
+
+  private static PageTable table() {
+    return new PageTable(48, 0x40201000L);
+  }
+
+  @Test
+  void shouldFindNothingInAnEmptyTable() {
+    PageTable table = table();
+
+    assertThat(table.find(0)).isSameAs(Mapping.NONE);
+    assertThat(table.find(-1)).isSameAs(Mapping.NONE);
+    assertThat(table.mappedBytes()).isZero();
+    assertThat(table.nodes()).isOne();
+    assertThat(table.unmap(0, 1L << 48)).isZero();
+  }
+
+  @Test
+  void shouldFailEveryCheckOnNone() {
+    for (long length : new long[] {Long.MIN_VALUE, -1, 0, 1, PAGE, Long.MAX_VALUE}) {
+      assertThat(Mapping.NONE.allows(0, length, 0)).isFalse();
+      assertThat(Mapping.NONE.allows(-1, length, 0)).isFalse();
+    }
+  }
+
+  @Test
+  void shouldCheckBoundsAndPermissionWithoutOverflow() {
+    Mapping last = new Mapping(-2 * PAGE, 2 * PAGE, memory, Mapping.READ);
+
+    assertThat(last.allows(-2 * PAGE, 2 * PAGE, Mapping.READ)).isTrue();
+    assertThat(last.allows(-1, 1, Mapping.READ)).isTrue();
+    assertThat(last.allows(-1, 2, Mapping.READ)).isFalse();
+    assertThat(last.allows(-2 * PAGE, 2 * PAGE + 1, Mapping.READ)).isFalse();
+    assertThat(last.allows(-2 * PAGE - 1, 1, Mapping.READ)).isFalse();
+    assertThat(last.allows(0, 1, Mapping.READ)).isFalse();
+    assertThat(last.allows(-PAGE, Long.MAX_VALUE, Mapping.READ)).isFalse();
+    assertThat(last.allows(-PAGE, 0, Mapping.READ)).isFalse();
+    assertThat(last.allows(-PAGE, -1, Mapping.READ)).isFalse();
+    assertThat(last.allows(-PAGE, 1, Mapping.WRITE)).isFalse();
+    assertThat(last.allows(-PAGE, 1, RW)).isFalse();
+    assertThat(last.offset(-PAGE)).isEqualTo(PAGE);
+  }
+
+  @Test
+  void shouldRejectMappingsThatAreNone() {
+    assertThatIllegalArgumentException().isThrownBy(() -> mapping(0, 0));
+    assertThatIllegalArgumentException().isThrownBy(() -> mapping(0, -PAGE));
+    assertThatIllegalArgumentException().isThrownBy(() -> mapping(-PAGE, 2 * PAGE));
+    assertThatIllegalArgumentException().isThrownBy(() -> mapping(0, memory.byteSize() + PAGE));
+    assertThatIllegalArgumentException().isThrownBy(() -> new Mapping(0, PAGE, memory, 4));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"0,4096", "65,4096", "48,0", "48,2048", "48,-9223372036854775808"})
+  void shouldRejectTablesThatCannotBe(int addressBits, long pageSizes) {
+    assertThatIllegalArgumentException().isThrownBy(() -> new PageTable(addressBits, pageSizes));
+  }
+
+  @Test
+  void shouldHoldNothingIfThePageIsWiderThanTheAddress() {
+    PageTable table = new PageTable(8, PAGE);
+
+    assertThat(table.find(0)).isSameAs(Mapping.NONE);
+    assertThatIllegalArgumentException().isThrownBy(() -> table.map(mapping(0, PAGE)));
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {13, 21, 22, 32, 39, 40, 48, 57, 63, 64})
+  void shouldMapFirstAndLastPageOfEveryWidth(int addressBits) {
+    PageTable table = new PageTable(addressBits, ANY_SIZE);
+    Mapping first = mapping(0, PAGE);
+    long end = addressBits == 64 ? 0 : 1L << addressBits;
+    Mapping last = mapping(end - PAGE, PAGE);
+    table.map(first);
+    table.map(last);
+
+    assertThat(table.find(0)).isSameAs(first);
+    assertThat(table.find(PAGE - 1)).isSameAs(first);
+    assertThat(table.find(end - 1)).isSameAs(last);
+    assertThat(table.find(end - PAGE)).isSameAs(last);
+    if (addressBits < 64) {
+      assertThat(table.find(end)).isSameAs(Mapping.NONE);
+      assertThat(table.find(end + PAGE - 1)).isSameAs(Mapping.NONE);
+      assertThat(table.find(-1)).isSameAs(Mapping.NONE);
+      assertThatIllegalArgumentException().isThrownBy(() -> table.map(mapping(end, PAGE)));
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> table.map(mapping(end - PAGE, 2 * PAGE)));
+      assertThatIllegalArgumentException().isThrownBy(() -> table.unmap(end - PAGE, 2 * PAGE));
+    }
+    assertThat(table.unmap(end - PAGE, PAGE)).isEqualTo(PAGE);
+    assertThat(table.unmap(0, PAGE)).isEqualTo(PAGE);
+    assertThat(table.nodes()).isOne();
+  }
+
+  @Test
+  void shouldUnmapAllOfTheWidestSpaceInTwoHalves() {
+    PageTable table = new PageTable(64, ANY_SIZE);
+    table.map(mapping(0, GIB));
+    table.map(mapping(-GIB, GIB));
+    table.map(mapping(Long.MIN_VALUE - PAGE, 2 * PAGE));
+
+    assertThat(table.unmap(0, Long.MIN_VALUE)).isEqualTo(GIB + PAGE);
+    assertThat(table.mappedBytes()).isEqualTo(GIB + PAGE);
+    assertThat(table.find(Long.MIN_VALUE).size()).isEqualTo(PAGE);
+    assertThat(table.unmap(Long.MIN_VALUE, Long.MIN_VALUE)).isEqualTo(GIB + PAGE);
+    assertThat(table.nodes()).isOne();
+  }
+
+  @Test
+  void shouldRejectWhatIsNotPageAligned() {
+    PageTable table = new PageTable(48, 64 * KIB);
+
+    assertThatIllegalArgumentException().isThrownBy(() -> table.map(mapping(PAGE, 64 * KIB)));
+    assertThatIllegalArgumentException().isThrownBy(() -> table.map(mapping(0, PAGE)));
+    assertThatIllegalArgumentException().isThrownBy(() -> table.unmap(PAGE, 64 * KIB));
+    assertThatIllegalArgumentException().isThrownBy(() -> table.unmap(0, 1));
+  }
+
+  @Test
+  void shouldSpendOneSlotOnASuperpage() {
+    PageTable table = table();
+    table.map(mapping(GIB, GIB));
+    assertThat(table.nodes()).isOne();
+
+    table.map(mapping(2 * GIB, 2 * MIB));
+    assertThat(table.nodes()).isEqualTo(2);
+
+    table.map(mapping(2 * GIB + 2 * MIB, PAGE));
+    assertThat(table.nodes()).isEqualTo(3);
+  }
+
+  @Test
+  void shouldUseASuperpageWhereSmallPagesWereBefore() {
+    PageTable table = table();
+    table.map(mapping(GIB, PAGE));
+    table.unmap(GIB, PAGE);
+    table.map(mapping(GIB, GIB));
+
+    assertThat(table.nodes()).isOne();
+    assertThat(table.unmap(GIB, GIB)).isEqualTo(GIB);
+  }
+
+  @Test
+  void shouldRejectOverlapAndChangeNothing() {
+    PageTable table = table();
+    Mapping small = mapping(3 * PAGE, PAGE);
+    Mapping large = mapping(GIB, GIB);
+    table.map(small);
+    table.map(large);
+    long nodes = table.nodes();
+    long[][] overlaps = {
+      {0, 4 * PAGE},
+      {3 * PAGE, PAGE},
+      {3 * PAGE, GIB},
+      {0, 2 * MIB},
+      {0, 4 * GIB},
+      {0, 32 * GIB},
+      {GIB + PAGE, PAGE},
+      {GIB - PAGE, 2 * PAGE},
+      {2 * GIB - PAGE, 2 * PAGE},
+      {2 * GIB - PAGE, 16 * GIB},
+      {GIB + 2 * MIB, 2 * MIB},
+      {2 * PAGE, 2 * PAGE},
+    };
+    for (long[] range : overlaps) {
+      assertThatThrownBy(() -> table.map(mapping(range[0], range[1])))
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessageContaining("overlaps");
+      assertThat(table.mappedBytes()).isEqualTo(GIB + PAGE);
+      assertThat(table.nodes()).isEqualTo(nodes);
+      for (long iova = 0; iova < 16 * PAGE; iova += PAGE) {
+        assertThat(table.find(iova)).isSameAs(iova == 3 * PAGE ? small : Mapping.NONE);
+      }
+      assertThat(table.find(GIB - 1)).isSameAs(Mapping.NONE);
+      assertThat(table.find(GIB)).isSameAs(large);
+      assertThat(table.find(2 * GIB - 1)).isSameAs(large);
+      assertThat(table.find(2 * GIB)).isSameAs(Mapping.NONE);
+    }
+  }
+
+  @Test
+  void shouldRejectOverlapOfATallerTreeAndChangeNothing() {
+    PageTable table = table();
+    table.map(mapping(PAGE, PAGE));
+
+    assertThatThrownBy(() -> table.map(mapping(0, 8 * MIB)))
+        .isInstanceOf(IllegalStateException.class);
+    assertThat(table.nodes()).isOne();
+    assertThat(table.find(0)).isSameAs(Mapping.NONE);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"4096,0", "4096,1048576", "2097152,4096", "1073741824,4096", "1073741824,2097152"})
+  void shouldSplitAMappingThatAnUnmapCuts(long cutSize, long offset) {
+    PageTable table = table();
+    long start = 4 * GIB - 2 * MIB;
+    long size = 3 * GIB;
+    long cut = start + offset;
+    table.map(new Mapping(start, size, memory.asSlice(GIB), Mapping.WRITE));
+
+    assertThat(table.unmap(cut, cutSize)).isEqualTo(cutSize);
+
+    assertThat(table.mappedBytes()).isEqualTo(size - cutSize);
+    assertThat(table.find(cut)).isSameAs(Mapping.NONE);
+    assertThat(table.find(cut + cutSize - 1)).isSameAs(Mapping.NONE);
+    if (offset != 0) {
+      assertPiece(table.find(start), start, offset, memory.address() + GIB);
+      assertThat(table.find(cut - 1)).isSameAs(table.find(start));
+    }
+    long tail = cut + cutSize;
+    assertPiece(
+        table.find(tail), tail, size - offset - cutSize, memory.address() + GIB + tail - start);
+    assertThat(table.find(start + size - 1)).isSameAs(table.find(tail));
+    assertThat(table.find(start + size)).isSameAs(Mapping.NONE);
+    assertThat(table.unmap(0, 1L << 48)).isEqualTo(size - cutSize);
+    assertThat(table.nodes()).isOne();
+  }
+
+  private static void assertPiece(Mapping m, long iova, long size, long address) {
+    assertThat(m.iova()).isEqualTo(iova);
+    assertThat(m.size()).isEqualTo(size);
+    assertThat(m.prot()).isEqualTo(Mapping.WRITE);
+    assertThat(m.memory().byteSize()).isEqualTo(size);
+    assertThat(m.memory().address()).isEqualTo(address);
+    assertThat(m.allows(iova, size, Mapping.WRITE)).isTrue();
+    assertThat(m.allows(iova, size + 1, Mapping.WRITE)).isFalse();
+  }
+
+  @Test
+  void shouldKeepFewNodesThatAreNotInUse() throws ReflectiveOperationException {
+    PageTable table = table();
+    for (long i = 0; i < 10_000; i++) {
+      table.map(mapping(i * 2 * MIB, PAGE));
+    }
+    assertThat(table.nodes()).isGreaterThan(10_000);
+    for (long i = 0; i < 10_000; i++) {
+      table.unmap(i * 2 * MIB, PAGE);
+    }
+    assertThat(table.nodes()).isOne();
+    assertThat(linkedNodes(table)).isLessThan(20);
+  }
+
+  private static long linkedNodes(PageTable table) throws ReflectiveOperationException {
+    Object top = Objects.requireNonNull(field(PageTable.class, "top").get(table));
+    return linkedNodes((Object[]) Objects.requireNonNull(field(top.getClass(), "root").get(top)));
+  }
+
+  private static long linkedNodes(@Nullable Object[] node) {
+    long nodes = 1;
+    for (Object entry : node) {
+      nodes += entry instanceof @Nullable Object[] child ? linkedNodes(child) : 0;
+    }
+    return nodes;
+  }
+
+  private static Field field(Class<?> type, String name) throws ReflectiveOperationException {
+    Field field = type.getDeclaredField(name);
+    field.setAccessible(true);
+    return field;
+  }
+
+  /** What the table must answer, page by page: the dullest thing that can be right. */
+  private static final class Model {
+    private final long base;
+    private final long pageSize;
+    private final @Nullable Mapping[] pages;
+
+    Model(long base, long pageSize, int count) {
+      this.base = base;
+      this.pageSize = pageSize;
+      this.pages = new @Nullable Mapping[count];
+    }
+
+    boolean isFree(int first, int end) {
+      for (int i = first; i < end; i++) {
+        if (pages[i] != null) {
+          return false;
+        }
+      }
+      return true;
+    }
+
+    long clear(int first, int end) {
+      Mapping head = pages[first];
+      Mapping tail = pages[end - 1];
+      long cleared = 0;
+      for (int i = first; i < end; i++) {
+        cleared += pages[i] != null ? pageSize : 0;
+        pages[i] = null;
+      }
+      if (head != null) {
+        keep(head, index(head.iova()), first);
+      }
+      if (tail != null) {
+        keep(tail, end, index(tail.iova()) + (int) (tail.size() / pageSize));
+      }
+      return cleared;
+    }
+
+    private void keep(Mapping old, int first, int end) {
+      if (first < end) {
+        long size = (end - first) * pageSize;
+        MemorySegment part = old.memory().asSlice(iova(first) - old.iova(), size);
+        Arrays.fill(pages, first, end, new Mapping(iova(first), size, part, old.prot()));
+      }
+    }
+
+    int index(long iova) {
+      return (int) ((iova - base) / pageSize);
+    }
+
+    long iova(int index) {
+      return base + index * pageSize;
+    }
+
+    void check(PageTable table, int index, long inPage) {
+      Mapping want = pages[index];
+      Mapping got = table.find(iova(index) + inPage);
+      if (want == null) {
+        assertThat(got).isSameAs(Mapping.NONE);
+      } else if (got.iova() != want.iova()
+          || got.size() != want.size()
+          || got.prot() != want.prot()
+          || got.memory().address() != want.memory().address()) {
+        assertThat(got).as("page %d", index).isEqualTo(want);
+      }
+    }
+  }
+
+  /** Windows of the address space: all of a small one, and pieces at the ends of large ones. */
+  @ParameterizedTest
+  @CsvSource({
+    "24, 0x1000,     0x0,                0x1000,   3000",
+    "48, 0x40201000, 0x0,                0x100000, 1500",
+    "48, 0x40201000, 0x7fffc0000000,     0x100000, 1500",
+    "57, -0x1000,    0x1ffff00000000,    0x100000, 1500",
+    "64, -0x1000,    -0x100000000,       0x100000, 1500",
+    "39, 0x2004000,  0x7f00000000,       0x1000,   3000",
+    "64, 0x20010000, -0x10000000,        0x1000,   3000",
+  })
+  void shouldAgreeWithAPageByPageModel(
+      int addressBits, String pageSizes, String base, String pages, int operations) {
+    long seed = Long.getLong("vfio4j.seed", System.nanoTime());
+    System.out.println("PageTableTest: replay with -Dvfio4j.seed=" + seed);
+    Random random = new Random(seed);
+    long sizes = Long.decode(pageSizes);
+    PageTable table = new PageTable(addressBits, sizes);
+    Model model = new Model(Long.decode(base), Long.lowestOneBit(sizes), Integer.decode(pages));
+    long mapped = 0;
+    for (int i = 0; i < operations; i++) {
+      int[] range = randomRange(random, model.pages.length);
+      if (random.nextInt(5) < 3) {
+        mapped += mapBoth(table, model, range[0], range[1], random);
+      } else {
+        mapped -= unmapBoth(table, model, range[0], range[1]);
+      }
+      assertThat(table.mappedBytes()).isEqualTo(mapped);
+      checkPages(table, model, range, random);
+    }
+    assertThat(unmapBoth(table, model, 0, model.pages.length)).isEqualTo(mapped);
+    assertThat(table.nodes()).isOne();
+  }
+
+  /** Ends on all scales, often aligned to a superpage or one page off. */
+  private static int[] randomRange(Random random, int pages) {
+    int scale = 1 << 9 * random.nextInt(3);
+    int first = random.nextInt(pages);
+    int count = 1 + random.nextInt(4) * (scale < pages ? scale : 1);
+    if (random.nextBoolean()) {
+      first &= -scale;
+      count = Math.max(1, count & -scale);
+    }
+    count += random.nextInt(4) == 0 ? 1 : 0;
+    return new int[] {first, Math.min(pages, first + count)};
+  }
+
+  private static long mapBoth(PageTable table, Model model, int first, int end, Random random) {
+    long size = (end - first) * model.pageSize;
+    MemorySegment part = memory.asSlice(random.nextInt(1000) * PAGE, size);
+    Mapping m = new Mapping(model.iova(first), size, part, random.nextInt(4));
+    if (model.isFree(first, end)) {
+      table.map(m);
+      Arrays.fill(model.pages, first, end, m);
+      return size;
+    }
+    long nodes = table.nodes();
+    assertThatThrownBy(() -> table.map(m)).isInstanceOf(IllegalStateException.class);
+    assertThat(table.nodes()).isEqualTo(nodes);
+    return 0;
+  }
+
+  private static long unmapBoth(PageTable table, Model model, int first, int end) {
+    long cleared = table.unmap(model.iova(first), (end - first) * model.pageSize);
+    assertThat(cleared).isEqualTo(model.clear(first, end));
+    return cleared;
+  }
+
+  private static void checkPages(PageTable table, Model model, int[] range, Random random) {
+    int last = model.pages.length - 1;
+    for (int end : range) {
+      for (int index = end - 2; index <= end + 2; index++) {
+        model.check(table, Math.clamp(index, 0, last), random.nextLong(model.pageSize));
+      }
+    }
+    // All pages of a small window, as many of a large one.
+    int step = model.pages.length / 0x1000;
+    for (int index = random.nextInt(step); index <= last; index += step) {
+      model.check(table, index, random.nextLong(model.pageSize));
+    }
+  }
+
+  /** The number of the last mapping whose unmap has returned. */
+  private volatile int gone;
+
+  private volatile boolean stop;
+
+  /** Each at another place, so that nodes come, empty and go; few enough places to meet again. */
+  private static long place(int i) {
+    return (1 + i % 97 * 5L) * 2 * MIB;
+  }
+
+  @Test
+  void shouldNotFindWhatWasUnmappedBeforeTheLookupBegan() throws InterruptedException {
+    PageTable table = table();
+    Mapping neighbour = mapping(0, PAGE);
+    table.map(neighbour);
+    AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
+    Thread reader =
+        Thread.ofPlatform()
+            .uncaughtExceptionHandler((thread, problem) -> failure.set(problem))
+            .start(() -> readUntilStopped(table));
+    for (int i = 1; i <= 300_000 && failure.get() == null; i++) {
+      // The number of a mapping is the offset of its memory.
+      table.map(new Mapping(place(i), 2 * PAGE, memory.asSlice(i * PAGE), RW));
+      // First cut, then cleared: what is kept must be there all the time.
+      assertThat(table.unmap(place(i) + PAGE, PAGE)).isEqualTo(PAGE);
+      assertThat(table.unmap(place(i), PAGE)).isEqualTo(PAGE);
+      gone = i;
+    }
+    stop = true;
+    reader.join();
+    assertThat(failure.get()).isNull();
+    assertThat(table.find(0)).isSameAs(neighbour);
+    assertThat(table.mappedBytes()).isEqualTo(PAGE);
+  }
+
+  private void readUntilStopped(PageTable table) {
+    while (!stop) {
+      int before = gone;
+      for (int i = before; i <= before + 1; i++) {
+        Mapping m = table.find(place(i));
+        long number = (m.memory().address() - memory.address()) / PAGE;
+        if (m != Mapping.NONE && (number <= before || m.iova() != place(i))) {
+          throw new AssertionError("found %d after %d was gone".formatted(number, before));
+        }
+      }
+      if (table.find(0) == Mapping.NONE) {
+        throw new AssertionError("a neighbour vanished");
+      }
+    }
+  }
+}
