@@ -9,10 +9,12 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.UnaryOperator;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.Device;
+import org.vfio4j.iommu.Iommu;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.IommuUnit;
 import org.vfio4j.iommu.ReservedRegion;
@@ -28,6 +30,13 @@ import org.vfio4j.type1.Type1Parameters;
  * covers everything but DMA mapping, which has the container's.
  */
 public final class SoftMachine {
+  /** The driver that wraps a whole function as a mediated device of type {@code backed}. */
+  public static final String WRAPPING_DRIVER = DriverKind.WRAPPER_NAME;
+
+  /** What the wrapping driver offers: the whole function, once. */
+  private static final MdevParent.Type BACKED =
+      new MdevParent.Type("backed", MdevParent.Kind.BACKED, 1);
+
   private final KernelProfile profile;
   private final SoftIommu iommu;
   private final Type1Parameters parameters = new Type1Parameters();
@@ -49,9 +58,17 @@ public final class SoftMachine {
 
   /** An empty machine that answers as a kernel of the profile. */
   public SoftMachine(KernelProfile profile) {
+    this(profile, UnaryOperator.identity());
+  }
+
+  /**
+   * An empty machine whose VFIO core sees the IOMMU through something of the caller's, which may
+   * watch the calls and have some of them fail.
+   */
+  public SoftMachine(KernelProfile profile, UnaryOperator<Iommu> between) {
     this.profile = profile;
     this.iommu = new SoftIommu(profile);
-    this.core = new VfioCore(profile, iommu, parameters);
+    this.core = new VfioCore(profile, between.apply(iommu), parameters);
   }
 
   /** Whose answers it gives. */
@@ -170,6 +187,30 @@ public final class SoftMachine {
     return unbind(function, () -> probe(function, driver));
   }
 
+  /**
+   * Gives a function the driver that it has when the machine is first seen, however it got it: a
+   * physical function on vfio-pci may have virtual ones.
+   *
+   * @throws IllegalArgumentException if it has a driver, or VFIO cannot have taken it
+   */
+  public synchronized void adopt(String name, String driver) {
+    PciFunction function = function(name);
+    Optional<IommuGroup> group = groupOf(name);
+    DriverKind kind = DriverKind.of(driver, function.bridge());
+    if (drivers.containsKey(name) || (kind.registersWithVfio() && group.isEmpty())) {
+      throw new IllegalArgumentException(name + " cannot have " + driver);
+    }
+    if (kind.registersWithVfio()) {
+      core.register(group.orElseThrow(), function);
+    } else if (kind == DriverKind.HOST) {
+      iommu.bindHostDriver(function);
+    }
+    drivers.put(name, driver);
+    if (kind == DriverKind.WRAPPER) {
+      offer(name, BACKED);
+    }
+  }
+
   /** Unbinds the driver, if there is one; false if that waits for a user. */
   public synchronized boolean unbind(String name) {
     return unbind(function(name), () -> {});
@@ -211,7 +252,7 @@ public final class SoftMachine {
     }
     drivers.put(function.name(), driver);
     if (kind == DriverKind.WRAPPER) {
-      offer(function.name(), new MdevParent.Type("backed", MdevParent.Kind.BACKED, 1));
+      offer(function.name(), BACKED);
     }
   }
 
@@ -250,6 +291,17 @@ public final class SoftMachine {
    * @throws VfioException ENODEV, ENOENT (no such type), EEXIST, ENOSPC (no instance left)
    */
   public synchronized MediatedDevice createMdev(String parent, String type, String uuid) {
+    return createMdev(parent, type, uuid, nextGroup);
+  }
+
+  /**
+   * Makes a mediated device whose group has a given number.
+   *
+   * @throws VfioException as {@link #createMdev(String, String, String)}
+   * @throws IllegalArgumentException if the number is taken
+   */
+  public synchronized MediatedDevice createMdev(
+      String parent, String type, String uuid, int groupId) {
     MdevParent offers =
         parent(function(parent).name())
             .orElseThrow(
@@ -263,7 +315,7 @@ public final class SoftMachine {
       throw new VfioException(Errno.EEXIST, Reason.BAD_ARGUMENT, uuid + " exists", uuid);
     }
     MediatedDevice device = offers.create(type, uuid);
-    IommuGroup group = addGroup(nextGroup, IommuUnit.NONE, List.of());
+    IommuGroup group = addGroup(groupId, IommuUnit.NONE, List.of());
     iommu.addDevice(group, device);
     groupOf.put(uuid, group);
     mdevs.put(uuid, device);

@@ -105,7 +105,7 @@ public final class SoftVfio implements Vfio, AutoCloseable {
   }
 
   private int openGroup(VfioGroup group) {
-    core.open(group);
+    core.open(group, name);
     return allocate(new File.OfGroup(group));
   }
 

@@ -69,17 +69,19 @@ final class VfioCore {
     return deviceOpen || (last && group.container.isPresent() && !profile.forcedDetachOnUnbind());
   }
 
-  void open(VfioGroup group) {
+  void open(VfioGroup group, String process) {
     if (group.opened()) {
-      String[] names = group.devices.stream().map(Device::name).toArray(String[]::new);
+      List<String> names = group.devices.stream().map(Device::name).toList();
       throw new VfioException(
           Refusal.of(
-              Errno.EBUSY,
-              Reason.GROUP_OPEN,
-              "VFIO group %d is open already".formatted(group.group.id()),
-              names));
+                  Errno.EBUSY,
+                  Reason.GROUP_OPEN,
+                  "/dev/vfio/%d is open already".formatted(group.group.id()),
+                  names.toArray(String[]::new))
+              .heldBy(new Holder(group.opener, names)));
     }
     group.fileOpen = true;
+    group.opener = process;
   }
 
   /** A descriptor of the group or of one of its devices is gone. */

@@ -23,6 +23,12 @@ final class VfioGroup {
   Optional<IommuGroup> claimed = Optional.empty();
 
   Optional<VfioContainer> container = Optional.empty();
+
+  /**
+   * The process that has the group's file open; kept while a device's descriptor keeps the group.
+   */
+  String opener = "";
+
   boolean fileOpen;
   int deviceFiles;
 

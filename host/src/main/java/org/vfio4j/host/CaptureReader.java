@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.host;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.UUID;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.vfio4j.host.HostBuilder.Place;
+import org.vfio4j.iommu.ReservedRegion;
+import tools.jackson.core.JsonParser;
+import tools.jackson.core.ObjectReadContext;
+import tools.jackson.core.json.JsonFactory;
+
+/**
+ * Reads the project's own capture, as {@code capture.schema.json} describes it. A field that is
+ * missing is unknown; one that is null is known to be none.
+ */
+final class CaptureReader {
+
+  static final String VERSION_FIELD = "vfio4j-capture";
+  static final int VERSION = 1;
+
+  private static final Set<String> ROOT =
+      Set.of(
+          VERSION_FIELD,
+          "$schema",
+          "name",
+          "origin",
+          "kernel",
+          "partial",
+          "iommu",
+          "roles",
+          "functions",
+          "groups",
+          "mdevParents",
+          "mdevs");
+  private static final Set<String> FUNCTION =
+      Set.of(
+          "address",
+          "id",
+          "subsystem",
+          "class",
+          "header",
+          "pcie",
+          "driver",
+          "group",
+          "physfn",
+          "numVfs",
+          "totalVfs",
+          "reset",
+          "resettable",
+          "numa",
+          "acs",
+          "parent",
+          "buses",
+          "unit",
+          "identityMaps",
+          "rmrrLocked",
+          "description");
+  private static final Set<String> IOMMU =
+      Set.of(
+          "interruptRemapping",
+          "cacheCoherency",
+          "addressWidth",
+          "pageSizes",
+          "allowUnsafeInterrupts",
+          "dmaEntryLimit",
+          "rmrrs");
+  private static final Set<String> GROUP = Set.of("id", "type", "others", "reserved");
+  private static final Set<String> MDEV = Set.of("uuid", "parent", "type", "group", "driver");
+  private static final Set<String> TYPE =
+      Set.of("id", "name", "api", "availableInstances", "description");
+
+  private final HostBuilder host;
+
+  private CaptureReader(String source) {
+    this.host = new HostBuilder(source);
+  }
+
+  /** Reads the one host of a capture; its name is the given one if the capture has none. */
+  static HostTopology read(String source, String name, byte[] json) {
+    try (JsonParser parser = new JsonFactory().createParser(ObjectReadContext.empty(), json)) {
+      return new CaptureReader(source).host(name, TreeReader.read(parser, source).asObject());
+    }
+  }
+
+  private HostTopology host(String fallbackName, Tree.Obj root) {
+    if (root.field(VERSION_FIELD).isEmpty()) {
+      throw root.at().error("no capture: the field '" + VERSION_FIELD + "' is missing");
+    }
+    int version = root.required(VERSION_FIELD).asInt(0, Integer.MAX_VALUE);
+    if (version != VERSION) {
+      throw root.required(VERSION_FIELD)
+          .at()
+          .error("version " + version + " of the format; this program knows " + VERSION);
+    }
+    root.only(ROOT);
+    root.required("functions").asList().forEach(f -> function(f.asObject()));
+    root.field("groups").ifPresent(l -> l.asList().forEach(g -> group(g.asObject())));
+    root.field("mdevParents").ifPresent(l -> l.asList().forEach(p -> parent(p.asObject())));
+    root.field("mdevs").ifPresent(l -> l.asList().forEach(m -> mdev(m.asObject())));
+    root.field("iommu").ifPresent(i -> host.iommu(iommu(i.asObject())));
+    boolean partial = root.field("partial").map(Tree::asBoolean).orElse(false);
+    root.field("roles").ifPresent(r -> roles(r.asObject(), partial));
+    text(root, "kernel").ifPresent(host::kernel);
+    Origin origin =
+        root.field("origin").map(t -> word(t, Origin.values(), Origin::word)).orElse(Origin.MANUAL);
+    return host.build(text(root, "name").orElse(fallbackName), origin, partial);
+  }
+
+  private static Place place(Tree tree) {
+    return new Place(tree.at().line(), tree.at().path());
+  }
+
+  private void function(Tree.Obj from) {
+    from.only(FUNCTION);
+    PciAddress address = from.required("address").parse(PciAddress::parse);
+    PciFunction.Builder to = host.newFunction(address, place(from));
+    to.id(from.field("id").map(t -> t.parse(PciId::parse)));
+    to.subsystem(from.field("subsystem").map(t -> t.parse(PciId::parse)));
+    to.classCode(from.field("class").map(t -> t.parse(PciClass::parse)));
+    to.headerType(from.field("header").map(t -> word(t, HeaderType.values(), HeaderType::word)));
+    to.pcieType(from.field("pcie").map(t -> word(t, PcieType.values(), PcieType::word)));
+    to.driver(fact(from, "driver", Tree::asText));
+    Fact<Integer> group = fact(from, "group", t -> t.asInt(0, Integer.MAX_VALUE));
+    group.value().ifPresent(g -> host.member(g, address.toString(), place(from)));
+    to.group(group);
+    to.physicalFunction(fact(from, "physfn", t -> t.parse(PciAddress::parse)));
+    to.numVfs(from.field("numVfs").map(t -> t.asInt(0, 0xffff)));
+    to.totalVfs(from.field("totalVfs").map(t -> t.asInt(0, 0xffff)));
+    to.resetMethods(from.field("reset").map(t -> t.map(Tree::asText)));
+    to.resettable(from.field("resettable").map(Tree::asBoolean));
+    to.numaNode(fact(from, "numa", t -> t.asInt(0, 0xffff)));
+    to.acs(fact(from, "acs", t -> acs(t.asObject())));
+    to.parent(fact(from, "parent", t -> t.parse(PciAddress::parse)));
+    to.buses(from.field("buses").map(CaptureReader::buses));
+    to.iommuUnit(text(from, "unit"));
+    to.identityMaps(
+        from.field("identityMaps").map(t -> t.map(CaptureReader::region)).orElse(List.of()));
+    to.rmrrLocked(from.field("rmrrLocked").map(Tree::asBoolean));
+    to.description(text(from, "description"));
+  }
+
+  private static Optional<String> text(Tree.Obj from, String name) {
+    return from.field(name).map(Tree::asText);
+  }
+
+  private static <T> Fact<T> fact(Tree.Obj from, String name, Function<Tree, T> read) {
+    Optional<Tree> field = from.field(name);
+    if (field.isEmpty()) {
+      return Fact.unknown();
+    }
+    return field.get().isNull() ? Fact.none() : Fact.known(read.apply(field.get()));
+  }
+
+  private static <T> T word(Tree tree, T[] values, Function<T, String> wordOf) {
+    String text = tree.asText();
+    return Arrays.stream(values)
+        .filter(v -> wordOf.apply(v).equals(text))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                tree.at()
+                    .error(
+                        "'"
+                            + text
+                            + "' is none of "
+                            + Stream.of(values).map(wordOf).collect(Collectors.joining(", "))));
+  }
+
+  private static Acs acs(Tree.Obj from) {
+    from.only(Set.of("cap", "ctl"));
+    Function<Tree, Acs.Feature> feature = t -> word(t, Acs.Feature.values(), Acs.Feature::name);
+    return new Acs(
+        Set.copyOf(from.required("cap").map(feature)),
+        Set.copyOf(from.required("ctl").map(feature)));
+  }
+
+  private static BusRange buses(Tree from) {
+    List<Integer> ends = from.map(t -> t.asInt(0, 0xff));
+    if (ends.size() != 2 || ends.get(0) > ends.get(1)) {
+      throw from.at().error("must be [secondary, subordinate], the second not below the first");
+    }
+    return new BusRange(ends.get(0), ends.get(1));
+  }
+
+  private static ReservedRegion region(Tree from) {
+    Tree.Obj object = from.asObject();
+    object.only(Set.of("start", "last", "type"));
+    ReservedRegion.Type type =
+        word(object.required("type"), ReservedRegion.Type.values(), Regions::word);
+    String start = hex(object.required("start"));
+    String last = hex(object.required("last"));
+    return Regions.of(start, last, type)
+        .orElseThrow(() -> from.at().error("the region ends before it starts"));
+  }
+
+  private static String hex(Tree tree) {
+    String text = tree.asText();
+    if (!text.matches("0x[0-9a-fA-F]{1,16}")) {
+      throw tree.at().error("must be a hex number such as '0xfee00000', not '" + text + "'");
+    }
+    return text.substring(2);
+  }
+
+  private void group(Tree.Obj from) {
+    from.only(GROUP);
+    int id = from.required("id").asInt(0, Integer.MAX_VALUE);
+    host.newGroup(id, place(from));
+    text(from, "type").ifPresent(t -> host.groupType(id, t));
+    from.field("reserved").ifPresent(r -> host.groupRegions(id, r.map(CaptureReader::region)));
+    for (Tree other : from.field("others").map(Tree::asList).orElse(List.of())) {
+      String device = other.asText();
+      if (PciAddress.tryParse(device).isPresent()) {
+        throw other.at().error("a PCI function names its group itself, in 'group'");
+      }
+      host.member(id, device, place(other));
+    }
+  }
+
+  private void parent(Tree.Obj from) {
+    from.only(Set.of("device", "isolation", "types"));
+    List<MdevType> types = new ArrayList<>();
+    for (Tree item : from.field("types").map(Tree::asList).orElse(List.of())) {
+      Tree.Obj type = item.asObject();
+      type.only(TYPE);
+      types.add(
+          new MdevType(
+              type.required("id").asText(),
+              text(type, "name"),
+              text(type, "api"),
+              type.field("availableInstances").map(t -> t.asInt(0, Integer.MAX_VALUE)),
+              text(type, "description")));
+    }
+    Optional<MdevIsolation> isolation =
+        from.field("isolation").map(t -> word(t, MdevIsolation.values(), MdevIsolation::word));
+    host.mdevParent(
+        new MdevParent(from.required("device").asText(), types, isolation), place(from));
+  }
+
+  private void mdev(Tree.Obj from) {
+    from.only(MDEV);
+    Tree name = from.required("uuid");
+    UUID uuid = Mdev.parseUuid(name.asText()).orElseThrow(() -> name.at().error("no UUID"));
+    Optional<Integer> group = from.field("group").map(t -> t.asInt(0, Integer.MAX_VALUE));
+    Fact<String> driver = fact(from, "driver", Tree::asText);
+    host.mdev(
+        new Mdev(uuid, from.required("parent").asText(), text(from, "type"), group, driver),
+        place(from));
+  }
+
+  private static IommuFacts iommu(Tree.Obj from) {
+    from.only(IOMMU);
+    return new IommuFacts(
+        from.field("interruptRemapping").map(Tree::asBoolean),
+        from.field("cacheCoherency").map(Tree::asBoolean),
+        from.field("addressWidth").map(t -> t.asInt(1, 64)),
+        from.field("pageSizes").map(l -> l.map(t -> t.asLong(1, Long.MAX_VALUE))),
+        from.field("allowUnsafeInterrupts").map(Tree::asBoolean),
+        from.field("dmaEntryLimit").map(t -> t.asLong(0, Long.MAX_VALUE)),
+        from.field("rmrrs").map(l -> l.map(CaptureReader::region)));
+  }
+
+  private void roles(Tree.Obj from, boolean partial) {
+    Map<Role, Tree> given = new EnumMap<>(Role.class);
+    from.only(Arrays.stream(Role.values()).map(Role::word).collect(Collectors.toSet()));
+    for (Role role : Role.values()) {
+      from.field(role.word()).ifPresent(t -> given.put(role, t));
+    }
+    given.forEach(
+        (role, carriers) ->
+            host.role(
+                role,
+                carriers.map(
+                    t -> {
+                      PciAddress address = t.parse(PciAddress::parse);
+                      if (!partial && !host.has(address)) {
+                        throw t.at().error("no function of this host");
+                      }
+                      return address;
+                    })));
+  }
+}

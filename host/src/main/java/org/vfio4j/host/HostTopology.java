@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.host;
+
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.UUID;
+import java.util.function.Function;
+
+/**
+ * What a machine looks like: its PCI functions, IOMMU groups and mediated devices. Consistent by
+ * construction: no address twice, no function in two groups, no cycle of bridges.
+ *
+ * @param name name of the host within its source
+ * @param origin the kind of source
+ * @param kernel version of the running kernel, as {@code uname -r} gives it
+ * @param partial whether the source shows only a part of the machine, so that a PF or a bridge
+ *     which a function names may be missing
+ * @param functions the functions, sorted by address
+ * @param groups the groups that hold PCI functions or platform devices, sorted by number; the
+ *     groups of mediated devices are in {@code mdevs}
+ * @param mdevParents devices that offer mediated devices, sorted by name
+ * @param mdevs the mediated devices that exist, sorted by UUID
+ * @param iommu what is known of the IOMMU
+ * @param roles which functions carry the host's own disk, network and console
+ */
+public record HostTopology(
+    String name,
+    Origin origin,
+    Optional<String> kernel,
+    boolean partial,
+    List<PciFunction> functions,
+    List<HostGroup> groups,
+    List<MdevParent> mdevParents,
+    List<Mdev> mdevs,
+    IommuFacts iommu,
+    Roles roles) {
+
+  /**
+   * Sorts, copies and checks.
+   *
+   * @throws IllegalArgumentException if the parts contradict each other
+   */
+  public HostTopology {
+    functions = sorted(functions, Comparator.comparing(PciFunction::address));
+    groups = sorted(groups, Comparator.comparing(HostGroup::id));
+    mdevParents = sorted(mdevParents, Comparator.comparing(MdevParent::device));
+    mdevs = sorted(mdevs, Comparator.comparing(m -> m.uuid().toString()));
+    TopologyRules.firstViolation(partial, functions, groups, mdevParents, mdevs, roles)
+        .ifPresent(
+            v -> {
+              throw new IllegalArgumentException(v.subject() + ": " + v.message());
+            });
+  }
+
+  private static <T> List<T> sorted(List<T> list, Comparator<T> order) {
+    return list.stream().sorted(order).toList();
+  }
+
+  /** The function at this address. */
+  public Optional<PciFunction> function(PciAddress address) {
+    return find(functions, PciFunction::address, address);
+  }
+
+  /** The group with this number. */
+  public Optional<HostGroup> group(int id) {
+    return find(groups, HostGroup::id, id);
+  }
+
+  /** The group of the function at this address; empty if it has none or if that is unknown. */
+  public Optional<HostGroup> groupOf(PciAddress address) {
+    return function(address).flatMap(f -> f.group().value()).flatMap(this::group);
+  }
+
+  /** The functions of this group, sorted; empty if there is no such group. */
+  public List<PciFunction> members(int group) {
+    return group(group).stream()
+        .flatMap(g -> g.members().stream())
+        .flatMap(a -> function(a).stream())
+        .toList();
+  }
+
+  /** The mediated device with this UUID. */
+  public Optional<Mdev> mdev(UUID uuid) {
+    return mdevs.stream().filter(m -> m.uuid().equals(uuid)).findFirst();
+  }
+
+  /** The mdev parent with this kernel name. */
+  public Optional<MdevParent> mdevParent(String device) {
+    return mdevParents.stream().filter(p -> p.device().equals(device)).findFirst();
+  }
+
+  /** The VFs of this function, sorted. */
+  public List<PciFunction> virtualFunctions(PciAddress physical) {
+    Fact<PciAddress> wanted = Fact.known(physical);
+    return functions.stream().filter(f -> f.physicalFunction().equals(wanted)).toList();
+  }
+
+  /** The functions right below this bridge, sorted. */
+  public List<PciFunction> children(PciAddress bridge) {
+    Fact<PciAddress> wanted = Fact.known(bridge);
+    return functions.stream().filter(f -> f.parent().equals(wanted)).toList();
+  }
+
+  /** The known roles of the function at this address. */
+  public Set<Role> rolesOf(PciAddress address) {
+    return roles.of(address);
+  }
+
+  /** The same host under another name. */
+  public HostTopology named(String newName) {
+    return new HostTopology(
+        newName, origin, kernel, partial, functions, groups, mdevParents, mdevs, iommu, roles);
+  }
+
+  /** The same host without the names of its devices in words. */
+  public HostTopology withoutDescriptions() {
+    return new HostTopology(
+        name,
+        origin,
+        kernel,
+        partial,
+        functions.stream().map(f -> f.toBuilder().description(Optional.empty()).build()).toList(),
+        groups,
+        mdevParents.stream().map(HostTopology::withoutDescription).toList(),
+        mdevs,
+        iommu,
+        roles);
+  }
+
+  private static MdevParent withoutDescription(MdevParent parent) {
+    List<MdevType> types =
+        parent.types().stream()
+            .map(
+                t ->
+                    new MdevType(
+                        t.id(), t.name(), t.api(), t.availableInstances(), Optional.empty()))
+            .toList();
+    return new MdevParent(parent.device(), types, parent.isolation());
+  }
+
+  private static <T, K extends Comparable<K>> Optional<T> find(
+      List<T> sorted, Function<T, K> keyOf, K key) {
+    int low = 0;
+    int high = sorted.size() - 1;
+    while (low <= high) {
+      int middle = (low + high) >>> 1;
+      T candidate = sorted.get(middle);
+      int order = keyOf.apply(candidate).compareTo(key);
+      if (order == 0) {
+        return Optional.of(candidate);
+      } else if (order < 0) {
+        low = middle + 1;
+      } else {
+        high = middle - 1;
+      }
+    }
+    return Optional.empty();
+  }
+}

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.host;
+
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * A device that offers mediated devices.
+ *
+ * @param device its kernel name: a PCI address, or another name such as {@code mtty}
+ * @param types the types that the source names, sorted by id; not necessarily all
+ * @param isolation how its mediated devices are kept apart; sysfs does not say
+ */
+public record MdevParent(String device, List<MdevType> types, Optional<MdevIsolation> isolation) {
+
+  /** Copies and sorts. */
+  public MdevParent {
+    types = types.stream().sorted(Comparator.comparing(MdevType::id)).toList();
+  }
+
+  /** The address, where the parent is a PCI function. */
+  public Optional<PciAddress> address() {
+    return PciAddress.tryParse(device);
+  }
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.host;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+
+import org.junit.jupiter.api.Test;
+
+class LspciReaderTest {
+
+  private final String verbose = Samples.text("verbose.lspci");
+
+  @Test
+  void shouldReadTheDetails() {
+    HostTopology host = Samples.only(verbose);
+    assertThat(host.origin()).isEqualTo(Origin.LSPCI);
+    assertThat(host.functions()).hasSize(4);
+    PciFunction port = Samples.function(host, "00:01.0");
+    assertThat(port.classCode()).contains(PciClass.parse("060400"));
+    assertThat(port.subsystem()).contains(PciId.parse("1af4:1100"));
+    assertThat(port.headerType()).contains(HeaderType.BRIDGE);
+    assertThat(port.pcieType()).contains(PcieType.ROOT_PORT);
+    assertThat(port.acs()).isEqualTo(Fact.known(Acs.ofRegisters(0x0f, 0x0d)));
+    assertThat(port.buses()).contains(new BusRange(1, 2));
+    PciFunction accelerator = Samples.function(host, "01:00.0");
+    assertThat(accelerator.parent()).isEqualTo(Fact.known(port.address()));
+    assertThat(accelerator.numaNode()).isEqualTo(Fact.known(1));
+    assertThat(accelerator.totalVfs()).contains(8);
+    assertThat(accelerator.numVfs()).contains(2);
+    assertThat(accelerator.acs().isNone()).isTrue();
+    assertThat(accelerator.group()).isEqualTo(Fact.known(2));
+  }
+
+  @Test
+  void shouldTellNoneFromUnknown() {
+    HostTopology host = Samples.only(verbose);
+    PciFunction accelerator = Samples.function(host, "01:00.0");
+    assertThat(accelerator.driver().isNone()).isTrue();
+    assertThat(accelerator.physicalFunction().isUnknown()).isTrue();
+    assertThat(accelerator.resetMethods()).isEmpty();
+    PciFunction audio = Samples.function(host, "01:00.1");
+    assertThat(audio.group().isNone()).isTrue();
+    assertThat(audio.acs().isUnknown()).isTrue();
+    assertThat(audio.pcieType()).isEmpty();
+    assertThat(Samples.function(host, "00:00.0").pcieType()).contains(PcieType.CONVENTIONAL);
+    assertThat(host.iommu()).isEqualTo(IommuFacts.UNKNOWN);
+    assertThat(host.roles()).isEqualTo(Roles.UNKNOWN);
+  }
+
+  @Test
+  void shouldLeaveDriversAndGroupsUnknownWhereNoLineNamesOne() {
+    String plain = verbose.replaceAll("\\tKernel .*\\n", "").replaceAll("\\tIOMMU .*\\n", "");
+    HostTopology host = Samples.only(plain);
+    assertThat(host.functions()).allMatch(f -> f.driver().isUnknown() && f.group().isUnknown());
+  }
+
+  @Test
+  void shouldReadNumbersAlone() {
+    HostTopology host = Samples.only("00:1f.0 0601: 8086:0284\n00:1f.3 Class 0403: 8086:02c8\n");
+    assertThat(host.functions()).hasSize(2);
+    assertThat(Samples.function(host, "00:1f.3").classCode()).contains(PciClass.parse("0403"));
+  }
+
+  @Test
+  void shouldTakeAListingThatBeginsAnewForAnotherHost() {
+    assertThat(Samples.parse(verbose + "\n" + verbose))
+        .extracting(HostTopology::name)
+        .containsExactly("listing-1", "listing-2");
+  }
+
+  @Test
+  void shouldNotTakeASentenceForAFunction() {
+    HostTopology host = Samples.only("0000:03:00.0 (the radio) is slow.\n\n" + verbose);
+    assertThat(host.functions()).hasSize(4);
+  }
+
+  @Test
+  void shouldRejectAnAddressThatIsListedTwice() {
+    String twice = verbose.replace("01:00.1 Audio", "01:00.0 Audio");
+    assertThatExceptionOfType(BadInputException.class)
+        .isThrownBy(() -> Samples.parse(twice))
+        .withMessageMatching("file:[0-9]+: address: two functions have the address 0000:01:00.0");
+  }
+
+  @Test
+  void shouldRejectAListingThatEndsInsideAnEntry() {
+    String cut = verbose.substring(0, verbose.indexOf("[1af4:0202]"));
+    assertThatExceptionOfType(BadInputException.class)
+        .isThrownBy(() -> Samples.parse(cut))
+        .withMessageMatching("file:[0-9]+: .*cut off.*");
+  }
+}
