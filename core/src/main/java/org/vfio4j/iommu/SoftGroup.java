@@ -195,6 +195,9 @@ final class SoftGroup implements IommuGroup {
       } catch (VfioException refused) {
         if (profile.unwindsPartialAttach()) {
           moved.forEach(m -> reset(m, domain));
+        } else {
+          // The first members stay where they are, until that domain is freed.
+          next.join(this);
         }
         throw refused;
       }

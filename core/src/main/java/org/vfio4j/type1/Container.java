@@ -54,7 +54,6 @@ public final class Container implements Iommu.Owner, AutoCloseable {
   private static final int UNMAP_ROUNDS = 10;
 
   private final String name;
-  private final KernelProfile profile;
   private final Type1 type;
   private final ReentrantLock lock = new ReentrantLock();
   private final Attachments attachments = new Attachments();
@@ -93,7 +92,6 @@ public final class Container implements Iommu.Owner, AutoCloseable {
   public Container(
       String name, Iommu iommu, KernelProfile profile, Type1 type, Type1Parameters parameters) {
     this.name = name;
-    this.profile = profile;
     this.type = type;
     this.mappings = new Mappings(attachments, parameters.entryLimit());
     this.dirty = new DirtyTracking(mappings, attachments);
@@ -405,7 +403,7 @@ public final class Container implements Iommu.Owner, AutoCloseable {
       throw new VfioException(
           Errno.EBUSY, Reason.VADDR_INVALID, "addresses of mappings are being updated");
     }
-    if (!profile.ownership() && listeners.isEmpty()) {
+    if (listeners.isEmpty()) {
       throw new VfioException(
           Errno.EINVAL, Reason.PIN_REFUSED, "no driver listens for unmaps: it could not unpin");
     }

@@ -168,6 +168,18 @@ public final class SoftMachine {
     return Optional.ofNullable(drivers.get(function(name).name()));
   }
 
+  /** Members of a group whose drivers do DMA for the host: they make it not viable. */
+  public synchronized List<PciFunction> hostDriven(IommuGroup group) {
+    return functions.values().stream()
+        .filter(f -> group.equals(groupOf.get(f.name())))
+        .filter(
+            f ->
+                driver(f.name())
+                    .filter(d -> DriverKind.of(d, f.bridge()) == DriverKind.HOST)
+                    .isPresent())
+        .toList();
+  }
+
   /** A process on this machine, with no descriptor open. */
   public SoftVfio process(String name) {
     return new SoftVfio(name, this);

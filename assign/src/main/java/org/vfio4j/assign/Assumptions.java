@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.assign;
+
+import java.util.ArrayList;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Set;
+import java.util.TreeSet;
+import org.vfio4j.host.HostGroup;
+import org.vfio4j.host.HostTopology;
+import org.vfio4j.host.PciAddress;
+import org.vfio4j.host.PciFunction;
+import org.vfio4j.host.Role;
+
+/** What a source leaves open that a verdict on a request rests on. */
+final class Assumptions {
+  private final HostTopology host;
+  private final Set<Assumption> found = new LinkedHashSet<>();
+
+  private Assumptions(HostTopology host) {
+    this.host = host;
+  }
+
+  static List<Assumption> of(Request request, HostTopology host) {
+    Assumptions assumptions = new Assumptions(host);
+    assumptions.ofHost(request);
+    Set<Integer> groups = new TreeSet<>();
+    Set<PciAddress> requested = new TreeSet<>();
+    for (VmRequest vm : request.vms()) {
+      for (DeviceRequest device : vm.devices()) {
+        assumptions.ofDevice(device);
+        PciAddress.tryParse(device.device())
+            .filter(a -> device.mode() == Mode.WHOLE || device.mode() == Mode.WRAPPED)
+            .ifPresent(
+                address -> {
+                  requested.add(address);
+                  host.groupOf(address).map(HostGroup::id).ifPresent(groups::add);
+                });
+      }
+    }
+    for (int id : groups) {
+      assumptions.ofGroup(id, requested);
+    }
+    return new ArrayList<>(assumptions.found);
+  }
+
+  private void ofHost(Request request) {
+    if (host.iommu().interruptRemapping().isEmpty()) {
+      add("host", "interrupt remapping", "on");
+    }
+    boolean memory = request.vms().stream().anyMatch(v -> v.memory().isPresent());
+    if (memory && host.iommu().addressWidth().isEmpty()) {
+      add("host", "width of an IOVA", "48 bits");
+    }
+    for (Role role : Role.values()) {
+      if (host.roles().of(role).isEmpty()) {
+        String what =
+            switch (role) {
+              case BOOT_DISK -> "which function carries the boot disk";
+              case MANAGEMENT_NETWORK -> "which function carries the management network";
+              case CONSOLE -> "which function is the console";
+            };
+        add("host", what, "none of those requested");
+      }
+    }
+  }
+
+  private void ofGroup(int id, Set<PciAddress> requested) {
+    HostGroup group = host.group(id).orElseThrow();
+    if (group.reservedRegions().isEmpty()) {
+      add("group " + id, "reserved regions", "the MSI window of x86, no firmware mappings");
+    }
+    for (PciFunction member : host.members(id)) {
+      boolean matters = !requested.contains(member.address()) && !member.isBridge().orElse(false);
+      if (matters && member.driver().isUnknown()) {
+        add(member.address().toString(), "driver", "one of the host's own");
+      }
+    }
+  }
+
+  private void ofDevice(DeviceRequest device) {
+    boolean made = device.mode() == Mode.AUX || device.mode() == Mode.EMULATED;
+    if (made && host.mdevParent(device.device()).isEmpty()) {
+      String kind = device.mode() == Mode.AUX ? "aux domains" : "mediated devices";
+      add(device.device(), "whether its driver offers " + kind, "offered");
+    } else if (made && host.mdevParent(device.device()).flatMap(p -> p.isolation()).isEmpty()) {
+      add(device.device(), "what isolates its mediated devices", "its driver");
+    }
+  }
+
+  private void add(String subject, String unknown, String taken) {
+    found.add(new Assumption(subject, unknown, taken));
+  }
+}

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.assign;
+
+import java.nio.charset.StandardCharsets;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.UUID;
+import java.util.function.BiConsumer;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.Reason;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.host.HostTopology;
+import org.vfio4j.host.PciAddress;
+import org.vfio4j.host.PciFunction;
+import org.vfio4j.host.Role;
+import org.vfio4j.mdev.MdevParent;
+import org.vfio4j.mdev.MediatedDevice;
+import org.vfio4j.vfio.SoftMachine;
+
+/** What has to be done on the host before the VMs start: drivers bound, nothing vital taken. */
+final class Preparation {
+  private static final String VFIO_DRIVER = "vfio-pci";
+
+  private final HostTopology host;
+  private final Options options;
+  private final SoftMachine machine;
+
+  Preparation(HostTopology host, Options options, SoftMachine machine) {
+    this.host = host;
+    this.options = options;
+    this.machine = machine;
+  }
+
+  /**
+   * Binds every requested function, all VMs together, so that VMs do not depend on their order.
+   *
+   * @param step takes what is to be done for a device
+   * @param refused takes why a device cannot be had
+   */
+  void prepare(
+      Request request,
+      BiConsumer<DeviceRequest, String> step,
+      BiConsumer<DeviceRequest, DeviceRefusal> refused) {
+    Map<String, String> drivers = new LinkedHashMap<>();
+    Map<String, Optional<DeviceRefusal>> tried = new LinkedHashMap<>();
+    for (VmRequest vm : request.vms()) {
+      for (DeviceRequest d : vm.devices()) {
+        if (d.mode() == Mode.WRAPPED) {
+          drivers.put(d.device(), SoftMachine.WRAPPING_DRIVER);
+        } else if (d.mode() == Mode.WHOLE) {
+          drivers.putIfAbsent(d.device(), VFIO_DRIVER);
+        }
+      }
+    }
+    for (VmRequest vm : request.vms()) {
+      for (DeviceRequest d : vm.devices()) {
+        String driver = drivers.get(d.device());
+        if (driver == null || d.mode() == Mode.AUX || d.mode() == Mode.EMULATED) {
+          continue;
+        }
+        Optional<String> before = machine.driver(d.device());
+        boolean first = !tried.containsKey(d.device());
+        Optional<DeviceRefusal> refusal =
+            tried.computeIfAbsent(d.device(), name -> take(name, driver));
+        refusal.ifPresentOrElse(
+            r -> refused.accept(d, r),
+            () -> {
+              if (first && !before.equals(Optional.of(driver))) {
+                step.accept(d, bindStep(d.device(), driver, before));
+              }
+            });
+      }
+    }
+  }
+
+  private static String bindStep(String device, String driver, Optional<String> before) {
+    String now =
+        before
+            .map(
+                d ->
+                    d.equals(HostMachine.UNKNOWN_DRIVER)
+                        ? "its driver now is not known"
+                        : "now " + d)
+            .orElse("now unbound");
+    return "bind %s to %s (%s)".formatted(device, driver, now);
+  }
+
+  private Optional<DeviceRefusal> take(String name, String driver) {
+    Optional<DeviceRefusal> vital = vital(name).or(() -> ungrouped(name));
+    if (vital.isPresent() || machine.driver(name).equals(Optional.of(driver))) {
+      return vital;
+    }
+    try {
+      machine.bind(name, driver);
+      return Optional.empty();
+    } catch (VfioException refusal) {
+      return Optional.of(
+          new DeviceRefusal(
+              Optional.of(refusal.errno()),
+              refusal.reason().name(),
+              "bind",
+              refusal.refusal().message(),
+              Optional.empty(),
+              List.of()));
+    }
+  }
+
+  private Optional<DeviceRefusal> vital(String name) {
+    PciAddress address = PciAddress.parse(name);
+    Set<Role> roles = host.rolesOf(address);
+    if (options.forced().contains(name) || roles.isEmpty()) {
+      return Optional.empty();
+    }
+    return switch (roles.iterator().next()) {
+      case BOOT_DISK ->
+          ours(Codes.HOST_BOOT_DISK, name + " carries the disk that the host runs from");
+      case MANAGEMENT_NETWORK ->
+          ours(Codes.HOST_MANAGEMENT_NETWORK, name + " carries the host's management network");
+      case CONSOLE -> ours(Codes.HOST_CONSOLE, name + " is the host's console");
+    };
+  }
+
+  private Optional<DeviceRefusal> ungrouped(String name) {
+    PciFunction function = host.function(PciAddress.parse(name)).orElseThrow();
+    if (function.group().isUnknown()) {
+      return ours(
+          Codes.GROUP_UNKNOWN,
+          "the source does not say in which IOMMU group %s is".formatted(name));
+    }
+    return function.group().isNone()
+        ? ours(
+            Codes.NO_IOMMU_GROUP,
+            name + " is in no IOMMU group: the IOMMU is off, or does not serve it")
+        : Optional.empty();
+  }
+
+  private static Optional<DeviceRefusal> ours(String code, String message) {
+    return Optional.of(
+        new DeviceRefusal(Optional.empty(), code, "bind", message, Optional.empty(), List.of()));
+  }
+
+  /**
+   * Makes the mediated device that is asked for.
+   *
+   * @param number distinguishes devices of one parent
+   * @throws VfioException ENOSPC if the parent has no instance left, ENODEV if it offers no such
+   *     type
+   */
+  static MediatedDevice create(SoftMachine machine, DeviceRequest wanted, int number) {
+    String uuid =
+        UUID.nameUUIDFromBytes((wanted.device() + "/" + number).getBytes(StandardCharsets.UTF_8))
+            .toString();
+    MdevParent.Kind kind =
+        switch (wanted.mode()) {
+          case WRAPPED -> MdevParent.Kind.BACKED;
+          case AUX -> MdevParent.Kind.AUX;
+          default -> MdevParent.Kind.PLAIN;
+        };
+    return machine.createMdev(wanted.device(), type(machine, wanted, kind), uuid);
+  }
+
+  /** The type asked for, or the first of the kind with an instance left, or the first at all. */
+  private static String type(SoftMachine machine, DeviceRequest wanted, MdevParent.Kind kind) {
+    if (machine.parent(wanted.device()).isEmpty() && kind != MdevParent.Kind.BACKED) {
+      // The source names no types: the parent's driver is taken at the request's word.
+      String name = wanted.type().orElse(kind == MdevParent.Kind.AUX ? "aux" : "plain");
+      machine.offer(wanted.device(), new MdevParent.Type(name, kind, Short.MAX_VALUE));
+      return name;
+    }
+    if (wanted.type().isPresent()) {
+      return wanted.type().get();
+    }
+    MdevParent parent = machine.parent(wanted.device()).orElseThrow(() -> noType(wanted));
+    List<MdevParent.Type> ofKind = parent.types().stream().filter(t -> t.kind() == kind).toList();
+    return ofKind.stream()
+        .filter(t -> parent.available(t.name()) > 0)
+        .findFirst()
+        .or(() -> ofKind.stream().findFirst())
+        .orElseThrow(() -> noType(wanted))
+        .name();
+  }
+
+  private static VfioException noType(DeviceRequest wanted) {
+    return new VfioException(
+        Errno.ENODEV,
+        Reason.NOT_SUPPORTED,
+        "%s offers no mediated devices of that kind".formatted(wanted.device()),
+        wanted.device());
+  }
+}

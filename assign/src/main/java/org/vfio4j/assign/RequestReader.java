@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.assign;
+
+import java.util.ArrayList;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.vfio4j.host.BadInputException;
+import org.vfio4j.host.Mdev;
+import org.vfio4j.host.PciAddress;
+import org.vfio4j.host.Tree;
+import org.vfio4j.host.TreeReader;
+import tools.jackson.core.JsonParser;
+import tools.jackson.core.ObjectReadContext;
+import tools.jackson.dataformat.yaml.YAMLFactory;
+
+/** Reads a request from YAML (or JSON, which is YAML). */
+public final class RequestReader {
+  /** Characters a file may have. */
+  public static final int MAX_CHARACTERS = 4 << 20;
+
+  private static final long PAGE = 2L << 20;
+  private static final Pattern SIZE = Pattern.compile("([0-9]{1,12})\\s*(KiB|MiB|GiB|TiB|)");
+  private static final Map<String, Integer> UNITS =
+      Map.of("", 0, "KiB", 10, "MiB", 20, "GiB", 30, "TiB", 40);
+  private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}");
+
+  private RequestReader() {}
+
+  /**
+   * Reads a request.
+   *
+   * @param source the file's name, for errors
+   * @param text all of it
+   * @throws BadInputException at the first thing that does not belong there
+   */
+  public static Request read(String source, String text) {
+    if (text.length() > MAX_CHARACTERS) {
+      throw new BadInputException(
+          source,
+          1,
+          "",
+          "too large for a request: %d characters, at most %d"
+              .formatted(text.length(), MAX_CHARACTERS));
+    }
+    Tree tree;
+    try (JsonParser parser = new YAMLFactory().createParser(ObjectReadContext.empty(), text)) {
+      tree = TreeReader.read(parser, source);
+    }
+    return request(source, tree.asObject());
+  }
+
+  private static Request request(String source, Tree.Obj root) {
+    root.only(Set.of("host", "vms"));
+    String host = root.required("host").asText();
+    Tree.Obj vms = root.required("vms").asObject();
+    List<VmRequest> read = new ArrayList<>();
+    vms.fields().forEach((name, vm) -> read.add(vm(name, vm)));
+    if (read.isEmpty()) {
+      throw vms.at().error("no VM");
+    }
+    return new Request(source, host, read);
+  }
+
+  private static VmRequest vm(String name, Tree tree) {
+    if (!NAME.matcher(name).matches()) {
+      throw tree.at().error("a VM's name has letters, digits, '.', '_' and '-' only, 64 at most");
+    }
+    Tree.Obj vm = tree.asObject();
+    vm.only(Set.of("memory", "memlock", "viommu", "devices"));
+    List<DeviceRequest> devices = new ArrayList<>();
+    Set<String> seen = new HashSet<>();
+    for (Tree item : vm.required("devices").asList()) {
+      DeviceRequest device = device(item);
+      if (!seen.add(device.mode() + " " + device.device()) && oncePerVm(device.mode())) {
+        throw item.at().error(device + " stands here twice");
+      }
+      devices.add(device);
+    }
+    Optional<Long> memory = vm.field("memory").map(RequestReader::size);
+    memory.ifPresent(
+        bytes -> {
+          if (bytes == 0 || bytes % PAGE != 0) {
+            throw vm.required("memory").at().error("RAM is a multiple of 2MiB, and not 0");
+          }
+        });
+    return new VmRequest(
+        name,
+        memory,
+        vm.field("memlock").map(RequestReader::size),
+        vm.field("viommu").map(Tree::asBoolean).orElse(false),
+        devices);
+  }
+
+  /** A parent can give a VM several devices; a function or an mdev is there once. */
+  private static boolean oncePerVm(Mode mode) {
+    return mode != Mode.AUX && mode != Mode.EMULATED;
+  }
+
+  private static DeviceRequest device(Tree tree) {
+    if (tree instanceof Tree.Text text) {
+      return new DeviceRequest(Mode.WHOLE, address(text), Optional.empty(), tree.at());
+    }
+    Tree.Obj item = tree.asObject();
+    List<Mode> modes =
+        Stream.of(Mode.values())
+            .filter(m -> !m.key().isEmpty() && item.field(m.key()).isPresent())
+            .toList();
+    if (modes.size() != 1) {
+      item.only(Set.of("wrap", "mdev", "aux", "emulated", "type"));
+      throw tree.at().error("a device is an address, or one of wrap, mdev, aux, emulated");
+    }
+    Mode mode = modes.getFirst();
+    boolean typed = mode == Mode.AUX || mode == Mode.EMULATED;
+    item.only(typed ? Set.of(mode.key(), "type") : Set.of(mode.key()));
+    Tree value = item.required(mode.key());
+    String device = mode == Mode.MDEV ? uuid(value) : address(value);
+    return new DeviceRequest(mode, device, item.field("type").map(Tree::asScalar), tree.at());
+  }
+
+  private static String address(Tree tree) {
+    return tree.parse(PciAddress::parse).toString();
+  }
+
+  private static String uuid(Tree tree) {
+    return Mdev.parseUuid(tree.asText())
+        .orElseThrow(() -> tree.at().error("not a UUID: " + tree.asText()))
+        .toString()
+        .toLowerCase(Locale.ROOT);
+  }
+
+  private static long size(Tree tree) {
+    Matcher size = SIZE.matcher(tree.asScalar().strip());
+    if (!size.matches()) {
+      throw tree.at().error("not a size such as 4GiB: " + tree.asScalar());
+    }
+    long count = Long.parseLong(size.group(1));
+    int shift = UNITS.getOrDefault(size.group(2), 0);
+    if (count > Long.MAX_VALUE >> shift) {
+      throw tree.at().error("out of range: " + tree.asScalar());
+    }
+    return count << shift;
+  }
+}

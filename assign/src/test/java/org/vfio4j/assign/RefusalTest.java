@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.assign;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.List;
+import java.util.Set;
+import org.junit.jupiter.api.Test;
+import org.vfio4j.error.Errno;
+import org.vfio4j.host.HostTopology;
+import org.vfio4j.profile.KernelProfile;
+
+/** Each kind of refusal, on a host made for it; the engine gives it, and the fixes are tried. */
+class RefusalTest {
+  private static final String A = "0000:01:00.0";
+  private static final String B = "0000:01:00.1";
+  private static final String C = "0000:02:00.0";
+
+  private static SmallHost oneNic() {
+    return new SmallHost().function(A, 1, "igb").reserved(1);
+  }
+
+  private static Verdict check(HostTopology host, String vms) {
+    return check(host, vms, Options.DEFAULT);
+  }
+
+  private static Verdict check(HostTopology host, String vms, Options options) {
+    return Check.verdict(RequestReader.read("t.yaml", "host: x\nvms:\n" + vms), host, options);
+  }
+
+  private static DeviceRefusal only(Verdict verdict) {
+    List<DeviceVerdict> refused = verdict.devices().filter(DeviceVerdict::refused).toList();
+    assertThat(refused).hasSize(1);
+    return refused.getFirst().refusal().orElseThrow();
+  }
+
+  private static String vm(String name, String body, String... devices) {
+    StringBuilder text = new StringBuilder("  " + name + ":\n" + body + "    devices:\n");
+    for (String device : devices) {
+      text.append("      - ").append(device).append('\n');
+    }
+    return text.toString();
+  }
+
+  @Test
+  void shouldNameTheMemberAndItsDriverThatMakeAGroupNotViable() {
+    HostTopology host =
+        new SmallHost().function(A, 1, "igb").function(B, 1, "snd").reserved(1).build();
+    DeviceRefusal refusal = only(check(host, vm("web", "", A)));
+    assertThat(refusal.errno()).contains(Errno.EPERM);
+    assertThat(refusal.code()).isEqualTo("GROUP_NOT_VIABLE");
+    assertThat(refusal.message()).contains(B).contains("snd");
+    assertThat(refusal.fixes())
+        .containsExactly("unbind " + B + " from snd", "give " + B + " to web too");
+  }
+
+  @Test
+  void shouldNotOfferToReleaseWhatTheHostNeeds() {
+    HostTopology host =
+        new SmallHost()
+            .function(A, 1, "igb")
+            .function(B, 1, "nvme")
+            .reserved(1)
+            .roles("\"bootDisk\":[\"" + B + "\"],\"managementNetwork\":[],\"console\":[]")
+            .build();
+    DeviceRefusal refusal = only(check(host, vm("web", "", A)));
+    assertThat(refusal.fixes()).containsExactly("leave " + A + " out of web");
+  }
+
+  @Test
+  void shouldFindANonViableGroupAtTheDeviceOn510() {
+    HostTopology host =
+        new SmallHost().function(A, 1, "igb").function(B, 1, "snd").reserved(1).build();
+    DeviceRefusal refusal =
+        only(check(host, vm("web", "", A), new Options(KernelProfile.LINUX_5_10, false, Set.of())));
+    assertThat(refusal.errno()).contains(Errno.EINVAL);
+    assertThat(refusal.call()).isEqualTo("VFIO_GROUP_GET_DEVICE_FD");
+  }
+
+  @Test
+  void shouldRefuseFirmwareMappings() {
+    HostTopology host =
+        new SmallHost()
+            .function(A, 1, "igb")
+            .reserved(1, "0xe0000", "0xfffff", "direct")
+            .function(C, 2, "igb")
+            .reserved(2)
+            .build();
+    DeviceRefusal refusal = only(check(host, vm("web", "", A)));
+    assertThat(refusal.code()).isEqualTo("RMRR_LOCKED");
+    assertThat(refusal.errno()).contains(Errno.EPERM);
+    assertThat(refusal.call()).isEqualTo("VFIO_SET_IOMMU");
+    assertThat(refusal.fixes())
+        .containsExactly("ask for " + C + " instead, the same model in group 2");
+  }
+
+  @Test
+  void shouldRefuseFirmwareMappingsAtTheClaimOnLaterKernels() {
+    HostTopology host =
+        new SmallHost().function(A, 1, "igb").reserved(1, "0xe0000", "0xfffff", "direct").build();
+    DeviceRefusal refusal =
+        only(check(host, vm("web", "", A), new Options(KernelProfile.LINUX_6_12, false, Set.of())));
+    assertThat(refusal.errno()).contains(Errno.EINVAL);
+    assertThat(refusal.call()).isEqualTo("VFIO_GROUP_SET_CONTAINER");
+  }
+
+  @Test
+  void shouldRefuseWithoutInterruptRemappingAndSayWhatHelps() {
+    HostTopology host = oneNic().iommu("\"interruptRemapping\":false").build();
+    DeviceRefusal refusal = only(check(host, vm("web", "", A)));
+    assertThat(refusal.code()).isEqualTo("INTERRUPTS_NOT_ISOLATED");
+    assertThat(refusal.errno()).contains(Errno.EPERM);
+    assertThat(refusal.fixes()).singleElement().asString().contains("allow_unsafe_interrupts");
+  }
+
+  @Test
+  void shouldRefuseRamOnAReservedRegion() {
+    HostTopology host = oneNic().build();
+    HostTopology reserving =
+        new SmallHost()
+            .function(A, 1, "igb")
+            .reserved(1, "0x40000000", "0x40ffffff", "reserved")
+            .build();
+    assertThat(check(host, vm("web", "    memory: 4GiB\n", A)).admitted()).isTrue();
+    DeviceRefusal refusal = only(check(reserving, vm("web", "    memory: 4GiB\n", A)));
+    assertThat(refusal.code()).isEqualTo("IOVA_NOT_AVAILABLE");
+    assertThat(refusal.call()).isEqualTo("VFIO_IOMMU_MAP_DMA");
+  }
+
+  @Test
+  void shouldRefuseRamBeyondTheWidth() {
+    HostTopology host = oneNic().iommu("\"interruptRemapping\":true,\"addressWidth\":39").build();
+    DeviceRefusal refusal = only(check(host, vm("web", "    memory: 768GiB\n", A)));
+    assertThat(refusal.code()).isEqualTo("IOVA_NOT_AVAILABLE");
+    assertThat(refusal.fixes()).containsExactly("give web at most 508GiB of RAM");
+  }
+
+  @Test
+  void shouldCountLockedMemoryOnceWithoutViommuAndPerDeviceWithIt() {
+    HostTopology host = oneNic().function(C, 2, "igb").reserved(2).build();
+    String limit = "    memory: 4GiB\n    memlock: 5GiB\n";
+    Verdict shared = check(host, vm("web", limit, A, C));
+    assertThat(shared.admitted()).isTrue();
+    assertThat(shared.vms().getFirst().lockedBytes()).isEqualTo((4L << 30) - (0xc0000 - 0xa0000));
+    DeviceRefusal refusal = only(check(host, vm("web", limit + "    viommu: true\n", A, C)));
+    assertThat(refusal.code()).isEqualTo("LOCKED_MEMORY");
+    assertThat(refusal.errno()).contains(Errno.ENOMEM);
+    assertThat(refusal.fixes()).first().asString().startsWith("raise memlock of web to 8GiB");
+  }
+
+  @Test
+  void shouldRefuseMoreMappingsThanTheLimit() {
+    HostTopology host =
+        oneNic()
+            .iommu("\"interruptRemapping\":true,\"addressWidth\":48,\"dmaEntryLimit\":2")
+            .build();
+    DeviceRefusal refusal = only(check(host, vm("web", "    memory: 8GiB\n", A)));
+    assertThat(refusal.code()).isEqualTo("ENTRY_LIMIT");
+    assertThat(refusal.errno()).contains(Errno.ENOSPC);
+    assertThat(refusal.fixes()).first().asString().contains("dma_entry_limit");
+  }
+
+  @Test
+  void shouldRefuseWhatTheHostItselfNeedsUnlessForced() {
+    for (String role : List.of("bootDisk", "managementNetwork", "console")) {
+      HostTopology host = oneNic().roles("\"" + role + "\":[\"" + A + "\"]").build();
+      DeviceRefusal refusal = only(check(host, vm("web", "", A)));
+      assertThat(refusal.code()).startsWith("HOST_");
+      assertThat(refusal.errno()).isEmpty();
+      Options forced = new Options(KernelProfile.DEFAULT, false, Set.of(A));
+      assertThat(check(host, vm("web", "", A), forced).admitted()).isTrue();
+    }
+  }
+
+  @Test
+  void shouldRefuseWhenInstancesAreUsedUp() {
+    HostTopology host =
+        oneNic()
+            .mdevs(
+                "\"mdevParents\":[{\"device\":\""
+                    + A
+                    + "\",\"isolation\":\"plain\",\"types\":[{\"id\":\"t\",\"availableInstances\":1}]}]")
+            .build();
+    Verdict verdict = check(host, vm("web", "", "emulated: " + A, "emulated: " + A));
+    DeviceRefusal refusal = only(verdict);
+    assertThat(refusal.code()).isEqualTo("MDEV_INSTANCES");
+    assertThat(refusal.errno()).contains(Errno.ENOSPC);
+  }
+
+  @Test
+  void shouldRefuseAFunctionWithVirtualFunctions() {
+    HostTopology host = new SmallHost().function(A, 1, "igb", "\"numVfs\":2").reserved(1).build();
+    DeviceRefusal refusal = only(check(host, vm("web", "", A)));
+    assertThat(refusal.code()).isEqualTo("DEVICE_BUSY");
+    assertThat(refusal.fixes()).first().asString().contains("sriov_numvfs");
+  }
+
+  @Test
+  void shouldRefuseAFunctionWithoutOrOfUnknownGroup() {
+    HostTopology none =
+        new SmallHost()
+            .raw("{\"address\":\"" + A + "\",\"driver\":null,\"group\":null,\"header\":\"normal\"}")
+            .build();
+    HostTopology unknown =
+        new SmallHost()
+            .raw("{\"address\":\"" + A + "\",\"driver\":null,\"header\":\"normal\"}")
+            .build();
+    assertThat(only(check(none, vm("web", "", A))).code()).isEqualTo("NO_IOMMU_GROUP");
+    assertThat(only(check(unknown, vm("web", "", A))).code()).isEqualTo("GROUP_UNKNOWN");
+  }
+
+  @Test
+  void shouldReportEveryRefusalOfTheFile() {
+    HostTopology host =
+        new SmallHost().function(A, 1, "igb").function(B, 1, "igb").reserved(1).build();
+    Verdict verdict = check(host, vm("a", "", A) + vm("b", "", B) + vm("c", "", A));
+    assertThat(verdict.devices().filter(DeviceVerdict::refused)).hasSize(2);
+  }
+
+  @Test
+  void shouldListWhatItAssumesAndRefuseItWhenStrict() {
+    HostTopology host = new SmallHost().function(A, 1, "igb").iommu("").roles("").build();
+    Verdict verdict = check(host, vm("web", "", A));
+    assertThat(verdict.admitted()).isTrue();
+    assertThat(verdict.assumed())
+        .extracting(Assumption::unknown)
+        .contains("interrupt remapping", "reserved regions");
+    Verdict strict =
+        check(host, vm("web", "", A), new Options(KernelProfile.DEFAULT, true, Set.of()));
+    assertThat(strict).isInstanceOf(Verdict.Refused.class);
+    assertThat(check(oneNic().build(), vm("web", "", A)).assumed()).isEmpty();
+  }
+
+  @Test
+  void shouldTakeAnUnknownDriverOfASiblingForOneOfTheHosts() {
+    HostTopology host =
+        new SmallHost()
+            .function(A, 1, "igb")
+            .raw("{\"address\":\"" + B + "\",\"group\":1,\"header\":\"normal\"}")
+            .reserved(1)
+            .build();
+    Verdict verdict = check(host, vm("web", "", A));
+    assertThat(only(verdict).code()).isEqualTo("GROUP_NOT_VIABLE");
+    assertThat(verdict.assumed()).extracting(Assumption::subject).contains(B);
+  }
+
+  @Test
+  void shouldLetAuxDevicesOfOneParentServeTwoVms() {
+    HostTopology host =
+        oneNic()
+            .mdevs(
+                "\"mdevParents\":[{\"device\":\""
+                    + A
+                    + "\",\"isolation\":\"aux\",\"types\":[{\"id\":\"wq\",\"availableInstances\":8}]}]")
+            .build();
+    assertThat(check(host, vm("a", "", "aux: " + A) + vm("b", "", "aux: " + A)).admitted())
+        .isTrue();
+  }
+}

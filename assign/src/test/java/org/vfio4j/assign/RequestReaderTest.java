@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.assign;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.vfio4j.host.BadInputException;
+
+class RequestReaderTest {
+  @Test
+  void shouldReadEveryKindOfDevice() {
+    Request request =
+        RequestReader.read(
+            "x.yaml",
+            """
+            host: hosts/x.json
+            vms:
+              web:
+                memory: 4GiB
+                memlock: 6144 MiB
+                viommu: true
+                devices:
+                  - 0000:01:00.0
+                  - wrap: 0000:01:00.1
+                  - mdev: 83B8F4F2-509f-382f-3c1e-e6bfe0fa1001
+                  - aux: 0000:6a:01.0
+                  - emulated: 3b:00.0
+                    type: nvidia-35
+            """);
+    VmRequest vm = request.vms().getFirst();
+    assertThat(vm.memory()).contains(4L << 30);
+    assertThat(vm.memlock()).contains(6L << 30);
+    assertThat(vm.viommu()).isTrue();
+    assertThat(vm.devices())
+        .extracting(DeviceRequest::toString)
+        .containsExactly(
+            "0000:01:00.0",
+            "wrap 0000:01:00.1",
+            "mdev 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001",
+            "aux 0000:6a:01.0",
+            "emulated 0000:3b:00.0");
+    assertThat(vm.devices().getLast().type()).contains("nvidia-35");
+    assertThat(vm.devices().get(1).at().line()).isEqualTo(9);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        "host",
+        "vms: {}",
+        "host: x\nvms: {}",
+        "host: x\nvms: []",
+        "host: x\nvms:\n  web: {}\n",
+        "host: x\nvms:\n  web:\n    devices: [\"0000:01:00\"]",
+        "host: x\nvms:\n  web:\n    devices: [{wrap: 1, aux: 2}]",
+        "host: x\nvms:\n  web:\n    devices: [{wrong: 0000:01:00.0}]",
+        "host: x\nvms:\n  web:\n    devices: [{mdev: not-a-uuid}]",
+        "host: x\nvms:\n  web:\n    memory: lots\n    devices: []",
+        "host: x\nvms:\n  web:\n    memory: 3MiB\n    devices: []",
+        "host: x\nvms:\n  web:\n    memory: 0\n    devices: []",
+        "host: x\nvms:\n  web:\n    memory: 999999999999TiB\n    devices: []",
+        "host: x\nvms:\n  web:\n    viommu: maybe\n    devices: []",
+        "host: x\nvms:\n  web:\n    devices: []\n  web:\n    devices: []",
+        "host: x\nvms:\n  'a b':\n    devices: []",
+        "host: x\ncolour: red\nvms:\n  web:\n    devices: []",
+        "host: x\nvms:\n  web:\n    devices: [\"0000:01:00.0\", \"0000:01:00.0\"]",
+        "host: x\nvms: &a\n  web: *a",
+        "{[}",
+        "\u0000\u0001\u0002",
+        "host: x\nvms:\n\t- y",
+      })
+  void shouldRefuseInOneLineWithItsPlace(String text) {
+    assertThatThrownBy(() -> RequestReader.read("x.yaml", text))
+        .isInstanceOf(BadInputException.class)
+        .hasMessageStartingWith("x.yaml:")
+        .satisfies(e -> assertThat(e.getMessage()).doesNotContain("\n"));
+  }
+
+  @Test
+  void shouldRefuseRubbishBeforeReadingIt() {
+    assertThatThrownBy(
+            () -> RequestReader.read("x.yaml", "a".repeat(RequestReader.MAX_CHARACTERS + 1)))
+        .isInstanceOf(BadInputException.class);
+  }
+
+  @Test
+  void shouldNameTheDeviceThatTheHostHasNot() {
+    Request request =
+        RequestReader.read("x.yaml", "host: x\nvms:\n  web:\n    devices: [\"0000:09:00.0\"]");
+    assertThatThrownBy(
+            () ->
+                Check.verdict(
+                    request,
+                    new SmallHost().function("0000:01:00.0", 1, "igb").build(),
+                    Options.DEFAULT))
+        .isInstanceOf(BadInputException.class)
+        .hasMessageContaining("x.yaml:4")
+        .hasMessageContaining("0000:09:00.0");
+  }
+}
