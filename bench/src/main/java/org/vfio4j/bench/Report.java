@@ -113,7 +113,35 @@ public final class Report {
     for (Case c : cases(quick)) {
       report.measure(c);
     }
+    report.measureScale();
     Files.write(Path.of(args[1]), report.raw);
+  }
+
+  /** What one group or container more costs, beside how many there are. */
+  private void measureScale() throws RunnerException {
+    System.out.printf("%n%-42s %10s %10s %6s%n", "operation", "at 100", "at 10,000", "ratio");
+    for (String what : List.of("groups", "containers")) {
+      double few = scale(what, 100);
+      double many = scale(what, 10_000);
+      String operation =
+          what.equals("groups")
+              ? "attach+detach, groups in the container"
+              : "container with one group, containers";
+      System.out.printf("%-42s %7.0f ns %7.0f ns %6.2f%n", operation, few, many, many / few);
+    }
+  }
+
+  private double scale(String what, int size) throws RunnerException {
+    ChainedOptionsBuilder options = options(new OptionsBuilder());
+    RunResult result =
+        new Runner(
+                options
+                    .include("ScaleBench." + what)
+                    .param("size", Integer.toString(size))
+                    .build())
+            .runSingle();
+    raw.add(what + ", " + size + ": " + result.getPrimaryResult().extendedInfo());
+    return result.getPrimaryResult().getStatistics().getMin();
   }
 
   private static List<Case> cases(boolean quick) {
@@ -134,7 +162,7 @@ public final class Report {
 
   private void measure(Case c) throws IOException, InterruptedException, RunnerException {
     Run before = baseline.run(c.baseline(effort));
-    RunResult java = new Runner(options(c).build()).runSingle();
+    RunResult java = new Runner(c.select(options(new OptionsBuilder())).build()).runSingle();
     Run after = baseline.run(c.baseline(effort));
     if (before.sum() != c.sum()) {
       throw new IllegalStateException("C and Java do not do the same: " + c);
@@ -158,18 +186,17 @@ public final class Report {
                 java.getPrimaryResult().extendedInfo().replaceAll("\\s+", " ")));
   }
 
-  private ChainedOptionsBuilder options(Case c) {
+  private ChainedOptionsBuilder options(ChainedOptionsBuilder options) {
     TimeValue time = TimeValue.milliseconds(effort.milliseconds);
-    return c.select(
-        new OptionsBuilder()
-            .forks(1)
-            .warmupIterations(effort.warmups)
-            .warmupTime(time)
-            .measurementIterations(effort.iterations)
-            .measurementTime(time)
-            // The collector that Java takes on a server, also where this is pinned to one CPU.
-            .jvmArgsAppend("-XX:+UseG1GC", "-Xms512m", "-Xmx512m")
-            .addProfiler(GCProfiler.class)
-            .verbosity(VerboseMode.SILENT));
+    return options
+        .forks(1)
+        .warmupIterations(effort.warmups)
+        .warmupTime(time)
+        .measurementIterations(effort.iterations)
+        .measurementTime(time)
+        // The collector that Java takes on a server, also where this is pinned to one CPU.
+        .jvmArgsAppend("-XX:+UseG1GC", "-Xms512m", "-Xmx512m")
+        .addProfiler(GCProfiler.class)
+        .verbosity(VerboseMode.SILENT);
   }
 }
