@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.scenario;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
+import java.util.List;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.profile.KernelProfile;
+
+/** What scenarios say about kernels and refusals. */
+abstract class EachKernel {
+  /** The kernel whose answers are expected. */
+  final KernelProfile kernel;
+
+  EachKernel(KernelProfile kernel) {
+    this.kernel = kernel;
+  }
+
+  static List<KernelProfile> profiles() {
+    return List.of(
+        KernelProfile.LINUX_5_10,
+        KernelProfile.LINUX_6_1,
+        KernelProfile.LINUX_6_12,
+        KernelProfile.LINUX_7_2);
+  }
+
+  /** One column of a row: "5.10 | 6.1 | 6.12 | 7.2". */
+  final <T> T byKernel(T on510, T on61, T on612, T on72) {
+    return List.of(on510, on61, on612, on72).get(profiles().indexOf(kernel));
+  }
+
+  /** Whether groups are claimed when they enter a container (6.1 and later). */
+  final boolean claims() {
+    return byKernel(false, true, true, true);
+  }
+
+  /** The call is refused with this errno; what else is known of it is returned. */
+  static VfioException refused(Errno errno, ThrowingCallable call) {
+    VfioException refused = catchThrowableOfType(VfioException.class, call);
+    assertThat(refused).as("refused with %s", errno).isNotNull();
+    assertThat(refused.errno()).as(refused.getMessage()).isEqualTo(errno);
+    return refused;
+  }
+}

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.scenario;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.vfio4j.scenario.ScenarioBench.A;
+import static org.vfio4j.scenario.ScenarioBench.B;
+import static org.vfio4j.scenario.ScenarioBench.C;
+
+import org.junit.jupiter.api.Test;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.Reason;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.profile.KernelProfile;
+
+/** Rows G of kernel.md section 10 that a user can see: attach and detach of whole groups. */
+@OnEachKernel
+class GroupScenarioTest extends ApiScenario {
+  GroupScenarioTest(KernelProfile kernel) {
+    super(kernel);
+  }
+
+  @Test
+  void G01_shouldAttachAllGroupsOfAContainer() {
+    int c = containerOf(vm, A, B);
+    vm.map(c, IOVA, SIZE);
+    vm.fill(0, 7);
+    assertThat(bench.reads(A, IOVA)).hasValue(7);
+    assertThat(bench.reads(B, IOVA)).hasValue(7);
+  }
+
+  @Test
+  void G02_shouldShowExistingMappingsToAGroupThatJoins() {
+    int c = containerOf(vm, A);
+    vm.map(c, IOVA, SIZE);
+    int b = vm.group(B);
+    vm.set(b, c);
+    assertThat(vm.locked()).isEqualTo(SIZE / KIB);
+    assertThat(vm.dma(vm.dev(b, B), IOVA)).isTrue();
+  }
+
+  @Test
+  void G03_shouldKeepMappingsForTheGroupThatStays() {
+    int a = vm.group(A);
+    int b = vm.group(B);
+    int c = containerOfBoth(a, b);
+    vm.unset(a);
+    assertThat(bench.reads(A, IOVA)).isEmpty();
+    assertThat(vm.dma(vm.dev(b, B), IOVA)).isTrue();
+    assertThat(vm.locked()).isEqualTo(SIZE / KIB);
+    assertThat(vm.unmap(c, IOVA, SIZE)).isEqualTo(SIZE);
+  }
+
+  private int containerOfBoth(int a, int b) {
+    int c = vm.container();
+    vm.set(a, c);
+    vm.iommu(c);
+    vm.map(c, IOVA, SIZE);
+    vm.set(b, c);
+    return c;
+  }
+
+  @Test
+  void G04_shouldTakeAGroupBack() {
+    int a = vm.group(A);
+    int c = containerOfBoth(a, vm.group(B));
+    vm.unset(a);
+    vm.set(a, c);
+    assertThat(vm.dma(vm.dev(a, A), IOVA)).isTrue();
+    assertThat(vm.locked()).isEqualTo(SIZE / KIB);
+  }
+
+  @Test
+  void G05_shouldForgetEverythingWithTheLastGroup() {
+    int a = vm.group(A);
+    int b = vm.group(B);
+    int c = containerOfBoth(a, b);
+    vm.unset(a);
+    vm.unset(b);
+    assertThat(vm.locked()).isZero();
+    refused(Errno.EINVAL, () -> vm.api().info(c, 4096));
+    assertThat(bench.reads(A, IOVA)).isEmpty();
+    assertThat(bench.reads(B, IOVA)).isEmpty();
+  }
+
+  @Test
+  void G06_shouldKeepContainersApart() {
+    int c = containerOf(vm, A);
+    int k = containerOf(vm, B);
+    vm.map(c, 0, IOVA, SIZE);
+    vm.map(k, SIZE, IOVA, SIZE);
+    vm.fill(0, 7);
+    vm.fill(SIZE, 8);
+    assertThat(bench.reads(A, IOVA)).hasValue(7);
+    assertThat(bench.reads(B, IOVA)).hasValue(8);
+    assertThat(bench.writes(B, IOVA, (byte) 9)).isTrue();
+    assertThat(vm.peek(0)).isEqualTo(7);
+    assertThat(vm.peek(SIZE)).isEqualTo(9);
+    assertThat(vm.unmap(c, IOVA, SIZE)).isEqualTo(SIZE);
+    assertThat(bench.reads(A, IOVA)).isEmpty();
+    assertThat(bench.reads(B, IOVA)).hasValue(9);
+  }
+
+  @Test
+  void G07_shouldStopDmaAfterUnmap() {
+    int a = vm.group(A);
+    int c = vm.container();
+    vm.set(a, c);
+    vm.iommu(c);
+    int d = vm.dev(a, A);
+    vm.map(c, IOVA, SIZE);
+    assertThat(vm.dma(d, IOVA)).isTrue();
+    vm.unmap(c, IOVA, SIZE);
+    assertThat(vm.dma(d, IOVA)).isFalse();
+    vm.fill(0, 7);
+    assertThat(bench.writes(A, IOVA, (byte) 9)).isFalse();
+    assertThat(vm.peek(0)).isEqualTo(7);
+    vm.map(c, 0, IOVA, SIZE, 1);
+    assertThat(bench.reads(A, IOVA)).hasValue(7);
+    assertThat(bench.writes(A, IOVA, (byte) 9)).as("write by a read-only mapping").isFalse();
+    assertThat(vm.peek(0)).isEqualTo(7);
+  }
+
+  @Test
+  void G12_shouldRefuseGroupsWhoseInterruptsAreNotRemapped() {
+    try (ScenarioBench unsafe = ScenarioBench.open(kernel, false)) {
+      User user = unsafe.process("vm");
+      int a = user.group(A);
+      int b = user.group(B);
+      int c = user.container();
+      user.set(a, c);
+      VfioException refused = refused(Errno.EPERM, () -> user.iommu(c));
+      assertThat(refused.reason()).isEqualTo(Reason.INTERRUPTS_NOT_ISOLATED);
+      refused(Errno.EINVAL, () -> user.api().info(c, 4096));
+      unsafe.parameter("allow_unsafe_interrupts", "Y");
+      user.iommu(c);
+      unsafe.parameter("allow_unsafe_interrupts", "N");
+      refused(Errno.EPERM, () -> user.set(b, c));
+      assertThat(user.status(b)).isEqualTo(1);
+      unsafe.parameter("allow_unsafe_interrupts", "Y");
+      user.set(b, c);
+      user.map(c, IOVA, SIZE);
+      assertThat(user.dma(user.dev(b, B), IOVA)).isTrue();
+    }
+  }
+
+  @Test
+  void G13_shouldDetachAllWhenOneGroupOfSetIommuIsRefused() {
+    String wrapped = bench.wrap(A);
+    int k = containerOf(vm, wrapped);
+    int a = vm.group(A);
+    int b = vm.group(B);
+    int g = vm.group(C);
+    int c = vm.container();
+    vm.set(a, c);
+    vm.set(b, c);
+    vm.set(g, c);
+    assertThat(refused(Errno.EBUSY, () -> vm.iommu(c)).refusal().call())
+        .isEqualTo("VFIO_SET_IOMMU");
+    refused(Errno.EINVAL, () -> vm.api().info(c, 4096));
+    vm.map(k, IOVA, SIZE);
+    assertThat(vm.status(b)).isEqualTo(3);
+    vm.unset(b);
+    int other = vm.container();
+    vm.set(b, other);
+    vm.iommu(other);
+    vm.unset(a);
+    vm.iommu(c);
+    assertThat(vm.status(g)).isEqualTo(3);
+    vm.map(c, SIZE, IOVA, SIZE);
+    vm.fill(SIZE, 8);
+    assertThat(bench.reads(C, IOVA)).hasValue(8);
+  }
+}
