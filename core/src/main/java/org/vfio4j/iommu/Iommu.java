@@ -63,8 +63,6 @@ public interface Iommu {
   /** Whether the interrupts of the device are remapped, so that it can forge none. */
   boolean isolatesInterrupts(Device device);
 
-  /** Whether the function's PASIDs are enabled for aux domains ({@code IOMMU_DEV_FEAT_AUX}). */
-  boolean auxEnabled(Device parent);
 
   /** An address space that can hold a group: a container. */
   interface Owner {

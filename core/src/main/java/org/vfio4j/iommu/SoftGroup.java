@@ -170,9 +170,6 @@ final class SoftGroup implements IommuGroup {
     member(device).auxEnabled = on;
   }
 
-  synchronized boolean auxEnabled(Device device) {
-    return member(device).auxEnabled;
-  }
 
   synchronized Translation requests(Device device) {
     return member(device).requests;

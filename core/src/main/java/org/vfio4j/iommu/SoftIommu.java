@@ -238,12 +238,6 @@ public final class SoftIommu implements Iommu {
     return groupOf(device).unit().interruptRemapping();
   }
 
-  @Override
-  public boolean auxEnabled(Device parent) {
-    SoftGroup group = groupOf.get(parent);
-    return group != null && group.auxEnabled(parent);
-  }
-
   void freed(SoftDomain domain) {
     domains.remove(domain);
   }

@@ -229,8 +229,7 @@ public final class SoftMachine {
   }
 
   private boolean unbind(PciFunction function, Runnable then) {
-    Optional<VfioGroup> group = registered(function);
-    if (group.isPresent() && core.waits(group.get(), isOpen(function))) {
+    if (waits(function)) {
       leaving.put(function, () -> unbindNow(function, then));
       return false;
     }
@@ -240,6 +239,7 @@ public final class SoftMachine {
 
   private void unbindNow(PciFunction function, Runnable then) {
     registered(function).ifPresent(g -> core.unregister(g, function));
+    children(function).forEach(this::removeNow);
     if (drivers.remove(function.name()) != null) {
       iommu.unbindHostDriver(function);
       parents.remove(function.name());
@@ -314,6 +314,10 @@ public final class SoftMachine {
    */
   public synchronized MediatedDevice createMdev(
       String parent, String type, String uuid, int groupId) {
+    if (leaving.containsKey(function(parent))) {
+      throw new VfioException(
+          Errno.ENODEV, Reason.DEVICE_BUSY, "the driver of " + parent + " is leaving", parent);
+    }
     MdevParent offers =
         parent(function(parent).name())
             .orElseThrow(
@@ -341,8 +345,7 @@ public final class SoftMachine {
     if (device == null) {
       throw new VfioException(Errno.ENODEV, Reason.NO_GROUP, "no mdev " + uuid, uuid);
     }
-    Optional<VfioGroup> group = registered(device);
-    if (group.isPresent() && core.waits(group.get(), isOpen(device))) {
+    if (waits(device)) {
       leaving.put(device, () -> removeNow(device));
       return false;
     }
@@ -351,6 +354,7 @@ public final class SoftMachine {
   }
 
   private void removeNow(MediatedDevice device) {
+    leaving.remove(device);
     registered(device).ifPresent(g -> core.unregister(g, device));
     mdevs.remove(device.name());
     groupOf.remove(device.name());
@@ -370,6 +374,18 @@ public final class SoftMachine {
 
   private Optional<VfioGroup> registered(Device device) {
     return groupOf(device.name()).flatMap(core::find).filter(g -> g.devices.contains(device));
+  }
+
+  /** Whether a user keeps the device, or one of those its driver made of it. */
+  private boolean waits(Device device) {
+    return registered(device).map(g -> core.waits(g, isOpen(device))).orElse(false)
+        || children(device).stream().anyMatch(this::waits);
+  }
+
+  /** What the parent's driver removes when it leaves ({@code mdev_unregister_parent}). */
+  private List<MediatedDevice> children(Device parent) {
+    boolean driven = drivers.containsKey(parent.name());
+    return mdevs.values().stream().filter(m -> driven && m.parent().equals(parent)).toList();
   }
 
   boolean isLeaving(Device device) {
@@ -396,8 +412,7 @@ public final class SoftMachine {
   void letGo() {
     for (Map.Entry<Device, Runnable> each : new ArrayList<>(leaving.entrySet())) {
       Device device = each.getKey();
-      boolean waits = registered(device).map(g -> core.waits(g, isOpen(device))).orElse(false);
-      if (!waits && leaving.remove(device) != null) {
+      if (!waits(device) && leaving.remove(device) != null) {
         each.getValue().run();
       }
     }

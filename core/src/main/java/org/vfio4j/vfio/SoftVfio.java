@@ -3,10 +3,8 @@
 
 package org.vfio4j.vfio;
 
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.TreeMap;
 import java.util.function.Supplier;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
@@ -22,26 +20,13 @@ import org.vfio4j.type1.Container;
 
 /** Back end {@code soft} of the user API: one process on a {@link SoftMachine}. */
 public final class SoftVfio implements Vfio, AutoCloseable {
-  private static final int FIRST_FREE = 3;
-  private static final int MAX_DESCRIPTORS = 1 << 20;
   private static final int PAGE_SIZE = 4096;
-
-  /** What a descriptor refers to. */
-  private sealed interface File {
-    record OfContainer(VfioContainer container) implements File {}
-
-    record OfGroup(VfioGroup group) implements File {}
-
-    record OfDevice(VfioGroup group, Device device) implements File {}
-
-    record Other(String path) implements File {}
-  }
 
   private final String name;
   private final SoftMachine machine;
   private final VfioCore core;
   private final AddressSpace memory = new AddressSpace();
-  private final TreeMap<Integer, File> files = new TreeMap<>();
+  private final Descriptors files = new Descriptors();
   private int containers;
 
   SoftVfio(String name, SoftMachine machine) {
@@ -63,7 +48,7 @@ public final class SoftVfio implements Vfio, AutoCloseable {
   /** Open descriptors. */
   public int descriptors() {
     synchronized (machine) {
-      return files.size();
+      return files.numbers().size();
     }
   }
 
@@ -71,7 +56,7 @@ public final class SoftVfio implements Vfio, AutoCloseable {
   @Override
   public void close() {
     synchronized (machine) {
-      new ArrayList<>(files.keySet()).forEach(this::close);
+      files.numbers().forEach(this::close);
     }
   }
 
@@ -81,7 +66,7 @@ public final class SoftVfio implements Vfio, AutoCloseable {
         "open",
         () -> {
           String owner = containers++ == 0 ? name : name + "#" + containers;
-          return allocate(new File.OfContainer(new VfioContainer(owner)));
+          return files.allocate(new OpenFile.OfContainer(new VfioContainer(owner)));
         });
   }
 
@@ -106,7 +91,7 @@ public final class SoftVfio implements Vfio, AutoCloseable {
 
   private int openGroup(VfioGroup group) {
     core.open(group, name);
-    return allocate(new File.OfGroup(group));
+    return files.allocate(new OpenFile.OfGroup(group));
   }
 
   @Override
@@ -127,7 +112,7 @@ public final class SoftVfio implements Vfio, AutoCloseable {
             return openGroup(group.orElseThrow(() -> noFile(path)));
           }
           if (path.equals("/dev/null") || path.equals("/dev/zero")) {
-            return allocate(new File.Other(path));
+            return files.allocate(new OpenFile.Other(path));
           }
           throw noFile(path);
         });
@@ -137,37 +122,20 @@ public final class SoftVfio implements Vfio, AutoCloseable {
     return new VfioException(Errno.ENOENT, Reason.NO_GROUP, "there is no " + path);
   }
 
-  private int allocate(File file) {
-    int fd = FIRST_FREE;
-    for (int used : files.keySet()) {
-      if (used != fd) {
-        break;
-      }
-      fd++;
-    }
-    if (fd >= MAX_DESCRIPTORS) {
-      throw new VfioException(Errno.EMFILE, Reason.NO_MEMORY, "no descriptor left");
-    }
-    files.put(fd, file);
-    return fd;
-  }
-
   @Override
   public void close(int fd) {
     run(
         "close",
         () -> {
-          File file = file(fd);
-          files.remove(fd);
-          switch (file) {
-            case File.OfGroup(VfioGroup group) -> {
+          switch (files.remove(fd)) {
+            case OpenFile.OfGroup(VfioGroup group) -> {
               group.fileOpen = false;
               core.closed(group);
               machine.letGo();
             }
-            case File.OfDevice(VfioGroup group, Device device) ->
+            case OpenFile.OfDevice(VfioGroup group, Device device) ->
                 machine.deviceClosed(group, device);
-            case File.OfContainer _, File.Other _ -> {}
+            case OpenFile.OfContainer _, OpenFile.Other _ -> {}
           }
         });
   }
@@ -177,7 +145,7 @@ public final class SoftVfio implements Vfio, AutoCloseable {
     return call(
         "VFIO_GET_API_VERSION",
         () -> {
-          containerFile(fd);
+          files.container(fd);
           return 0;
         });
   }
@@ -186,12 +154,12 @@ public final class SoftVfio implements Vfio, AutoCloseable {
   public int checkExtension(int fd, int extension) {
     return call(
         "VFIO_CHECK_EXTENSION",
-        () -> Extensions.check(extension, machine.profile(), containerFile(fd).iommu));
+        () -> Extensions.check(extension, machine.profile(), files.container(fd).iommu));
   }
 
   @Override
   public void setIommu(int fd, int type) {
-    run("VFIO_SET_IOMMU", () -> core.setIommu(containerFile(fd), type));
+    run("VFIO_SET_IOMMU", () -> core.setIommu(files.container(fd), type));
   }
 
   @Override
@@ -199,7 +167,7 @@ public final class SoftVfio implements Vfio, AutoCloseable {
     return call(
         "VFIO_GROUP_GET_STATUS",
         () -> {
-          VfioGroup group = groupFile(fd);
+          VfioGroup group = files.group(fd);
           checkArgsz(argsz, 8);
           return core.status(group);
         });
@@ -210,14 +178,14 @@ public final class SoftVfio implements Vfio, AutoCloseable {
     run(
         "VFIO_GROUP_SET_CONTAINER",
         () -> {
-          VfioGroup group = groupFile(groupFd);
+          VfioGroup group = files.group(groupFd);
           if (containerFd < 0) {
             throw badDescriptor(machine.profile().badContainerFd(), containerFd);
           }
           if (!machine.profile().containerFdFirst()) {
             core.checkNoContainer(group);
           }
-          if (!(file(containerFd) instanceof File.OfContainer(VfioContainer container))) {
+          if (!(files.get(containerFd) instanceof OpenFile.OfContainer(VfioContainer container))) {
             throw badDescriptor(machine.profile().foreignContainerFd(), containerFd);
           }
           core.checkNoContainer(group);
@@ -231,7 +199,7 @@ public final class SoftVfio implements Vfio, AutoCloseable {
     run(
         "VFIO_GROUP_UNSET_CONTAINER",
         () -> {
-          core.unsetContainer(groupFile(groupFd));
+          core.unsetContainer(files.group(groupFd));
           machine.letGo();
         });
   }
@@ -241,7 +209,7 @@ public final class SoftVfio implements Vfio, AutoCloseable {
     return call(
         "VFIO_GROUP_GET_DEVICE_FD",
         () -> {
-          VfioGroup group = groupFile(groupFd);
+          VfioGroup group = files.group(groupFd);
           String asked =
               deviceName.orElseThrow(
                   () -> new VfioException(Errno.EFAULT, Reason.BAD_ARGUMENT, "no name"));
@@ -260,7 +228,7 @@ public final class SoftVfio implements Vfio, AutoCloseable {
                 device.name() + " is wrapped as a mediated device: it cannot be opened itself",
                 device.name());
           }
-          int fd = allocate(new File.OfDevice(group, device));
+          int fd = files.allocate(new OpenFile.OfDevice(group, device));
           machine.deviceOpened(group, device);
           listen(group, device);
           return fd;
@@ -291,13 +259,13 @@ public final class SoftVfio implements Vfio, AutoCloseable {
 
   @Override
   public void map(int fd, MapRequest request) {
-    Container container = locked("VFIO_IOMMU_MAP_DMA", () -> type1(fd));
+    Container container = call("VFIO_IOMMU_MAP_DMA", () -> type1(fd));
     inCall("VFIO_IOMMU_MAP_DMA", () -> DmaCalls.map(machine.profile(), container, memory, request));
   }
 
   @Override
   public long unmap(int fd, UnmapRequest request) {
-    Container container = locked("VFIO_IOMMU_UNMAP_DMA", () -> type1(fd));
+    Container container = call("VFIO_IOMMU_UNMAP_DMA", () -> type1(fd));
     return inCall(
         "VFIO_IOMMU_UNMAP_DMA",
         () -> DmaCalls.unmap(machine.profile(), container, memory, request));
@@ -305,20 +273,20 @@ public final class SoftVfio implements Vfio, AutoCloseable {
 
   @Override
   public IommuInfo info(int fd, int argsz) {
-    Container container = locked("VFIO_IOMMU_GET_INFO", () -> type1(fd));
+    Container container = call("VFIO_IOMMU_GET_INFO", () -> type1(fd));
     return inCall("VFIO_IOMMU_GET_INFO", () -> DmaCalls.info(machine.profile(), container, argsz));
   }
 
   @Override
   public void dirtyPages(int fd, int flags) {
-    Container container = locked("VFIO_IOMMU_DIRTY_PAGES", () -> type1(fd));
+    Container container = call("VFIO_IOMMU_DIRTY_PAGES", () -> type1(fd));
     inCall(
         "VFIO_IOMMU_DIRTY_PAGES", () -> DmaCalls.dirtyPages(machine.profile(), container, flags));
   }
 
   @Override
   public void dirtyBitmap(int fd, BitmapRequest request) {
-    Container container = locked("VFIO_IOMMU_DIRTY_PAGES", () -> type1(fd));
+    Container container = call("VFIO_IOMMU_DIRTY_PAGES", () -> type1(fd));
     inCall(
         "VFIO_IOMMU_DIRTY_PAGES",
         () -> DmaCalls.dirtyBitmap(machine.profile(), container, request));
@@ -341,19 +309,19 @@ public final class SoftVfio implements Vfio, AutoCloseable {
         reset(fd);
         yield 0;
       }
-      default -> locked("ioctl", () -> unknownIoctl(fd, number));
+      default -> call("ioctl", () -> unknownIoctl(fd, number));
     };
   }
 
   /** An ioctl whose argument is a pointer, or that nobody knows: an integer is no address. */
   private int unknownIoctl(int fd, int number) {
-    switch (file(fd)) {
-      case File.OfContainer(VfioContainer container) when container.iommu.isEmpty() ->
-          throw noIommu();
-      case File.OfContainer _ when Ioctl.ofContainer(number) -> throw badPointer(number);
-      case File.OfGroup _ when Ioctl.ofGroup(number) -> throw badPointer(number);
-      case File.OfDevice _ when Ioctl.ofDevice(number) -> throw badPointer(number);
-      default -> throw unknown();
+    switch (files.get(fd)) {
+      case OpenFile.OfContainer(VfioContainer container) when container.iommu.isEmpty() ->
+          throw Descriptors.noIommu();
+      case OpenFile.OfContainer _ when Ioctl.ofContainer(number) -> throw badPointer(number);
+      case OpenFile.OfGroup _ when Ioctl.ofGroup(number) -> throw badPointer(number);
+      case OpenFile.OfDevice _ when Ioctl.ofDevice(number) -> throw badPointer(number);
+      default -> throw Descriptors.unknownCall();
     }
   }
 
@@ -362,7 +330,7 @@ public final class SoftVfio implements Vfio, AutoCloseable {
     return call(
         "VFIO_DEVICE_GET_INFO",
         () ->
-            switch (deviceFile(fd).device()) {
+            switch (files.device(fd).device()) {
               case PciFunction f -> new DeviceInfo(f.resettable() ? 3 : 2, 9, 5);
               default -> new DeviceInfo(3, 9, 5);
             });
@@ -373,7 +341,7 @@ public final class SoftVfio implements Vfio, AutoCloseable {
     run(
         "VFIO_DEVICE_RESET",
         () -> {
-          Device device = deviceFile(fd).device();
+          Device device = files.device(fd).device();
           if (device instanceof PciFunction f && !f.resettable()) {
             throw new VfioException(
                 Errno.EINVAL,
@@ -389,8 +357,8 @@ public final class SoftVfio implements Vfio, AutoCloseable {
     return call(
         "VFIO_DEVICE_GET_PCI_HOT_RESET_INFO",
         () -> {
-          if (!(deviceFile(fd).device() instanceof PciFunction f)) {
-            throw unknown();
+          if (!(files.device(fd).device() instanceof PciFunction f)) {
+            throw Descriptors.unknownCall();
           }
           if (f.rootBus()) {
             throw new VfioException(
@@ -411,7 +379,7 @@ public final class SoftVfio implements Vfio, AutoCloseable {
     return call(
         "pread",
         () ->
-            deviceFile(fd).device() instanceof PciFunction f ? f.device() << 16 | f.vendor() : -1);
+            files.device(fd).device() instanceof PciFunction f ? f.device() << 16 | f.vendor() : -1);
   }
 
   /**
@@ -422,7 +390,7 @@ public final class SoftVfio implements Vfio, AutoCloseable {
     return call(
         "dma",
         () -> {
-          File.OfDevice file = deviceFile(deviceFd);
+          OpenFile.OfDevice file = files.device(deviceFd);
           Device device = file.device();
           Isolation isolation =
               device instanceof MediatedDevice m ? m.isolation() : new Isolation.Backed(device);
@@ -442,21 +410,12 @@ public final class SoftVfio implements Vfio, AutoCloseable {
 
   /** The type1 container behind a descriptor, for what lies above the user API. */
   public Container type1(int fd) {
-    return containerFile(fd).iommu.orElseThrow(SoftVfio::noIommu);
-  }
-
-  private static VfioException noIommu() {
-    return new VfioException(
-        Errno.EINVAL, Reason.CONTAINER_STATE, "the container has no IOMMU: SET_IOMMU comes first");
+    return files.container(fd).iommu.orElseThrow(Descriptors::noIommu);
   }
 
   private static VfioException badPointer(int number) {
     return new VfioException(
         Errno.EFAULT, Reason.BAD_ADDRESS, "ioctl 0x%x wants a pointer".formatted(number));
-  }
-
-  private static VfioException unknown() {
-    return new VfioException(Errno.ENOTTY, Reason.UNKNOWN_CALL, "no such ioctl here");
   }
 
   private static VfioException badDescriptor(Errno errno, int fd) {
@@ -473,38 +432,6 @@ public final class SoftVfio implements Vfio, AutoCloseable {
     }
   }
 
-  private File file(int fd) {
-    File file = files.get(fd);
-    if (file == null) {
-      throw new VfioException(
-          Errno.EBADF, Reason.BAD_DESCRIPTOR, "descriptor %d is not open".formatted(fd));
-    }
-    return file;
-  }
-
-  private VfioContainer containerFile(int fd) {
-    if (file(fd) instanceof File.OfContainer(VfioContainer container)) {
-      return container;
-    }
-    throw unknown();
-  }
-
-  private VfioGroup groupFile(int fd) {
-    return switch (file(fd)) {
-      case File.OfGroup(VfioGroup group) -> group;
-      case File.OfContainer(VfioContainer c) when c.iommu.isEmpty() -> throw noIommu();
-      default -> throw unknown();
-    };
-  }
-
-  private File.OfDevice deviceFile(int fd) {
-    return switch (file(fd)) {
-      case File.OfDevice device -> device;
-      case File.OfContainer(VfioContainer c) when c.iommu.isEmpty() -> throw noIommu();
-      default -> throw unknown();
-    };
-  }
-
   private void run(String callName, Runnable body) {
     call(
         callName,
@@ -515,10 +442,6 @@ public final class SoftVfio implements Vfio, AutoCloseable {
   }
 
   private <T> T call(String callName, Supplier<T> body) {
-    return locked(callName, body);
-  }
-
-  private <T> T locked(String callName, Supplier<T> body) {
     synchronized (machine) {
       return inCall(callName, body);
     }

@@ -155,11 +155,6 @@ final class FailingIommu implements Iommu {
     return target.isolatesInterrupts(device);
   }
 
-  @Override
-  public boolean auxEnabled(Device parent) {
-    return target.auxEnabled(parent);
-  }
-
   private final class FailingDomain implements IommuDomain {
     private final IommuDomain target;
 

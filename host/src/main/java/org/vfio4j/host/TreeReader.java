@@ -59,8 +59,14 @@ public final class TreeReader {
       TokenStreamLocation said = e.getLocation();
       boolean known = said != null && said.getLineNr() > 0;
       int line = known ? said.getLineNr() : Math.max(parser.currentLocation().getLineNr(), 1);
-      throw new BadInputException(source, line, "", String.valueOf(e.getOriginalMessage()));
+      throw new BadInputException(source, line, "", firstLine(e));
     }
+  }
+
+  /** The parser's complaint without the place, which it gives once more, and the text there. */
+  private static String firstLine(JacksonException e) {
+    String said = String.valueOf(e.getOriginalMessage());
+    return said.lines().findFirst().orElse(said).strip();
   }
 
   static <T> T fail(Tree tree, String wanted) {

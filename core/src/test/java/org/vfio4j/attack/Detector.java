@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.attack;
+
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Function;
+import org.vfio4j.profile.KernelProfile;
+
+/**
+ * Finds out whether the engine it is loaded with keeps the rules: random operations from a fixed
+ * seed first, then checks of what no user can reach. Speaks only in strings, so that it can be
+ * loaded with a patched engine and asked from outside.
+ */
+final class Detector implements Function<String, String> {
+  /** What stands between the parts of an answer. */
+  static final String SEPARATOR = "\u001f";
+
+  private static final long SEED = 20190905;
+  private static final double EXPLORE_SECONDS = 20;
+  private static final int EXPLORE_DEPTH = 5;
+
+  /**
+   * Runs the checks.
+   *
+   * @param operations how many random ones; or {@code explore} for the explorer instead
+   * @return empty if nothing is broken; else the rule, what was seen, after how many operations,
+   *     and the script
+   */
+  @Override
+  public String apply(String operations) {
+    return operations.equals("explore") ? explore() : attack(operations);
+  }
+
+  private static String explore() {
+    long transitions = 0;
+    for (Alphabet alphabet : List.of(Alphabet.ODD, Alphabet.FEW)) {
+      Explorer.Report report =
+          new Explorer(KernelProfile.LINUX_5_10, alphabet).run(EXPLORE_SECONDS, EXPLORE_DEPTH);
+      transitions += report.transitions();
+      if (report.broken().isPresent()) {
+        Broken broken = report.broken().get();
+        return answer(broken.violation(), transitions, broken.script());
+      }
+    }
+    return "";
+  }
+
+  private static String attack(String operations) {
+    RandomAttack attack = new RandomAttack();
+    Optional<Broken> broken = attack.run(SEED, Integer.parseInt(operations), KernelProfile.all());
+    if (broken.isPresent()) {
+      return answer(broken.get().violation(), attack.done(), broken.get().script());
+    }
+    try {
+      DirectedChecks.run();
+    } catch (Violation found) {
+      return answer(found, 0, "");
+    } catch (RuntimeException escaped) {
+      return answer(new Violation("I6", escaped.toString()), 0, "");
+    }
+    return "";
+  }
+
+  private static String answer(Violation broken, long after, String script) {
+    return String.join(
+        SEPARATOR,
+        List.of(broken.check(), String.valueOf(broken.getMessage()), "" + after, script));
+  }
+}

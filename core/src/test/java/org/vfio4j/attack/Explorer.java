@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.attack;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
+import org.vfio4j.error.Errno;
+import org.vfio4j.profile.KernelProfile;
+
+/**
+ * Breadth first through all that can be done on a small world, with the real engine: from each
+ * state every operation, and every operation once for each call into the IOMMU that it makes, with
+ * that call failing. A state is reached again by doing its operations again.
+ */
+final class Explorer {
+  private static final int CHUNK = 256;
+
+  private final KernelProfile profile;
+  private final Alphabet alphabet;
+  private final World.Memory memory = new World.Memory();
+  private final Set<String> seen = ConcurrentHashMap.newKeySet();
+  private final AtomicLong transitions = new AtomicLong();
+  private final AtomicReference<@Nullable Broken> broken = new AtomicReference<>();
+  private final Map<FaultyIommu.Call, Integer> faults =
+      Collections.synchronizedMap(new EnumMap<>(FaultyIommu.Call.class));
+
+  /** A state, by the operation that led to it. */
+  private record Node(@Nullable Node parent, Op op) {
+    void path(List<Op> into) {
+      if (parent != null) {
+        parent.path(into);
+      }
+      into.add(op);
+    }
+  }
+
+  /**
+   * What was found.
+   *
+   * @param states different ones
+   * @param transitions operations done and checked, refused and failing ones too
+   * @param depth to which all is done
+   * @param complete whether there is nothing beyond
+   * @param nanos how long it took
+   * @param faults how often each call was made to fail
+   * @param broken the first rule broken, with a script as short as could be made
+   */
+  record Report(
+      int states,
+      long transitions,
+      int depth,
+      boolean complete,
+      long nanos,
+      Map<FaultyIommu.Call, Integer> faults,
+      Optional<Broken> broken) {
+    @Override
+    public String toString() {
+      double seconds = nanos / 1e9;
+      return "%d states, %d transitions, %s, %.1f s, %.0f states/s, %.0f transitions/s"
+          .formatted(
+              states,
+              transitions,
+              complete ? "complete at depth " + depth : "complete to depth " + depth,
+              seconds,
+              states / seconds,
+              transitions / seconds);
+    }
+  }
+
+  Explorer(KernelProfile profile, Alphabet alphabet) {
+    this.profile = profile;
+    this.alphabet = alphabet;
+  }
+
+  /** Explores until nothing is left, a rule is broken, the depth is done or the time is up. */
+  Report run(double seconds, int depth) {
+    long start = System.nanoTime();
+    long end = start + (long) (seconds * 1e9);
+    List<Node> frontier = new ArrayList<>();
+    frontier.add(new Node(null, Op.of(Op.Kind.UNSAFE, 0, 0, 0)));
+    int done = 0;
+    boolean inTime = true;
+    while (!frontier.isEmpty() && inTime && broken.get() == null && done < depth) {
+      List<Node> next = new ArrayList<>();
+      for (int at = 0; at < frontier.size() && inTime && broken.get() == null; at += CHUNK) {
+        List<Node> chunk = frontier.subList(at, Math.min(at + CHUNK, frontier.size()));
+        next.addAll(chunk.parallelStream().flatMap(n -> expand(n).stream()).toList());
+        inTime = System.nanoTime() < end;
+      }
+      done += inTime && broken.get() == null ? 1 : 0;
+      frontier = next;
+    }
+    return new Report(
+        seen.size() + 1,
+        transitions.get(),
+        done,
+        frontier.isEmpty() && inTime,
+        System.nanoTime() - start,
+        new EnumMap<>(faults.isEmpty() ? new EnumMap<>(FaultyIommu.Call.class) : faults),
+        Optional.ofNullable(broken.get()).map(this::shorten));
+  }
+
+  /** Done again with all checks, a rule may break earlier than it was noticed. */
+  private Broken shorten(Broken found) {
+    return Attack.run(profile, found.ops(), memory).orElse(found).shorten(memory);
+  }
+
+  private List<Node> expand(Node node) {
+    List<Op> path = new ArrayList<>(alphabet.prelude());
+    node.path(path);
+    Expansion expansion = new Expansion(node, path);
+    try {
+      expansion.run();
+    } catch (Violation violation) {
+      List<Op> log = expansion.attack.log();
+      Broken whole = new Broken(profile, List.copyOf(log), List.copyOf(log), violation);
+      broken.compareAndSet(null, whole);
+    }
+    return expansion.found;
+  }
+
+  /** All operations from one state; one that is refused leaves it, so the world can be used on. */
+  private final class Expansion {
+    final List<Node> found = new ArrayList<>();
+    private final Node node;
+    private final List<Op> path;
+    private Attack attack;
+    private boolean fresh;
+
+    Expansion(Node node, List<Op> path) {
+      this.node = node;
+      this.path = path;
+      this.attack = rebuild();
+    }
+
+    private Attack rebuild() {
+      Attack made = new Attack(profile, memory);
+      path.forEach(op -> made.step(op, false));
+      made.settle();
+      fresh = true;
+      return made;
+    }
+
+    void run() {
+      for (Op op : alphabet.from(attack.ledger)) {
+        int calls = attempt(op);
+        for (int nth = 1; nth <= calls; nth++) {
+          attempt(op.failing(nth, 1, Errno.ENOMEM));
+        }
+      }
+      note();
+    }
+
+    private int attempt(Op op) {
+      if (!fresh) {
+        attack = rebuild();
+      }
+      Attack.Outcome outcome = attack.step(op);
+      if (outcome.skipped()) {
+        return 0;
+      }
+      transitions.incrementAndGet();
+      if (outcome.refusal().isEmpty()) {
+        fresh = false;
+        if (seen.add(alphabet.key(attack.ledger))) {
+          found.add(new Node(node, op));
+          attack.teardown(false);
+        }
+        note();
+      }
+      return outcome.calls();
+    }
+
+    /** Faults of the world that is given up. */
+    private void note() {
+      attack.world.faults().injected().forEach((call, n) -> faults.merge(call, n, Integer::sum));
+      attack.world.faults().injected().clear();
+    }
+  }
+}
