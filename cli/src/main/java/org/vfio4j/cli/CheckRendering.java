@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.cli;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.stream.Collectors;
+import org.vfio4j.assign.Assumption;
+import org.vfio4j.assign.DeviceRefusal;
+import org.vfio4j.assign.DeviceVerdict;
+import org.vfio4j.assign.Verdict;
+import org.vfio4j.assign.VmVerdict;
+import org.vfio4j.profile.KernelProfile;
+
+/** A verdict for people: a sentence first, then each VM, then what to do and what was assumed. */
+final class CheckRendering {
+  private static final int FEW = 4;
+
+  private final Console console;
+
+  CheckRendering(Console console) {
+    this.console = console;
+  }
+
+  void print(Verdict verdict, String host, KernelProfile profile) {
+    verdict.vms().forEach(this::vm);
+    List<String> steps = verdict.devices().flatMap(d -> d.steps().stream()).toList();
+    if (!steps.isEmpty()) {
+      line("");
+      line(console.paint(Style.BOLD, "before the VMs start"));
+      steps.forEach(s -> indented(s, "  "));
+    }
+    assumed(verdict);
+    line("");
+    line(summary(verdict, host, profile));
+  }
+
+  private String summary(Verdict verdict, String host, KernelProfile profile) {
+    long devices = verdict.devices().count();
+    long refused = verdict.devices().filter(DeviceVerdict::refused).count();
+    String what =
+        "%s for %s on %s, kernel %s"
+            .formatted(
+                Text.count(devices, "device"),
+                Text.count(verdict.vms().size(), "VM"),
+                host,
+                profile.name());
+    if (verdict.admitted()) {
+      return console.paint(Style.GREEN, "admitted") + ": " + what;
+    }
+    String why =
+        refused > 0
+            ? "%d of %s".formatted(refused, what)
+            : "%s, as %s had to be assumed"
+                .formatted(what, Text.count(verdict.assumed().size(), "fact"));
+    return console.paint(Style.RED, "refused") + ": " + why;
+  }
+
+  private void vm(VmVerdict vm) {
+    String locked = vm.lockedBytes() > 0 ? "  " + size(vm.lockedBytes()) + " of memory locked" : "";
+    line(console.paint(Style.BOLD, Text.printable(vm.name())) + console.paint(Style.DIM, locked));
+    int width = vm.devices().stream().mapToInt(d -> name(d).length()).max().orElse(0);
+    for (DeviceVerdict device : vm.devices()) {
+      device(device, width);
+    }
+  }
+
+  private static String name(DeviceVerdict d) {
+    return d.request().device();
+  }
+
+  private void device(DeviceVerdict d, int width) {
+    String mark =
+        d.refused()
+            ? console.paint(Style.RED, console.glyph("✗", "x"))
+            : console.paint(Style.GREEN, console.glyph("✓", "+"));
+    List<String> facts = new ArrayList<>();
+    d.group().ifPresent(g -> facts.add("group " + g));
+    if (d.backingGroup().isPresent() && !d.backingGroup().equals(d.group())) {
+      facts.add("backed by group " + d.backingGroup().getAsInt());
+    }
+    d.container()
+        .ifPresent(c -> d.domain().ifPresent(n -> facts.add("domain %d of %s".formatted(n, c))));
+    if (!d.sharing().isEmpty()) {
+      facts.add("shared with " + String.join(", ", d.sharing()));
+    }
+    String mode = Text.pad(d.request().mode().word(), "emulated".length());
+    line("  %s %s  %s  %s".formatted(mark, Text.pad(name(d), width), mode, facts(facts)));
+    d.refusal().ifPresent(this::refusal);
+  }
+
+  private String facts(List<String> facts) {
+    return console.paint(Style.DIM, String.join(", ", facts));
+  }
+
+  private void refusal(DeviceRefusal r) {
+    String holder =
+        r.holder()
+            .map(
+                h ->
+                    "; %s has it%s"
+                        .formatted(
+                            h.vm(),
+                            h.devices().isEmpty()
+                                ? ""
+                                : " through " + String.join(", ", h.devices())))
+            .orElse("");
+    indented(Text.printable(r.message() + holder), "      ");
+    String errno = r.errno().map(e -> e.name() + " from ").orElse("never asked: ");
+    indented(errno + r.call() + " (" + r.code() + ")", "      ");
+    for (String fix : r.fixes()) {
+      line(
+          console.paint(
+              Style.CYAN,
+              Text.wrap(
+                  fix, console.width(), "      " + console.glyph("→", "->") + " ", "        ")));
+    }
+  }
+
+  /** Assumptions of a kind stand together: what is unknown of ten groups is one line. */
+  private void assumed(Verdict verdict) {
+    if (verdict.assumed().isEmpty()) {
+      return;
+    }
+    Map<String, List<String>> subjects = new LinkedHashMap<>();
+    for (Assumption a : verdict.assumed()) {
+      String what = "%s unknown, taken as: %s".formatted(a.unknown(), a.taken());
+      subjects.computeIfAbsent(what, k -> new ArrayList<>()).add(a.subject());
+    }
+    line("");
+    line(console.paint(Style.BOLD, "assumed, as the source does not say"));
+    subjects.forEach(
+        (what, of) -> {
+          String names = of.stream().limit(FEW).collect(Collectors.joining(", "));
+          String more = of.size() > FEW ? " and %d more".formatted(of.size() - FEW) : "";
+          indented(names + more + ": " + what, "  ");
+        });
+  }
+
+  private void indented(String text, String indent) {
+    line(Text.wrap(text, console.width(), indent, indent + "  "));
+  }
+
+  private void line(String text) {
+    console.out().println(text);
+  }
+
+  private static String size(long bytes) {
+    return bytes < 1L << 30
+        ? (bytes >> 20) + " MiB"
+        : String.format(Locale.ROOT, "%.1f GiB", bytes / (double) (1L << 30));
+  }
+}

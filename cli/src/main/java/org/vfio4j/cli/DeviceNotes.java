@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.cli;
+
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import org.vfio4j.host.HostTopology;
+import org.vfio4j.host.Mdev;
+import org.vfio4j.host.MdevParent;
+import org.vfio4j.host.MdevType;
+import org.vfio4j.host.PciAddress;
+import org.vfio4j.host.PciFunction;
+import org.vfio4j.host.Role;
+
+/** What is worth saying about a function beside its ids, class and driver. */
+final class DeviceNotes {
+
+  /** Base classes of what belongs to the platform: nobody asks whether it can be reset. */
+  private static final Set<Integer> PLATFORM = Set.of(0x05, 0x06, 0x08, 0x11, 0xff);
+
+  private final HostTopology host;
+  private final Map<PciAddress, MdevParent> parents = new HashMap<>();
+  private final Map<PciAddress, List<Mdev>> mdevs;
+
+  DeviceNotes(HostTopology host) {
+    this.host = host;
+    host.mdevParents().forEach(p -> p.address().ifPresent(a -> parents.put(a, p)));
+    this.mdevs =
+        host.mdevs().stream()
+            .filter(m -> m.parentAddress().isPresent())
+            .collect(Collectors.groupingBy(m -> m.parentAddress().orElseThrow()));
+  }
+
+  /** The notes, the weightiest first. */
+  List<String> of(PciFunction function) {
+    List<String> notes = new ArrayList<>();
+    for (Role role : host.rolesOf(function.address())) {
+      notes.add(Words.of(role).toUpperCase(Locale.ROOT));
+    }
+    if (function.rmrrLocked().orElse(false)) {
+      notes.add("locked by firmware (RMRR)");
+    } else if (!function.identityMaps().isEmpty()) {
+      notes.add("firmware maps memory for it (RMRR)");
+    }
+    function.physicalFunction().value().ifPresent(pf -> notes.add("VF of " + pf));
+    function
+        .numVfs()
+        .filter(n -> n > 0)
+        .ifPresent(
+            n ->
+                notes.add(
+                    "PF, " + n + function.totalVfs().map(t -> " of " + t).orElse("") + " VFs on"));
+    addMdevs(function, notes);
+    boolean wanted = function.classCode().map(c -> !PLATFORM.contains(c.base())).orElse(true);
+    if (wanted && !function.resettable().orElse(true)) {
+      notes.add("no reset");
+    }
+    return notes.stream().map(Text::printable).toList();
+  }
+
+  private void addMdevs(PciFunction function, List<String> notes) {
+    MdevParent parent = parents.get(function.address());
+    if (parent != null) {
+      notes.add(
+          "offers mdevs: "
+              + parent.types().stream().map(DeviceNotes::offer).collect(Collectors.joining(", ")));
+    }
+    for (Mdev mdev : mdevs.getOrDefault(function.address(), List.of())) {
+      notes.add("mdev " + mdev.uuid() + mdev.group().map(g -> " in group " + g).orElse(""));
+    }
+  }
+
+  private static String offer(MdevType type) {
+    return type.id() + type.availableInstances().map(n -> " (" + n + " left)").orElse("");
+  }
+}

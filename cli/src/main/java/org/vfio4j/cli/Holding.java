@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.cli;
+
+import org.vfio4j.host.Fact;
+import org.vfio4j.host.HostTopology;
+import org.vfio4j.host.PciFunction;
+
+/**
+ * Who would hold a function, or a group, if nothing were changed. Ordered: what comes first decides
+ * for a group.
+ */
+enum Holding {
+  /** The host needs it: boot disk, management network, console. */
+  KEPT("kept", "needed by the host itself", Style.RED, "#c62828"),
+  /** A driver of the host has it. */
+  HOST("host", "held by a driver of the host", Style.YELLOW, "#b26a00"),
+  /** The source does not say which driver it has. */
+  UNKNOWN("unknown", "driver not known", Style.MAGENTA, "#7b1fa2"),
+  /** A VFIO driver has it: it can be given away. */
+  VFIO("vfio", "on a VFIO driver: can be given away", Style.GREEN, "#2e7d32"),
+  /** No driver has it: it can be bound to one of VFIO. */
+  FREE("free", "without a driver: can be bound to vfio-pci", Style.CYAN, "#00687a"),
+  /** A bridge: it stays with the host and is in nobody's way. */
+  BRIDGE("bridge", "bridges: stay with the host, in nobody's way", Style.DIM, "#607080");
+
+  private final String word;
+  private final String meaning;
+  private final Style style;
+  private final String colour;
+
+  Holding(String word, String meaning, Style style, String colour) {
+    this.word = word;
+    this.meaning = meaning;
+    this.style = style;
+    this.colour = colour;
+  }
+
+  /** Who holds this function. */
+  static Holding of(HostTopology host, PciFunction function) {
+    if (!host.rolesOf(function.address()).isEmpty()) {
+      return KEPT;
+    }
+    if (function.isBridge().orElse(false)) {
+      return BRIDGE;
+    }
+    return switch (function.driver()) {
+      case Fact.Known<String>(String driver) -> isVfio(driver) ? VFIO : HOST;
+      case Fact.None<String>() -> FREE;
+      case Fact.Unknown<String>() -> UNKNOWN;
+    };
+  }
+
+  /** Whether VFIO takes a group with a member on this driver: one of its own, or pci-stub. */
+  private static boolean isVfio(String driver) {
+    return driver.equals("pci-stub") || driver.contains("vfio");
+  }
+
+  /** The word for it in JSON. */
+  String word() {
+    return word;
+  }
+
+  /** The same for a reader. */
+  String meaning() {
+    return meaning;
+  }
+
+  Style style() {
+    return style;
+  }
+
+  /** Colour in a drawing, dark enough for white text on it. */
+  String colour() {
+    return colour;
+  }
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.cli;
+
+import org.vfio4j.host.CaptureWriter;
+import org.vfio4j.host.HostTopology;
+import org.vfio4j.host.PciFunction;
+import org.vfio4j.host.Role;
+import tools.jackson.core.JsonGenerator;
+
+/** A host as JSON: the capture, and what follows from it for each group. */
+final class HostJson {
+
+  private HostJson() {}
+
+  static void print(Console console, HostTopology host) {
+    Json.print(
+        console,
+        g -> {
+          g.writeStartObject();
+          g.writeName("capture");
+          g.writeRawValue(CaptureWriter.write(host).stripTrailing());
+          Json.objects(g, "groups", GroupFacts.of(host).values(), HostJson::writeGroup);
+          g.writeEndObject();
+        });
+  }
+
+  private static void writeGroup(JsonGenerator g, GroupFacts group) {
+    g.writeNumberProperty("id", group.id());
+    Json.put(g, "holding", group.holding().word());
+    g.writeBooleanProperty("shared", group.shared());
+    Json.put(g, "endpoints", group.endpoints().stream().map(PciFunction::address).toList());
+    Json.put(
+        g,
+        "bridges",
+        group.members().stream()
+            .filter(m -> !group.endpoints().contains(m))
+            .map(PciFunction::address)
+            .toList());
+    Json.put(g, "others", group.others());
+    Json.put(g, "drivers", group.drivers());
+    Json.put(g, "roles", group.roles().stream().map(Role::word).toList());
+  }
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.cli;
+
+import java.io.IOException;
+import java.io.PrintStream;
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
+import java.util.List;
+import org.vfio4j.host.BadInputException;
+import org.vfio4j.replay.ScriptException;
+import picocli.CommandLine;
+import picocli.CommandLine.Help;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.UnmatchedArgumentException;
+
+/** Runs the command. */
+public final class Main {
+
+  /** What was asked is so, or was done. */
+  static final int OK = 0;
+
+  /** The answer is no: refused, or nothing is known. */
+  static final int REFUSED = 1;
+
+  /** The input cannot be used. */
+  static final int BAD_INPUT = 2;
+
+  /** A mistake of this program. */
+  static final int BROKEN = 70;
+
+  private static final int MIN_HELP_WIDTH = 55;
+  private static final int MAX_HELP_WIDTH = 100;
+
+  private Main() {}
+
+  /** Runs the command with the process's streams and ends the process. */
+  public static void main(String[] arguments) {
+    System.exit(run(Console.ofProcess(), arguments));
+  }
+
+  /**
+   * Runs the command within this process.
+   *
+   * @param out takes the answer
+   * @param err takes messages about what went wrong, each a single line
+   * @return the exit status: 0 yes or done, 1 refused or nothing known, 2 bad input, 70 a mistake
+   *     of this program
+   */
+  public static int run(PrintStream out, PrintStream err, String... arguments) {
+    return run(Console.plain(out, err), arguments);
+  }
+
+  static int run(Console console, String... arguments) {
+    VfioCommand root = new VfioCommand(console);
+    try {
+      return commandLine(root, console).execute(arguments);
+    } catch (RuntimeException | StackOverflowError | OutOfMemoryError e) {
+      return unexpected(console, root, e);
+    } finally {
+      console.out().flush();
+      console.err().flush();
+    }
+  }
+
+  /** The command and its subcommands, ready to be executed. */
+  static CommandLine commandLine(VfioCommand root, Console console) {
+    CommandLine line = new CommandLine(root);
+    for (Object command : root.subcommands()) {
+      CommandLine subcommand = new CommandLine(command);
+      // A message may begin with a dash, as an option of QEMU or -EBUSY does.
+      subcommand.setUnmatchedOptionsArePositionalParams(command instanceof ExplainCommand);
+      line.addSubcommand(subcommand);
+    }
+    Help.Ansi ansi = console.colour() ? Help.Ansi.ON : Help.Ansi.OFF;
+    return line.setOut(writer(console.out()))
+        .setErr(writer(console.err()))
+        .setColorScheme(Help.defaultColorScheme(ansi))
+        .setUsageHelpWidth(Math.clamp(console.width(), MIN_HELP_WIDTH, MAX_HELP_WIDTH))
+        .setCaseInsensitiveEnumValuesAllowed(true)
+        .setParameterExceptionHandler((e, arguments) -> badParameter(console, e))
+        .setExecutionExceptionHandler((e, command, result) -> failed(console, root, e));
+  }
+
+  private static PrintWriter writer(PrintStream stream) {
+    return new PrintWriter(stream, true, StandardCharsets.UTF_8);
+  }
+
+  private static int badParameter(Console console, ParameterException e) {
+    String command = e.getCommandLine().getCommandSpec().qualifiedName();
+    String message = Text.printable(message(e)).strip();
+    console.err().println("vfio: " + message + "; see '" + command + " --help'");
+    return BAD_INPUT;
+  }
+
+  private static String message(ParameterException e) {
+    if (e instanceof UnmatchedArgumentException unmatched && !unmatched.isUnknownOption()) {
+      String first = unmatched.getUnmatched().getFirst();
+      List<String> near = unmatched.getSuggestions();
+      String hint = near.isEmpty() ? "" : "; perhaps " + String.join(" or ", near);
+      boolean root = unmatched.getCommandLine().getParent() == null;
+      return (root ? "no command '" : "one argument too many: '") + first + "'" + hint;
+    }
+    return String.valueOf(e.getMessage());
+  }
+
+  private static int failed(Console console, VfioCommand root, Exception e) {
+    return switch (e) {
+      case BadInputException bad -> badInput(console, String.valueOf(bad.getMessage()));
+      case ScriptException bad -> badInput(console, String.valueOf(bad.getMessage()));
+      case FileSystemException bad ->
+          badInput(console, bad.getFile() + ": " + OutputFile.reason(bad));
+      case IOException bad -> badInput(console, OutputFile.reason(bad));
+      default -> unexpected(console, root, e);
+    };
+  }
+
+  private static int badInput(Console console, String message) {
+    console.err().println("vfio: " + Text.printable(message));
+    return BAD_INPUT;
+  }
+
+  private static int unexpected(Console console, VfioCommand root, Throwable e) {
+    String what = Text.cut(Text.printable(e.toString()), 300);
+    console.err().println("vfio: a mistake of this program, please report it: " + what);
+    if (console.debug() || root.verbose()) {
+      e.printStackTrace(console.err());
+    }
+    return BROKEN;
+  }
+}

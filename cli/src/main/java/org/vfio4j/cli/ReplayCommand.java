@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.cli;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
+import org.vfio4j.assign.HostMachine;
+import org.vfio4j.host.BadInputException;
+import org.vfio4j.host.HostTopology;
+import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.replay.OpScript;
+import org.vfio4j.replay.Replay;
+import org.vfio4j.replay.SoftEnvironment;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code vfio replay}: a script of VFIO operations on a machine in software. */
+@Command(
+    name = "replay",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Runs a script of VFIO operations, one a line, and prints what each is answered.",
+      "It runs on an embedded IOMMU with the devices of the capture; the real ones are not touched."
+    },
+    sortOptions = false,
+    footerHeading = "%nExample%n",
+    footer = {
+      "  vfio replay attach.vt --host examples/hosts/qemu-q35.json --kernel 6.12",
+      "where attach.vt is",
+      "  case a container of one group",
+      "  c = cont",
+      "  g = grp 0000:00:02.0",
+      "  setcont $$g $$c",
+      "  setiommu $$c 3"
+    })
+final class ReplayCommand implements Callable<Integer> {
+
+  /** Bytes that a script may have. */
+  private static final long MAX_BYTES = 16 << 20;
+
+  private final Console console;
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  @Parameters(paramLabel = "SCRIPT", description = "The script.")
+  private Path script = Path.of("");
+
+  @Option(
+      names = "--host",
+      paramLabel = "SOURCE",
+      required = true,
+      description = "The machine: a capture, or what else 'vfio host' reads.")
+  private Path host = Path.of("");
+
+  @Option(
+      names = "--name",
+      paramLabel = "NAME",
+      description = "Which host, where the source holds several.")
+  private Optional<String> name = Optional.empty();
+
+  @Option(
+      names = "--kernel",
+      paramLabel = "VERSION",
+      description = "Whose answers: 5.3, 5.10, 6.1, 6.12 or 7.2. Default: 6.1.")
+  private String kernel = KernelProfile.DEFAULT.name();
+
+  @Option(
+      names = "--on",
+      paramLabel = "BACKEND",
+      description = "What it runs on. 'soft', the embedded IOMMU, is the default.")
+  private Backend backend = Backend.SOFT;
+
+  @Option(names = "--json", description = "Print the answers as a JSON list.")
+  private boolean json;
+
+  /** What a script can run on. */
+  enum Backend {
+    SOFT
+  }
+
+  ReplayCommand(Console console) {
+    this.console = console;
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    KernelProfile profile = KernelProfile.named(kernel).orElseThrow(this::unknownKernel);
+    String source = script.toString();
+    OpScript parsed = OpScript.parse(source, text());
+    HostTopology machine = HostChoice.read(host, name);
+    ReplayAnswers answers = new ReplayAnswers(parsed);
+    try (SoftEnvironment environment =
+        new SoftEnvironment(HostMachine.of(machine, profile), "script")) {
+      new Replay(source, parsed, environment, json ? answers : console.out()::println).run();
+    }
+    if (json) {
+      Json.print(console, answers::write);
+    }
+    return Main.OK;
+  }
+
+  private String text() throws IOException {
+    if (Files.isDirectory(script)) {
+      throw new BadInputException(script.toString(), 0, "", "is a folder, not a script");
+    }
+    if (Files.isRegularFile(script) && Files.size(script) > MAX_BYTES) {
+      throw new BadInputException(
+          script.toString(), 0, "", "bigger than " + (MAX_BYTES >> 20) + " MiB: no script");
+    }
+    try {
+      return Files.readString(script);
+    } catch (java.nio.charset.CharacterCodingException e) {
+      throw new BadInputException(script.toString(), 0, "", "is no text in UTF-8");
+    }
+  }
+
+  private ParameterException unknownKernel() {
+    List<KernelProfile> all = KernelProfile.all();
+    String names = all.stream().map(KernelProfile::name).collect(Collectors.joining(", "));
+    return new ParameterException(
+        spec.commandLine(), "Unknown kernel '%s': it is one of %s".formatted(kernel, names));
+  }
+}

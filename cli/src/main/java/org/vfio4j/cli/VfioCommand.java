@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.cli;
+
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ScopeType;
+import picocli.CommandLine.Spec;
+
+/** The command without a subcommand: it explains itself. */
+@Command(
+    name = "vfio",
+    mixinStandardHelpOptions = true,
+    versionProvider = Version.class,
+    synopsisSubcommandLabel = "COMMAND",
+    description = {
+      "",
+      "Says which device assignments VFIO will accept, which it will refuse, why, and what to"
+          + " change: for this machine, or for another from a capture of it.",
+      ""
+    },
+    optionListHeading = "%nOptions%n",
+    commandListHeading = "%nCommands%n",
+    footer = {
+      "",
+      "Try",
+      "  vfio host                        what this machine has, and what shares a group",
+      "  vfio check vms.yaml              whether these VMs can have these devices",
+      "  vfio capture -o here.json        this machine as a file, to be read elsewhere",
+      "  vfio host here.json --svg a.svg  a drawing of it",
+      "  vfio explain EBUSY               what an errno can mean",
+      "  vfio COMMAND --help              more, with examples",
+      "",
+      "Exit status: 0 yes or done, 1 refused or nothing known, 2 bad input.",
+      "Every command but 'completion' takes --json."
+    })
+final class VfioCommand implements Callable<Integer> {
+
+  private final Console console;
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  @Option(
+      names = "--verbose",
+      scope = ScopeType.INHERIT,
+      description = "Show the stack trace of an unexpected failure, as VFIO_DEBUG=1 does.")
+  private boolean verbose;
+
+  VfioCommand(Console console) {
+    this.console = console;
+  }
+
+  /** The subcommands, in the order in which the help lists them. */
+  List<Object> subcommands() {
+    return List.of(
+        new HostCommand(console),
+        new CheckCommand(console),
+        new CaptureCommand(console),
+        new ReplayCommand(console),
+        new ExplainCommand(console),
+        new CompletionCommand(console));
+  }
+
+  boolean verbose() {
+    return verbose;
+  }
+
+  @Override
+  public Integer call() {
+    spec.commandLine().usage(console.err());
+    return Main.BAD_INPUT;
+  }
+}

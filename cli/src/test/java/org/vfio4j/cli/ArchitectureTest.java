@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.cli;
+
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.fields;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.lang.ArchRule;
+import org.junit.jupiter.api.Test;
+
+/** What may know what. */
+class ArchitectureTest {
+  private static final JavaClasses CLASSES =
+      new ClassFileImporter()
+          .withImportOption(ImportOption.Predefined.DO_NOT_INCLUDE_TESTS)
+          .importPackages("org.vfio4j");
+
+  private static final String[] CORE = {
+    "org.vfio4j.error..",
+    "org.vfio4j.profile..",
+    "org.vfio4j.iommu..",
+    "org.vfio4j.type1..",
+    "org.vfio4j.mdev..",
+    "org.vfio4j.vfio..",
+    "org.vfio4j.replay.."
+  };
+
+  private static final String HOST = "org.vfio4j.host..";
+  private static final String ASSIGN = "org.vfio4j.assign..";
+  private static final String CLI = "org.vfio4j.cli..";
+  private static final String BENCH = "org.vfio4j.bench..";
+
+  private static String[] core(String... more) {
+    String[] all = java.util.Arrays.copyOf(CORE, CORE.length + more.length);
+    System.arraycopy(more, 0, all, CORE.length, more.length);
+    return all;
+  }
+
+  @Test
+  void shouldSeeTheClassesOfEachModule() {
+    for (String name : core(HOST, ASSIGN, CLI)) {
+      assertThat(CLASSES.that(resideInAnyPackage(name))).as(name).isNotEmpty();
+    }
+  }
+
+  @Test
+  void shouldKeepCoreFreeOfEverythingElse() {
+    ArchRule rule =
+        classes()
+            .that()
+            .resideInAnyPackage(CORE)
+            .should()
+            .onlyDependOnClassesThat()
+            .resideInAnyPackage(core("java..", "org.jspecify.annotations.."));
+    rule.check(CLASSES);
+  }
+
+  @Test
+  void shouldKeepCoreFreeOfInputAndOutput() {
+    ArchRule rule =
+        noClasses()
+            .that()
+            .resideInAnyPackage(CORE)
+            .should()
+            .dependOnClassesThat()
+            .resideInAnyPackage(
+                "java.io..", "java.nio.file..", "java.nio.channels..", "java.net..");
+    rule.check(CLASSES);
+  }
+
+  @Test
+  void shouldKeepCoreFreeOfReflection() {
+    noClasses()
+        .that()
+        .resideInAnyPackage(CORE)
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage("java.lang.reflect..")
+        .check(CLASSES);
+  }
+
+  @Test
+  void shouldHoldNoAtomicInType1() {
+    fields()
+        .that()
+        .areDeclaredInClassesThat()
+        .resideInAPackage("org.vfio4j.type1..")
+        .should()
+        .notHaveRawType(resideInAnyPackage("java.util.concurrent.atomic.."))
+        .check(CLASSES);
+  }
+
+  @Test
+  void shouldLetHostKnowCoreOnly() {
+    onlyProject(HOST, core(HOST));
+  }
+
+  @Test
+  void shouldLetAssignKnowHostAndCoreOnly() {
+    onlyProject(ASSIGN, core(HOST, ASSIGN));
+  }
+
+  @Test
+  void shouldLetNobodyKnowTheCommandOrTheBenchmarks() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackages(CLI, BENCH)
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage(CLI, BENCH)
+        .check(CLASSES);
+    noClasses()
+        .that()
+        .resideInAPackage(CLI)
+        .should()
+        .dependOnClassesThat()
+        .resideInAnyPackage(BENCH)
+        .check(CLASSES);
+  }
+
+  /** Of this project's classes, those of the package depend on the allowed ones only. */
+  private static void onlyProject(String from, String... allowed) {
+    noClasses()
+        .that()
+        .resideInAPackage(from)
+        .should()
+        .dependOnClassesThat(
+            resideInAnyPackage("org.vfio4j..")
+                .and(com.tngtech.archunit.base.DescribedPredicate.not(resideInAnyPackage(allowed))))
+        .check(CLASSES);
+  }
+}

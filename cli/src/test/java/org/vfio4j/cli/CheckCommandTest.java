@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class CheckCommandTest {
+  private static final Path EXAMPLES = Path.of("..", "examples");
+
+  @TempDir private Path folder = Path.of("");
+
+  private static Ran example(String name, String... more) {
+    Object[] arguments = new Object[more.length + 2];
+    arguments[0] = "check";
+    arguments[1] = EXAMPLES.resolve(name).toString();
+    System.arraycopy(more, 0, arguments, 2, more.length);
+    return Ran.vfio(arguments);
+  }
+
+  private Ran written(String text) throws IOException {
+    Path file = folder.resolve("vms.yaml");
+    Files.writeString(file, text);
+    return Ran.vfio("check", file.toString());
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "tour.yaml,0",
+    "matrix/0.yaml,0",
+    "matrix/1.yaml,1",
+    "matrix/2.yaml,1",
+    "matrix/3.yaml,0",
+    "matrix/4.yaml,1",
+    "matrix/5.yaml,1",
+    "matrix/extra.yaml,1"
+  })
+  void shouldExitWithTheVerdict(String file, int status) {
+    assertThat(example(file).status()).isEqualTo(status);
+  }
+
+  @Test
+  void shouldSayWhoHoldsTheGroupAndWhatHelps() {
+    assertThat(example("matrix/4.yaml").out())
+        .contains("web has it through 0000:01:00.0")
+        .contains("EBUSY from VFIO_SET_IOMMU (BACKING_GROUP_HELD)")
+        .contains("give 0000:01:00.1 to web, which has the group")
+        .contains("bind 0000:01:00.1 to vfio-pci (now igb)")
+        .endsWith("refused: 1 of 2 devices for 2 VMs on two-nics, kernel 6.1\n");
+  }
+
+  @Test
+  void shouldPrintEveryFieldOfARefusalAsJson() {
+    assertThat(example("matrix/4.yaml", "--json").out())
+        .startsWith("{\n  \"admitted\": false,")
+        .contains("\"mode\": \"wrapped\"", "\"users\": 1", "\"outcome\": \"attached\"")
+        .contains("\"errno\": \"EBUSY\"", "\"call\": \"VFIO_SET_IOMMU\"")
+        .contains("\"vm\": \"web\"", "\"fixes\": [")
+        .doesNotContain("null");
+  }
+
+  @Test
+  void shouldListAssumptionsAndRefuseThemWhenStrict() {
+    assertThat(example("tour.yaml").out()).contains("interrupt remapping unknown, taken as: on");
+    Ran strict = example("tour.yaml", "--strict", "--json");
+    assertThat(strict.status()).isEqualTo(1);
+    assertThat(strict.out()).contains("\"assumed\": [");
+  }
+
+  @Test
+  void shouldAnswerAsTheChosenKernel() {
+    assertThat(example("matrix/1.yaml", "--kernel", "5.10").out()).endsWith("kernel 5.10\n");
+    Ran unknown = example("matrix/1.yaml", "--kernel", "4.4");
+    assertThat(unknown.status()).isEqualTo(2);
+    assertThat(unknown.err()).contains("6.12").hasLineCount(1);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "host: nope.json\nvms:\n  web:\n    devices: [\"0000:01:00.0\"]\n",
+        "host: [\n",
+        "host: vms.yaml\nvms:\n  web:\n    devices: [\"0000:01:00.0\"]\n",
+        "host: vms.yaml\ncolour: red\n",
+        "\u0000\u0001",
+      })
+  void shouldRefuseBadInputInOneLine(String text) throws IOException {
+    Ran ran = written(text);
+    assertThat(ran.status()).isEqualTo(2);
+    assertThat(ran.out()).isEmpty();
+    assertThat(ran.err()).startsWith("vfio: ").hasLineCount(1).doesNotContain("\tat ");
+  }
+
+  @Test
+  void shouldNameFileLineAndFieldOfADeviceThatIsNotThere() throws IOException {
+    Path host = EXAMPLES.resolve("hosts/two-nics.json").toAbsolutePath();
+    Ran ran = written("host: " + host + "\nvms:\n  web:\n    devices:\n      - 0000:0f:00.0\n");
+    assertThat(ran.status()).isEqualTo(2);
+    assertThat(ran.err()).contains("vms.yaml:5: vms.web.devices[0]: ").contains("0000:0f:00.0");
+  }
+
+  @Test
+  void shouldTakeNothingTheHostNeedsUnlessForced() throws IOException {
+    Path host = EXAMPLES.resolve("hosts/two-nics.json").toAbsolutePath();
+    String disk = "host: " + host + "\nvms:\n  web:\n    devices:\n      - 0000:00:17.0\n";
+    Ran refused = written(disk);
+    assertThat(refused.status()).isEqualTo(1);
+    assertThat(refused.out()).contains("HOST_BOOT_DISK");
+    Ran forced =
+        Ran.vfio("check", folder.resolve("vms.yaml").toString(), "--force", "0000:00:17.0");
+    assertThat(forced.status()).isZero();
+  }
+}

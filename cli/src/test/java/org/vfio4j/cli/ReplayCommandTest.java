@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class ReplayCommandTest {
+  private static final Path TRANSCRIPTS = Ran.ROOT.resolve("core/src/test/resources/transcripts");
+
+  @TempDir Path folder;
+
+  @ParameterizedTest(name = "{0} on {1}")
+  @CsvSource({
+    "basics,5.10", "basics,6.1", "basics,6.12", "basics,7.2",
+    "dma,5.10", "dma,6.1", "dma,6.12", "dma,7.2",
+    "no-intremap,5.10", "no-intremap,6.1", "no-intremap,6.12", "no-intremap,7.2"
+  })
+  void shouldAnswerAsTheKernelDid(String script, String kernel) throws IOException {
+    String host = script.equals("no-intremap") ? "qemu-q35-no-intremap" : "qemu-q35";
+    Ran ran =
+        Ran.vfio(
+            "replay",
+            TRANSCRIPTS.resolve(script + ".vt"),
+            "--host",
+            Ran.host(host),
+            "--kernel",
+            kernel,
+            "--on",
+            "soft");
+    assertThat(ran.status()).isZero();
+    List<String> expected = Files.readAllLines(TRANSCRIPTS.resolve(script + "-" + kernel + ".txt"));
+    assertThat(normal(ran.lines())).isEqualTo(normal(expected));
+  }
+
+  /** Descriptor numbers by first appearance within a case, which is all that a script sees. */
+  private static List<String> normal(List<String> lines) {
+    Map<String, Integer> seen = new HashMap<>();
+    List<String> normal = new ArrayList<>();
+    for (String line : lines) {
+      if (line.startsWith("CASE ")) {
+        seen.clear();
+      }
+      int arrow = line.lastIndexOf(" -> ");
+      if (arrow > 0 && line.substring(0, arrow).contains(" = ") && !line.contains("-> -")) {
+        String descriptor = line.substring(arrow + 4);
+        seen.putIfAbsent(descriptor, seen.size());
+        normal.add(line.substring(0, arrow) + " -> #" + seen.get(descriptor));
+      } else {
+        normal.add(line);
+      }
+    }
+    return normal;
+  }
+
+  @Test
+  void shouldTieAnswersToLinesInJson() throws IOException {
+    Path script =
+        Files.writeString(
+            folder.resolve("a.vt"),
+            """
+            # nothing here
+            case skipped
+            x = cont
+            sh true
+            case one
+            c = cont
+
+            unmap $c 0 0x1000
+            g = grp 0000:00:02.0
+            """);
+    Ran ran = Ran.vfio("replay", script, "--host", Ran.host("qemu-q35"), "--json");
+    assertThat(ran.status()).isZero();
+    assertThat(ran.out())
+        .doesNotContain("x = cont")
+        .containsPattern("\"case\": \"one\",\\s+\"line\": 6,\\s+\"op\": \"c = cont\"")
+        .containsPattern(
+            "\"line\": 8,\\s+\"op\": \"unmap \\$c 0 0x1000\",\\s+\"answer\": \"-EINVAL\",\\s+"
+                + "\"extra\": \\[\\s+\"\\[unmapped size=0x1000\\]\"")
+        .containsPattern("\"line\": 9,");
+  }
+
+  @Test
+  void shouldSayWhenItSkipsACase() throws IOException {
+    Path script = Files.writeString(folder.resolve("a.vt"), "case x\nfork\nc = cont\n");
+    Ran ran = Ran.vfio("replay", script, "--host", Ran.host("qemu-q35"));
+    assertThat(ran.status()).isZero();
+    assertThat(ran.lines()).first().isEqualTo("CASE x");
+    assertThat(ran.out()).contains("skipped").doesNotContain("cont ");
+  }
+}
