@@ -135,10 +135,7 @@ public final class Report {
     ChainedOptionsBuilder options = options(new OptionsBuilder());
     RunResult result =
         new Runner(
-                options
-                    .include("ScaleBench." + what)
-                    .param("size", Integer.toString(size))
-                    .build())
+                options.include("ScaleBench." + what).param("size", Integer.toString(size)).build())
             .runSingle();
     raw.add(what + ", " + size + ": " + result.getPrimaryResult().extendedInfo());
     return result.getPrimaryResult().getStatistics().getMin();

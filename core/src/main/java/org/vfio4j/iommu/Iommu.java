@@ -63,7 +63,6 @@ public interface Iommu {
   /** Whether the interrupts of the device are remapped, so that it can forge none. */
   boolean isolatesInterrupts(Device device);
 
-
   /** An address space that can hold a group: a container. */
   interface Owner {
     /** Who it is and through which devices it has the group, for error messages. */

@@ -170,7 +170,6 @@ final class SoftGroup implements IommuGroup {
     member(device).auxEnabled = on;
   }
 
-
   synchronized Translation requests(Device device) {
     return member(device).requests;
   }

@@ -379,7 +379,9 @@ public final class SoftVfio implements Vfio, AutoCloseable {
     return call(
         "pread",
         () ->
-            files.device(fd).device() instanceof PciFunction f ? f.device() << 16 | f.vendor() : -1);
+            files.device(fd).device() instanceof PciFunction f
+                ? f.device() << 16 | f.vendor()
+                : -1);
   }
 
   /**
