@@ -81,8 +81,10 @@ class FixturesTest {
 
   @ParameterizedTest
   @MethodSource("fixtures")
-  void shouldNotCarryDescriptions(Path file) throws IOException {
-    assertThat(Files.readString(file)).doesNotContain("\"description\"");
+  void shouldNotCarryDescriptionsOfOthers(Path file) throws IOException {
+    // What we wrote by hand has our own words.
+    boolean ours = HostSource.read(file).getFirst().origin() == Origin.MANUAL;
+    assertThat(ours || !Files.readString(file).contains("\"description\"")).isTrue();
   }
 
   @Test
