@@ -9,9 +9,12 @@ public final class ScriptException extends RuntimeException {
 
   private final int line;
 
-  /** Names the place, lines counted from 1. */
+  /** Names the place, lines counted from 1; line breaks and the like become spaces. */
   public ScriptException(String source, int line, String message) {
-    super("%s:%d: %s".formatted(source, line, message));
+    super(
+        "%s:%d: %s"
+            .formatted(source, line, message)
+            .replaceAll("[\\p{Cntrl}\\u0080-\\u009f\\u2028\\u2029]", " "));
     this.line = line;
   }
 

@@ -148,7 +148,7 @@ final class Tracking {
       join(entry, user.get().domain);
       return;
     }
-    if (!profile.ownership() && entry.wrapped()) {
+    if (!profile.ownership() && entry.wrapped() && parameters.viableBackingOnly()) {
       checkViable(entry);
     }
     attachHardware(entry);

@@ -37,6 +37,22 @@ class SoftMachineTest {
   }
 
   @Test
+  void shouldFollowTheSeedToTheLetterOnlyWhenAsked() {
+    SoftMachine seed = Q35.machine(KernelProfile.LINUX_5_10);
+    seed.bind("0000:02:01.0", SoftMachine.WRAPPING_DRIVER);
+    seed.createMdev("0000:02:01.0", "backed", UUID);
+    try (SoftVfio vfio = seed.process("vm")) {
+      int container = vfio.container();
+      vfio.setContainer(vfio.group(UUID), container);
+      assertThatThrownBy(() -> vfio.setIommu(container, 3))
+          .isInstanceOfSatisfying(
+              VfioException.class, e -> assertThat(e.reason()).isEqualTo(Reason.GROUP_NOT_VIABLE));
+      seed.parameters().viableBackingOnly(false);
+      vfio.setIommu(container, 3);
+    }
+  }
+
+  @Test
   void shouldLetTheDriverOfAParentWaitForTheUsersOfItsDevices() {
     wrap();
     try (SoftVfio vfio = machine.process("vm")) {
