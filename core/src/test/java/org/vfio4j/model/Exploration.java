@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.model;
+
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Deque;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.LongStream;
+import org.vfio4j.model.World.Answer;
+import org.vfio4j.model.World.Step;
+
+/**
+ * All states of a world that the real engine reaches, breadth first. A state is reached again by
+ * doing the steps of its shortest path again; a step tried from it is undone by its opposite, and
+ * after all of them the state must be the one they began with.
+ */
+final class Exploration {
+  private final World world;
+  private final Machine machine;
+  private final List<Step> steps;
+
+  /** Mixed, which loses nothing: as they are, their hashes collide. */
+  private final Set<Long> seen = new HashSet<>();
+
+  private final Deque<Node> frontier = new ArrayDeque<>();
+  private final long[] answers = new long[Answer.values().length];
+  private long transitions;
+  private long fingerprint;
+
+  private record Node(Optional<Node> parent, Optional<Step> step, long state) {
+    List<Step> path() {
+      List<Step> path = parent.map(Node::path).orElseGet(ArrayList::new);
+      step.ifPresent(path::add);
+      return path;
+    }
+
+    void redo(Machine machine) {
+      parent.ifPresent(
+          p -> {
+            p.redo(machine);
+            machine.perform(step.orElseThrow(), p.state);
+          });
+    }
+  }
+
+  /**
+   * What was found, by the engine or by the model.
+   *
+   * @param states different ones
+   * @param transitions steps from all of them, refused ones too
+   * @param answers how many came to what, by {@link Answer}
+   * @param fingerprint the sum of a hash of (state, step, answer, next state): the same
+   *     transitions, not just as many
+   */
+  record Found(long states, long transitions, List<Long> answers, long fingerprint) {}
+
+  /** With how long it took. */
+  record Report(World world, Found found, double seconds) {
+    double rate() {
+      return found.states / seconds;
+    }
+
+    /** One line for spin/run: who, world, states, transitions, seconds, fingerprint, answers. */
+    @Override
+    public String toString() {
+      return "engine %s %d %d %.3f %016x %s"
+          .formatted(
+              world.title(),
+              found.states,
+              found.transitions,
+              seconds,
+              found.fingerprint,
+              found.answers.stream().map(String::valueOf).collect(Collectors.joining(" ")));
+    }
+  }
+
+  private Exploration(World world) {
+    this.world = world;
+    this.machine = new Machine(world);
+    this.steps = world.steps();
+  }
+
+  static Report of(World world) {
+    long start = System.nanoTime();
+    Exploration exploration = new Exploration(world);
+    exploration.run();
+    return new Report(world, exploration.found(), (System.nanoTime() - start) / 1e9);
+  }
+
+  private Found found() {
+    List<Long> each = LongStream.of(Arrays.copyOf(answers, answers.length)).boxed().toList();
+    return new Found(seen.size(), transitions, each, fingerprint);
+  }
+
+  private void run() {
+    long start = machine.state();
+    seen.add(mix(start));
+    frontier.add(new Node(Optional.empty(), Optional.empty(), start));
+    while (!frontier.isEmpty()) {
+      Node node = frontier.remove();
+      List<Step> path = node.path();
+      machine.reset();
+      node.redo(machine);
+      expect(machine.state() == node.state, "another state than the first time", path);
+      for (Step step : steps) {
+        path.addLast(step);
+        take(node, step, path);
+        path.removeLast();
+      }
+      expect(machine.state() == node.state, "its steps and their opposites leave another", path);
+    }
+  }
+
+  private void take(Node from, Step step, List<Step> path) {
+    try {
+      Answer answer = machine.perform(step, from.state);
+      long to = answer.changes ? machine.state() : machine.unchanged(step, from.state);
+      note(from.state, step, answer, to);
+      if (to != from.state) {
+        if (seen.add(mix(to))) {
+          frontier.add(new Node(Optional.of(from), Optional.of(step), to));
+        }
+        undo(from, step, to, path);
+      }
+    } catch (AssertionError | RuntimeException broken) {
+      throw new AssertionError(broken.getMessage() + ", after " + path, broken);
+    }
+  }
+
+  private void undo(Node from, Step step, long to, List<Step> path) {
+    path.addLast(step.opposite());
+    machine.perform(step.opposite(), to);
+    machine.unchanged(step, from.state);
+    path.removeLast();
+  }
+
+  private void note(long from, Step step, Answer answer, long to) {
+    transitions++;
+    answers[answer.ordinal()]++;
+    long hash = mix(from + 0x9e3779b97f4a7c15L);
+    hash = mix(hash + step.number() * 8 + answer.ordinal());
+    fingerprint += mix(hash + to);
+  }
+
+  /** The finalizer of splitmix64. */
+  private static long mix(long value) {
+    long z = (value ^ (value >>> 30)) * 0xbf58476d1ce4e5b9L;
+    z = (z ^ (z >>> 27)) * 0x94d049bb133111ebL;
+    return z ^ (z >>> 31);
+  }
+
+  private static void expect(boolean holds, String otherwise, List<Step> path) {
+    if (!holds) {
+      throw new AssertionError(otherwise + ", after " + path);
+    }
+  }
+}
