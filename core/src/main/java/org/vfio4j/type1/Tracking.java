@@ -267,11 +267,13 @@ final class Tracking {
 
   private void join(Attachment entry, Optional<Domain> domain) {
     attachments.add(entry, domain);
+    // Asked before: a rival asks for the holder with the group's lock held.
+    List<String> names = entry.group.devices().stream().map(Device::name).toList();
     entry.backing.ifPresent(
         b -> {
           Map<IommuGroup, List<String>> users = held.computeIfAbsent(b, k -> new LinkedHashMap<>());
           synchronized (users) {
-            users.put(entry.group, entry.group.devices().stream().map(Device::name).toList());
+            users.put(entry.group, names);
           }
         });
   }

@@ -104,6 +104,9 @@ final class UmockdevReader {
         open = Optional.empty();
       } else if (line.startsWith("P: ")) {
         open.ifPresent(this::finish);
+        if (!line.startsWith("P: /")) {
+          throw new BadInputException(source, number, "P", "no path of a device");
+        }
         open = Optional.of(new Block(line.substring(3), new Place(number, "")));
       } else if (line.charAt(0) != '#') {
         addLine(open, line, number);
@@ -137,7 +140,7 @@ final class UmockdevReader {
       return;
     }
     int equals = line.indexOf('=');
-    if (equals < 0) {
+    if (equals < 3) {
       throw new BadInputException(source, number, "" + kind, "no '=' after the name");
     }
     String name = line.substring(3, equals);
