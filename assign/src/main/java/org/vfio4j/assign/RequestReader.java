@@ -27,6 +27,7 @@ public final class RequestReader {
   /** Characters a file may have. */
   public static final int MAX_CHARACTERS = 4 << 20;
 
+  private static final int MAX_LINE = 1 << 16;
   private static final long PAGE = 2L << 20;
   private static final Pattern SIZE = Pattern.compile("([0-9]{1,12})\\s*(KiB|MiB|GiB|TiB|)");
   private static final Map<String, Integer> UNITS =
@@ -51,11 +52,27 @@ public final class RequestReader {
           "too large for a request: %d characters, at most %d"
               .formatted(text.length(), MAX_CHARACTERS));
     }
+    checkLines(source, text);
     Tree tree;
     try (JsonParser parser = new YAMLFactory().createParser(ObjectReadContext.empty(), text)) {
       tree = TreeReader.read(parser, source);
     }
     return request(source, tree.asObject());
+  }
+
+  /** What the YAML parser allocates for a line grows faster than the line. */
+  private static void checkLines(String source, String text) {
+    int number = 0;
+    for (String line : (Iterable<String>) text.lines()::iterator) {
+      number++;
+      if (line.length() > MAX_LINE) {
+        throw new BadInputException(
+            source,
+            number,
+            "",
+            "line too long: length=%d, max=%d".formatted(line.length(), MAX_LINE));
+      }
+    }
   }
 
   private static Request request(String source, Tree.Obj root) {

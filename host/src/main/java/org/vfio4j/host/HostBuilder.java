@@ -85,6 +85,18 @@ final class HostBuilder {
     return function(address, place);
   }
 
+  /**
+   * The function of an address that looks like one.
+   *
+   * @throws BadInputException if it is none: its domain needs more than 31 bits
+   */
+  PciFunction.Builder function(String address, Place place) {
+    return function(
+        PciAddress.tryParse(address)
+            .orElseThrow(() -> error(place, "address", "no PCI address: " + address)),
+        place);
+  }
+
   /** The function at this address, known before or not. */
   PciFunction.Builder function(PciAddress address, Place place) {
     PciFunction.Builder known = functions.get(address);

@@ -87,14 +87,16 @@ record ListingEntry(
 
   private static Optional<ListingEntry> flagged(Matcher m) {
     String[] words = m.group(4).split("\\s{2,}", 2);
-    return Optional.of(
-        new ListingEntry(
-            PciAddress.parse(m.group(3)),
-            PciClassNames.classOf(words[0]),
-            Optional.of(PciId.parse(m.group(1))),
-            words.length > 1 ? Optional.of(words[1].strip()) : Optional.empty(),
-            Optional.of(m.group(2) != null),
-            true));
+    return PciAddress.tryParse(m.group(3))
+        .map(
+            address ->
+                new ListingEntry(
+                    address,
+                    PciClassNames.classOf(words[0]),
+                    Optional.of(PciId.parse(m.group(1))),
+                    words.length > 1 ? Optional.of(words[1].strip()) : Optional.empty(),
+                    Optional.of(m.group(2) != null),
+                    true));
   }
 
   private static Optional<ListingEntry> namesAndNumbers(Matcher m) {

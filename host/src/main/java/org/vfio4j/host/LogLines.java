@@ -165,8 +165,7 @@ final class LogLines {
     int secondary = Integer.parseInt(m.group(2), 16);
     int subordinate = m.group(3) == null ? secondary : Integer.parseInt(m.group(3), 16);
     if (secondary <= subordinate) {
-      host.function(PciAddress.parse(m.group(1)), place)
-          .buses(Optional.of(new BusRange(secondary, subordinate)));
+      host.function(m.group(1), place).buses(Optional.of(new BusRange(secondary, subordinate)));
     }
   }
 
@@ -180,7 +179,7 @@ final class LogLines {
     } else if (unit.matches()) {
       units.add(unit.group(1), unit.group(2));
     } else if (line.contains("identity map") && identity.matches()) {
-      PciFunction.Builder function = host.function(PciAddress.parse(identity.group(1)), place);
+      PciFunction.Builder function = host.function(identity.group(1), place);
       List<ReservedRegion> maps = new ArrayList<>(function.build().identityMaps());
       host.checkParts(maps.size(), place);
       Regions.of(identity.group(2), identity.group(3), ReservedRegion.Type.DIRECT)
@@ -188,7 +187,7 @@ final class LogLines {
           .ifPresent(maps::add);
       function.identityMaps(maps);
     } else if (locked.matches()) {
-      host.function(PciAddress.parse(locked.group(1)), place).rmrrLocked(Optional.of(true));
+      host.function(locked.group(1), place).rmrrLocked(Optional.of(true));
     } else if (line.contains("DMAR-IR: Enabled IRQ remapping")) {
       remapping = Optional.of(true);
     } else if (line.contains("Failed to enable irq remapping")) {
