@@ -235,7 +235,7 @@ final class CaptureReader {
       type.only(TYPE);
       types.add(
           new MdevType(
-              type.required("id").asText(),
+              filled(type.required("id")),
               text(type, "name"),
               text(type, "api"),
               type.field("availableInstances").map(t -> t.asInt(0, Integer.MAX_VALUE)),
@@ -245,6 +245,15 @@ final class CaptureReader {
         from.field("isolation").map(t -> word(t, MdevIsolation.values(), MdevIsolation::word));
     host.mdevParent(
         new MdevParent(from.required("device").asText(), types, isolation), place(from));
+  }
+
+  /** The text it must be, and not an empty one. */
+  private static String filled(Tree from) {
+    String text = from.asText();
+    if (text.isEmpty()) {
+      throw from.at().error("empty");
+    }
+    return text;
   }
 
   private void mdev(Tree.Obj from) {

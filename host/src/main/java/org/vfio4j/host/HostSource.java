@@ -56,6 +56,16 @@ public final class HostSource {
     if (content.length > MAX_BYTES) {
       throw tooBig(source);
     }
+    try {
+      return parseKnown(source, name, content);
+    } catch (IllegalArgumentException refused) {
+      // Values check themselves; what a reader has not refused with its place is refused here.
+      String message = String.valueOf(refused.getMessage()).lines().findFirst().orElse("");
+      throw new BadInputException(source, 0, "", message);
+    }
+  }
+
+  private static List<HostTopology> parseKnown(String source, String name, byte[] content) {
     if (beginsWithBrace(content)) {
       return List.of(CaptureReader.read(source, name, content));
     }
