@@ -43,7 +43,7 @@ final class Candidates {
       case "BACKING_GROUP_HELD", "GROUP_OPEN" -> found.addAll(join(vm, wanted, refusal));
       case "MULTIPLE_ADDRESS_SPACES" -> found.add(oneAddressSpace(vm));
       case "FUNCTION_WRAPPED" -> found.add(wrapNot(wanted));
-      case "INTERRUPTS_NOT_ISOLATED" -> found.add(unsafeInterrupts());
+      case "INTERRUPTS_NOT_ISOLATED" -> found.addAll(isolateInterrupts());
       case "LOCKED_MEMORY" -> found.addAll(moreLocked(vm));
       case "ENTRY_LIMIT" -> found.add(moreEntries());
       case "IOVA_NOT_AVAILABLE", "APERTURE", "RESERVED_REGION" -> found.addAll(lessMemory(vm));
@@ -174,20 +174,32 @@ final class Candidates {
     return changed("ask for %s once: do not wrap it".formatted(wanted.device()), next);
   }
 
-  private Candidate unsafeInterrupts() {
+  private List<Candidate> isolateInterrupts() {
     IommuFacts f = host.iommu();
-    return changed(
-        "turn interrupt remapping on in firmware; or load vfio_iommu_type1 with"
-            + " allow_unsafe_interrupts=1, and every guest can forge interrupts",
-        withIommu(
-            new IommuFacts(
-                f.interruptRemapping(),
-                f.cacheCoherency(),
-                f.addressWidth(),
-                f.pageSizes(),
-                Optional.of(true),
-                f.dmaEntryLimit(),
-                f.rmrrs())));
+    return List.of(
+        changed(
+            "turn interrupt remapping on, in firmware or on the kernel's command line",
+            withIommu(
+                new IommuFacts(
+                    Optional.of(true),
+                    f.cacheCoherency(),
+                    f.addressWidth(),
+                    f.pageSizes(),
+                    f.allowUnsafeInterrupts(),
+                    f.dmaEntryLimit(),
+                    f.rmrrs()))),
+        changed(
+            "load vfio_iommu_type1 with allow_unsafe_interrupts=1: every guest can then forge"
+                + " interrupts",
+            withIommu(
+                new IommuFacts(
+                    f.interruptRemapping(),
+                    f.cacheCoherency(),
+                    f.addressWidth(),
+                    f.pageSizes(),
+                    Optional.of(true),
+                    f.dmaEntryLimit(),
+                    f.rmrrs()))));
   }
 
   /** Locked memory: RAM once, or with an IOMMU in the guest once for each device. */
@@ -265,8 +277,7 @@ final class Candidates {
         .map(
             pf ->
                 changed(
-                    "bind %s, its physical function, to the vendor's driver"
-                        .formatted(pf.address()),
+                    "unbind %s, its physical function, from vfio-pci".formatted(pf.address()),
                     withFunction(host, pf.toBuilder().driver(Fact.none()).build())))
         .stream()
         .toList();

@@ -39,7 +39,7 @@ public record DeviceVerdict(
     ATTACHED("attached"),
     /** It was refused. */
     REFUSED("refused"),
-    /** It was not asked for: the VM could not have started before. */
+    /** It was not asked for. A check tries every device; who carries a verdict out may stop. */
     NOT_TRIED("not-tried");
 
     private final String word;

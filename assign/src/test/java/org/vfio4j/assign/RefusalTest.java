@@ -112,7 +112,9 @@ class RefusalTest {
     DeviceRefusal refusal = only(check(host, vm("web", "", A)));
     assertThat(refusal.code()).isEqualTo("INTERRUPTS_NOT_ISOLATED");
     assertThat(refusal.errno()).contains(Errno.EPERM);
-    assertThat(refusal.fixes()).singleElement().asString().contains("allow_unsafe_interrupts");
+    assertThat(refusal.fixes()).hasSize(2);
+    assertThat(refusal.fixes().getFirst()).startsWith("turn interrupt remapping on");
+    assertThat(refusal.fixes().getLast()).contains("allow_unsafe_interrupts=1");
   }
 
   @Test
