@@ -32,6 +32,9 @@ class ArchitectureTest {
     "org.vfio4j.replay.."
   };
 
+  private static final String LINUX = "org.vfio4j.linux..";
+  private static final String POSIX = "org.vfio4j.linux.posix..";
+  private static final String USER = "org.vfio4j.user..";
   private static final String HOST = "org.vfio4j.host..";
   private static final String ASSIGN = "org.vfio4j.assign..";
   private static final String CLI = "org.vfio4j.cli..";
@@ -45,7 +48,7 @@ class ArchitectureTest {
 
   @Test
   void shouldSeeTheClassesOfEachModule() {
-    for (String name : core(HOST, ASSIGN, CLI)) {
+    for (String name : core(LINUX, HOST, ASSIGN, CLI)) {
       assertThat(CLASSES.that(resideInAnyPackage(name))).as(name).isNotEmpty();
     }
   }
@@ -76,10 +79,10 @@ class ArchitectureTest {
   }
 
   @Test
-  void shouldKeepCoreFreeOfReflection() {
+  void shouldKeepCoreAndLinuxAndUserFreeOfReflection() {
     noClasses()
         .that()
-        .resideInAnyPackage(CORE)
+        .resideInAnyPackage(core(LINUX, USER))
         .should()
         .dependOnClassesThat()
         .resideInAnyPackage("java.lang.reflect..")
@@ -95,6 +98,21 @@ class ArchitectureTest {
         .should()
         .notHaveRawType(resideInAnyPackage("java.util.concurrent.atomic.."))
         .check(CLASSES);
+  }
+
+  @Test
+  void shouldLetLinuxKnowCoreOnly() {
+    onlyProject(LINUX, core(LINUX));
+  }
+
+  @Test
+  void shouldLetSystemCallsKnowNothingOfVfio() {
+    onlyProject(POSIX, POSIX);
+  }
+
+  @Test
+  void shouldLetUserKnowCoreAndSystemCallsOnly() {
+    onlyProject(USER, core(USER, POSIX));
   }
 
   @Test

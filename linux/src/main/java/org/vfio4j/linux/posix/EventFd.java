@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.linux.posix;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.time.Duration;
+
+/**
+ * A counter in the kernel that wakes who waits for it: how VFIO delivers interrupts. Several
+ * threads may signal; one waits. The descriptor does not block.
+ */
+public final class EventFd implements AutoCloseable {
+  private final Descriptor descriptor;
+  private final Arena arena = Arena.ofShared();
+  private final MemorySegment one = arena.allocate(ValueLayout.JAVA_LONG);
+  private final MemorySegment count = arena.allocate(ValueLayout.JAVA_LONG);
+  private final MemorySegment poll = arena.allocate(8, 4);
+
+  private EventFd(Descriptor descriptor) {
+    this.descriptor = descriptor;
+    one.set(ValueLayout.JAVA_LONG, 0, 1);
+    poll.set(ValueLayout.JAVA_INT, 0, descriptor.number());
+    poll.set(ValueLayout.JAVA_SHORT, 4, (short) Constants.POLLIN);
+  }
+
+  /**
+   * A new counter at zero.
+   *
+   * @throws SystemCallException EMFILE, ENOMEM
+   */
+  public static EventFd create(SystemCalls calls) {
+    int fd = calls.eventfd(0, Constants.EFD_CLOEXEC | Constants.EFD_NONBLOCK);
+    return new EventFd(new Descriptor(calls, SystemCallException.check(fd, "eventfd"), "eventfd"));
+  }
+
+  /** Takes over an eventfd that somebody else made. */
+  public static EventFd of(Descriptor descriptor) {
+    return new EventFd(descriptor);
+  }
+
+  /** The number, to hand to the kernel. */
+  public int number() {
+    return descriptor.number();
+  }
+
+  /** The descriptor, which stays this object's. */
+  public Descriptor descriptor() {
+    return descriptor;
+  }
+
+  /**
+   * Adds one. A counter that is full has been signalled all the same.
+   *
+   * @throws SystemCallException EBADF, or EINVAL if the descriptor is no eventfd
+   */
+  public void signal() {
+    SystemCalls calls = descriptor.calls();
+    long written;
+    do {
+      written = calls.write(descriptor.number(), one, Long.BYTES);
+    } while (written == -ErrnoNames.EINTR);
+    if (written < 0 && written != -ErrnoNames.EAGAIN) {
+      throw new SystemCallException("write to " + descriptor.name(), (int) -written);
+    }
+  }
+
+  /** Takes the count and sets it to zero; 0 if there was no signal. Does not wait. */
+  public long take() {
+    SystemCalls calls = descriptor.calls();
+    long read;
+    do {
+      read = calls.read(descriptor.number(), count, Long.BYTES);
+    } while (read == -ErrnoNames.EINTR);
+    if (read == -ErrnoNames.EAGAIN) {
+      return 0;
+    }
+    SystemCallException.check(read, "read of " + descriptor.name());
+    return count.get(ValueLayout.JAVA_LONG, 0);
+  }
+
+  /**
+   * Waits for a signal, takes the count and sets it to zero.
+   *
+   * @param timeout how long at most; parts of a millisecond count as one
+   * @return the count; 0 if the time was over first
+   */
+  public long await(Duration timeout) {
+    long deadline = System.nanoTime() + timeout.toNanos();
+    while (true) {
+      long left = Math.max(0, deadline - System.nanoTime());
+      int millis = (int) Math.min(Integer.MAX_VALUE, (left + 999_999) / 1_000_000);
+      int ready = descriptor.calls().poll(poll, 1, millis);
+      if (ready != -ErrnoNames.EINTR) {
+        SystemCallException.check(ready, "poll of " + descriptor.name());
+      }
+      long taken = ready > 0 ? take() : 0;
+      if (taken > 0 || deadline - System.nanoTime() <= 0) {
+        return taken;
+      }
+    }
+  }
+
+  @Override
+  public void close() {
+    if (descriptor.isOpen()) {
+      descriptor.close();
+      arena.close();
+    }
+  }
+}

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+/** vfio-user: the protocol, server and client, and PCI devices written in Java. */
+module org.vfio4j.user {
+  requires transitive org.vfio4j.core;
+  requires transitive org.vfio4j.linux;
+  requires static org.jspecify;
+}
