@@ -5,6 +5,7 @@
 module org.vfio4j.cli {
   requires info.picocli;
   requires org.vfio4j.assign;
+  requires org.vfio4j.linux;
   requires tools.jackson.core;
   requires static org.jspecify;
 

@@ -6,5 +6,6 @@ module org.vfio4j.linux {
   requires transitive org.vfio4j.core;
   requires static org.jspecify;
 
+  exports org.vfio4j.linux.bind;
   exports org.vfio4j.linux.posix;
 }

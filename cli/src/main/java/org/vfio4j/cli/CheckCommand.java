@@ -145,6 +145,7 @@ final class CheckCommand implements Callable<Integer> {
   /** What the request names: a path relative to it, with {@code #name} for one host of several. */
   private HostTopology host(String reference) {
     if (reference.equals(THIS_MACHINE)) {
+      LocalDevices.requireIommu();
       return HostSource.live();
     }
     int hash = reference.lastIndexOf('#');

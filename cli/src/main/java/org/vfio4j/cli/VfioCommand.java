@@ -30,6 +30,7 @@ import picocli.CommandLine.Spec;
       "Try",
       "  vfio host                        what this machine has, and what shares a group",
       "  vfio check vms.yaml              whether these VMs can have these devices",
+      "  vfio bind 0000:01:00.0           a device of this machine to VFIO; 'release' undoes it",
       "  vfio capture -o here.json        this machine as a file, to be read elsewhere",
       "  vfio host here.json --svg a.svg  a drawing of it",
       "  vfio explain EBUSY               what an errno can mean",
@@ -60,6 +61,8 @@ final class VfioCommand implements Callable<Integer> {
         new HostCommand(console),
         new CheckCommand(console),
         new CaptureCommand(console),
+        new BindCommand(console, LocalDevices::ofThisMachine),
+        new ReleaseCommand(console, LocalDevices::ofThisMachine),
         new ReplayCommand(console),
         new ExplainCommand(console),
         new CompletionCommand(console));

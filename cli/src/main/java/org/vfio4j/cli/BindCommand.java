@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.cli;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.function.Supplier;
+import org.vfio4j.host.PciAddress;
+import org.vfio4j.linux.bind.BindingException;
+import org.vfio4j.linux.bind.DriverBinding;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+
+/** {@code vfio bind}: devices to VFIO. */
+@Command(
+    name = "bind",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Hands devices of this machine to VFIO: all that are named, or none. Remembers the driver"
+          + " each had, for 'vfio release'.",
+      "A group goes as a whole. The boot disk, the management network and the console are taken"
+          + " only where they are named with --force. Other devices of the same id are not touched."
+    },
+    sortOptions = false,
+    footerHeading = "%nExamples%n",
+    footer = {
+      "  vfio bind 0000:01:00.0 0000:01:00.1",
+      "  vfio bind 0000:01:00.0 --group      and what else of its group the host uses",
+      "  vfio bind 0000:01:00.0 --dry-run    only say what would be done"
+    })
+final class BindCommand implements Callable<Integer> {
+
+  private final Console console;
+  private final Supplier<LocalDevices> machine;
+
+  @Parameters(paramLabel = "ADDRESS", arity = "0..*", description = "PCI addresses.")
+  private List<String> addresses = new ArrayList<>();
+
+  @Option(
+      names = "--force",
+      paramLabel = "ADDRESS",
+      description = "Take this device although the host lives on it.")
+  private List<String> forced = new ArrayList<>();
+
+  @Option(
+      names = "--group",
+      description = "Take also what else the host uses of the groups of these devices.")
+  private boolean group;
+
+  @Option(
+      names = "--driver",
+      paramLabel = "NAME",
+      description = "A driver of VFIO for this kind of device. Default: vfio-pci.")
+  private String driver = DriverBinding.VFIO_PCI;
+
+  @Option(names = "--dry-run", description = "Say what would be done, and do nothing.")
+  private boolean dryRun;
+
+  @Option(names = "--json", description = "Print what was done, or why not, as JSON.")
+  private boolean json;
+
+  BindCommand(Console console, Supplier<LocalDevices> machine) {
+    this.console = console;
+    this.machine = machine;
+  }
+
+  @Override
+  public Integer call() {
+    LocalDevices local = machine.get();
+    BindingReport report = new BindingReport(console, json);
+    if (!DriverBinding.ofVfio(driver)) {
+      return report.badInput("--driver " + driver + ": is no driver of VFIO");
+    }
+    List<PciAddress> force = local.parse(forced);
+    List<PciAddress> named = new ArrayList<>(local.parse(addresses));
+    force.stream().filter(a -> !named.contains(a)).forEach(named::add);
+    if (named.isEmpty()) {
+      return report.badInput("no device named; see 'vfio bind --help'");
+    }
+    Takeover takeover = Takeover.of(local.host(), named, force, group);
+    if (!takeover.refusals().isEmpty()) {
+      return report.refused(takeover.refusals());
+    }
+    List<String> all = takeover.functions().stream().map(PciAddress::toString).toList();
+    if (dryRun) {
+      return report.planned(all, a -> local.host().function(PciAddress.parse(a)), driver);
+    }
+    try {
+      return report.done(all, local.binding().bind(all, driver));
+    } catch (BindingException e) {
+      return report.refused(List.of(String.valueOf(e.getMessage())));
+    }
+  }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.linux.bind;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.TimeUnit;
+import org.vfio4j.linux.posix.Constants;
+import org.vfio4j.linux.posix.Descriptor;
+import org.vfio4j.linux.posix.OpenFiles;
+import org.vfio4j.linux.posix.SystemCallException;
+import org.vfio4j.linux.posix.SystemCalls;
+
+/** {@code /sys/bus/pci}. */
+final class SysfsPciBus implements PciBus {
+  private static final Path PCI = Path.of("/sys/bus/pci");
+  private static final int MODPROBE_SECONDS = 30;
+
+  private final SystemCalls calls;
+
+  SysfsPciBus(SystemCalls calls) {
+    this.calls = calls;
+  }
+
+  private static Path device(String address) {
+    return PCI.resolve("devices").resolve(address);
+  }
+
+  @Override
+  public Optional<String> driver(String address) {
+    return linkName(device(address).resolve("driver"));
+  }
+
+  private static Optional<String> linkName(Path link) {
+    try {
+      return Files.exists(link)
+          ? Optional.of(Files.readSymbolicLink(link).getFileName().toString())
+          : Optional.empty();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  @Override
+  public Optional<String> override(String address) {
+    try {
+      String text = Files.readString(device(address).resolve("driver_override")).strip();
+      return text.isEmpty() || text.equals("(null)") ? Optional.empty() : Optional.of(text);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  @Override
+  public void override(String address, Optional<String> driver) {
+    write(device(address).resolve("driver_override"), driver.orElse("") + "\n");
+  }
+
+  @Override
+  public void unbind(String address) {
+    write(device(address).resolve("driver/unbind"), address);
+  }
+
+  @Override
+  public void probe(String address) {
+    write(PCI.resolve("drivers_probe"), address);
+  }
+
+  /** In one write(2), whose errno is the driver's answer. */
+  private void write(Path file, String text) {
+    try (Descriptor descriptor = Descriptor.open(calls, file.toString(), Constants.O_WRONLY);
+        Arena arena = Arena.ofConfined()) {
+      byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
+      MemorySegment buffer = arena.allocate(bytes.length);
+      buffer.copyFrom(MemorySegment.ofArray(bytes));
+      long written = calls.write(descriptor.number(), buffer, bytes.length);
+      SystemCallException.check(written, "write '%s' to %s".formatted(text.strip(), file));
+    }
+  }
+
+  @Override
+  public boolean knows(String driver) {
+    return Files.isDirectory(PCI.resolve("drivers").resolve(driver));
+  }
+
+  @Override
+  public void load(String driver) {
+    try {
+      Process modprobe =
+          new ProcessBuilder("modprobe", "--quiet", driver)
+              .redirectErrorStream(true)
+              .redirectOutput(ProcessBuilder.Redirect.DISCARD)
+              .start();
+      if (!modprobe.waitFor(MODPROBE_SECONDS, TimeUnit.SECONDS)) {
+        modprobe.destroyForcibly();
+      }
+    } catch (IOException _) {
+      // No modprobe here: whether the driver is there is asked next.
+    } catch (InterruptedException _) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  @Override
+  public List<String> users(String address) {
+    return linkName(device(address).resolve("iommu_group"))
+        .map(group -> OpenFiles.users(Path.of("/dev/vfio", group)))
+        .orElse(List.of());
+  }
+}
