@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright the vfio4j authors
+#
+# The guest: a q35 machine with an IOMMU and groups of every kind, its watchdog, and what its kernel
+# says. The devices on bus 0 are where the specification's tables have them; what the bench itself
+# needs (two virtio 9p devices) is behind the third root port, so that it moves no group number.
+
+# Options of the machine's IOMMU by name: suites ask for one with a line "# machine: NAME".
+iommu_of() {
+  case $1 in
+    default) echo intremap=on ;;
+    no-intremap) echo intremap=off ;;
+    snoop-control) echo intremap=on,snoop-control=on ;;
+    *) die "no machine $1: default, no-intremap, snoop-control" ;;
+  esac
+}
+
+# start_guest MACHINE FOLDER: boots with FOLDER as /results; sets $guest to the process.
+start_guest() {
+  local machine=$1 folder=$2 options
+  options=$(iommu_of "$machine")
+  # What an NVMe driver can recognise when it reads block 0.
+  printf 'vfio4j kernel-bench block 0\n' >"$folder/disk"
+  truncate -s 16M "$folder/disk"
+  qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu max -m "$memory" -smp 2 \
+    -nodefaults -display none -monitor none -no-reboot -net none -serial "file:$folder/console" \
+    -device "intel-iommu,$options,caching-mode=on,aw-bits=48" \
+    -device edu,addr=2.0 -device edu,addr=3.0 -device edu,addr=4.0 \
+    -device e1000e,addr=5.0,multifunction=on,romfile= -device e1000e,addr=5.1,romfile= \
+    -device pcie-root-port,id=rp1,addr=6.0,chassis=1,slot=1 -device pcie-pci-bridge,id=br1,bus=rp1 \
+    -device edu,bus=br1,addr=1.0 -device edu,bus=br1,addr=2.0 \
+    -device e1000,bus=br1,addr=3.0,romfile= \
+    -device edu,addr=a.0,multifunction=on -device edu,addr=a.1 \
+    -device pcie-root-port,id=rp2,addr=7.0,chassis=2,slot=2 -device nvme-subsys,id=ss0 \
+    -device nvme,id=nvme0,serial=abc,bus=rp2,subsys=ss0,sriov_max_vfs=3,sriov_vq_flexible=6,sriov_vi_flexible=3,max_ioqpairs=20,msix_qsize=20 \
+    -drive "file=$folder/disk,format=raw,if=none,id=disk" -device nvme-ns,drive=disk,bus=nvme0 \
+    -device pcie-root-port,id=rp3,addr=8.0,chassis=3,slot=3 \
+    -fsdev local,id=host,path=/,security_model=none,readonly=on,multidevs=remap \
+    -device virtio-9p-pci,bus=rp3,addr=0.0,multifunction=on,fsdev=host,mount_tag=host \
+    -fsdev "local,id=results,path=$folder,security_model=none,multidevs=remap" \
+    -device virtio-9p-pci,bus=rp3,addr=0.1,fsdev=results,mount_tag=results \
+    -kernel "$home/vmlinuz" -initrd "$initramfs" \
+    -append "console=ttyS0 intel_iommu=on panic=-1 oops=panic edd=off nokaslr tsc=reliable nowatchdog rdinit=/init" \
+    </dev/null >"$folder/qemu" 2>&1 &
+  guest=$!
+}
+
+# Waits until the guest is off; kills it when nothing was written for $silent seconds, or after
+# LIMIT seconds. Sets $killed to the reason.
+wait_guest() {
+  local folder=$1 limit=$2 start=$SECONDS
+  killed=
+  while kill -0 "$guest" 2>/dev/null; do
+    if ((SECONDS - start > limit)); then
+      killed="ran longer than $limit s"
+    elif ((SECONDS - start > silent)) &&
+      [[ -z $(find "$folder" -type f -newermt "@$(($(date +%s) - silent))" -print -quit) ]]; then
+      killed="was silent for $silent s"
+    fi
+    if [[ -n $killed ]]; then
+      kill -9 "$guest" 2>/dev/null || true
+      break
+    fi
+    sleep 0.1
+  done
+  wait "$guest" 2>/dev/null || true
+  guest=
+}
+
+# Lines of the kernel that no run may have, less those that guest/allowed-messages accepts.
+complaints() {
+  tr -d '\r' <"$1" |
+    grep -E 'BUG:|Oops|WARNING:|Kernel panic|general protection fault|blocked for more than' |
+    grep -Evf <(grep -Ev '^(#|$)' "$bench/guest/allowed-messages") || true
+}
