@@ -25,12 +25,13 @@ unpacked() {
 
 # Builds $initramfs unless one of the same parts is there.
 build_initramfs() {
-  local root key module name number=0 busybox
+  local root key module name number=0 busybox order
   busybox=$(command -v busybox)
   key=$(cat "$bench"/guest/init "$bench"/guest/modules "$bench"/lib/initramfs.sh "$busybox" \
     "$home/manifest" | sha256sum | cut -c 1-16)
   initramfs=$home/initramfs-$key.gz
   [[ ! -f $initramfs ]] || return 0
+  order=$(modules_in_order)
   root=$(mktemp -d)
   mkdir -p "$root"/{bin,proc,sys,dev,host,lower,upper,modules}
   cp "$busybox" "$root/bin/busybox"
@@ -40,7 +41,7 @@ build_initramfs() {
     name=${module##*/}
     number=$((number + 1))
     unpacked "$module" >"$root/modules/$(printf '%02d' $number)-${name%%.ko*}.ko"
-  done < <(modules_in_order)
+  done <<<"$order"
   rm -f "$home"/initramfs-*.gz
   (cd "$root" && find . -print0 | LC_ALL=C sort -z |
     cpio --null --create --format=newc --owner=0:0 --quiet) | gzip -1 >"$initramfs.$$"

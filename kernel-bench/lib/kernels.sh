@@ -88,14 +88,15 @@ newest_image() {
     awk '{ print $1 }' | grep -Ev -- '-(cloud|rt)-amd64$' | sort -V | tail -n 1
 }
 
-# The image package and, where it is split, the packages with its kernel and its modules.
+# The image package and, where it is split, the packages with its kernel, its modules
+# and what modules.dep is made from.
 packages_of() {
   local image=$1 release=${1#linux-image-}
   {
     echo "$image"
     private_apt apt-cache depends --no-recommends --no-suggests --no-conflicts --no-breaks \
       --no-replaces --no-enhances "$image" |
-      awk '$1 == "Depends:" { print $2 }' | grep -E -- "^linux-(binary|modules)-" |
+      awk '$1 == "Depends:" { print $2 }' | grep -E -- "^linux-(base|binary|modules)-" |
       grep -F -- "$release" || true
   } | awk '!seen[$0]++'
 }
@@ -142,12 +143,17 @@ fetch_kernel() {
     (cd "$work" && private_apt apt-get download -qq "$package")
   done
   for package in "$work"/*.deb; do dpkg -x "$package" "$work/root"; done
-  mv "$work/root/boot/vmlinuz-$release" "$work/vmlinuz"
   mkdir -p "$work/lib/modules"
   if [[ -d $work/root/usr/lib/modules/$release ]]; then
     mv "$work/root/usr/lib/modules/$release" "$work/lib/modules/"
   else
     mv "$work/root/lib/modules/$release" "$work/lib/modules/"
+  fi
+  # Split packages have the kernel beside its modules.
+  if [[ -f $work/root/boot/vmlinuz-$release ]]; then
+    mv "$work/root/boot/vmlinuz-$release" "$work/vmlinuz"
+  else
+    mv "$work/lib/modules/$release/vmlinuz" "$work/vmlinuz"
   fi
   # Where a depmod was built for a merged /usr it looks there.
   mkdir "$work/usr"

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright the vfio4j authors
+#
+# The class path of the suites: classes and test classes of the modules, what they depend on, and
+# JUnit's console launcher; everything as Maven left it on this machine, which the guest sees.
+
+# Modules whose tests run in the guest; linux from when it exists.
+bench_modules() {
+  local module
+  for module in core linux; do
+    [[ ! -f $root/$module/pom.xml ]] || echo "$module"
+  done
+}
+
+# Whether the class path was written after the last change of a source.
+is_fresh() {
+  local module sources=("$root/pom.xml" "$bench/pom.xml")
+  [[ -s $1 ]] || return 1
+  for module in $(bench_modules); do
+    [[ -d $root/$module/target/test-classes ]] || return 1
+    sources+=("$root/$module/pom.xml" "$root/$module/src")
+  done
+  [[ -z $(find "${sources[@]}" -newer "$1" -print -quit) ]]
+}
+
+# Compiles what changed; sets $classpath.
+prepare_classpath() {
+  local file=$bench/target/classpath started module
+  mkdir -p "$bench/target"
+  if ! is_fresh "$file"; then
+    command -v mvn >/dev/null || die "needs Maven 3.8 or newer"
+    started=$(mktemp "$bench/target/started.XXXXXX")
+    (
+      cd "$root"
+      JAVA_HOME=$jdk mvn -q -B -pl "$(bench_modules | paste -sd,)" -am -Dformat.skip=true \
+        -Dmdep.outputFile=target/kernel-bench.classpath \
+        test-compile org.apache.maven.plugins:maven-dependency-plugin:build-classpath
+      JAVA_HOME=$jdk mvn -q -B -f kernel-bench/pom.xml -Dmdep.outputFile=target/console.classpath \
+        -DincludeGroupIds=org.junit.platform,org.opentest4j.reporting \
+        org.apache.maven.plugins:maven-dependency-plugin:build-classpath
+    ) >"$bench/target/maven.log" 2>&1 || {
+      tail -n 20 "$bench/target/maven.log" >&2
+      die "the classes of the suites cannot be built; above, the end of kernel-bench/target/maven.log"
+    }
+    {
+      for module in $(bench_modules | tac); do
+        printf '%s\n' "$root/$module/target/test-classes" "$root/$module/target/classes"
+      done
+      for module in $(bench_modules); do
+        tr ':' '\n' <"$root/$module/target/kernel-bench.classpath"
+        echo
+      done
+      tr ':' '\n' <"$bench/target/console.classpath"
+    } | awk 'NF && !seen[$0]++' | paste -sd: >"$started.path"
+    touch -r "$started" "$started.path"
+    mv "$started.path" "$file"
+    rm -f "$started"
+  fi
+  classpath=$(<"$file")
+}
