@@ -14,6 +14,7 @@ import org.vfio4j.error.Errno;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.SoftIommu;
 import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.testing.WatchedIommu;
 import org.vfio4j.vfio.KernelBugException;
 
 /** Runs operations on a world, keeps the ledger, and looks for broken rules after each. */
@@ -57,7 +58,7 @@ final class Attack {
     Optional<Errno> refusal = run(op, bug);
     final int calls = faults.calls();
     final int moves = faults.moves();
-    Optional<FaultyIommu.Call> fired = faults.fired();
+    Optional<WatchedIommu.Call> fired = faults.fired();
     faults.arm(0, 0, Errno.ENOMEM);
     ledger.sync(waiting());
     if (!checked) {
@@ -87,12 +88,13 @@ final class Attack {
   }
 
   /** Only an attach that has a second way may still succeed when a call has failed. */
-  private static void checkFault(Op op, Optional<FaultyIommu.Call> fired, Optional<Errno> refusal) {
+  private static void checkFault(
+      Op op, Optional<WatchedIommu.Call> fired, Optional<Errno> refusal) {
     if (fired.isEmpty()) {
       return;
     }
     boolean second =
-        fired.get() == FaultyIommu.Call.ATTACH || fired.get() == FaultyIommu.Call.ATTACH_AUX;
+        fired.get() == WatchedIommu.Call.ATTACH || fired.get() == WatchedIommu.Call.ATTACH_AUX;
     Violation.when(
         !second && !refusal.equals(Optional.of(op.errno())),
         "fault",

@@ -14,6 +14,7 @@ import org.vfio4j.iommu.SoftIommu;
 import org.vfio4j.mdev.Isolation;
 import org.vfio4j.mdev.MediatedDevice;
 import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.testing.WatchedIommu;
 import org.vfio4j.type1.AddressSpace;
 import org.vfio4j.type1.Container;
 import org.vfio4j.type1.Type1;
@@ -84,7 +85,7 @@ final class DirectedChecks {
     IommuGroup two = auxGroup(2, 2);
     faults.arm(3, 1, Errno.ENOMEM);
     Optional<Errno> answer = attach(two);
-    boolean second = faults.fired().equals(Optional.of(FaultyIommu.Call.ATTACH_AUX));
+    boolean second = faults.fired().equals(Optional.of(WatchedIommu.Call.ATTACH_AUX));
     faults.arm(0, 0, Errno.ENOMEM);
     Violation.when(
         !second || !answer.equals(Optional.of(Errno.ENOMEM)),

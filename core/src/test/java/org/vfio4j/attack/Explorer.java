@@ -16,6 +16,7 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.error.Errno;
 import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.testing.WatchedIommu;
 
 /**
  * Breadth first through all that can be done on a small world, with the real engine: from each
@@ -31,8 +32,8 @@ final class Explorer {
   private final Set<String> seen = ConcurrentHashMap.newKeySet();
   private final AtomicLong transitions = new AtomicLong();
   private final AtomicReference<@Nullable Broken> broken = new AtomicReference<>();
-  private final Map<FaultyIommu.Call, Integer> faults =
-      Collections.synchronizedMap(new EnumMap<>(FaultyIommu.Call.class));
+  private final Map<WatchedIommu.Call, Integer> faults =
+      Collections.synchronizedMap(new EnumMap<>(WatchedIommu.Call.class));
 
   /** A state, by the operation that led to it. */
   private record Node(@Nullable Node parent, Op op) {
@@ -61,7 +62,7 @@ final class Explorer {
       int depth,
       boolean complete,
       long nanos,
-      Map<FaultyIommu.Call, Integer> faults,
+      Map<WatchedIommu.Call, Integer> faults,
       Optional<Broken> broken) {
     @Override
     public String toString() {
@@ -106,7 +107,7 @@ final class Explorer {
         done,
         frontier.isEmpty() && inTime,
         System.nanoTime() - start,
-        new EnumMap<>(faults.isEmpty() ? new EnumMap<>(FaultyIommu.Call.class) : faults),
+        new EnumMap<>(faults.isEmpty() ? new EnumMap<>(WatchedIommu.Call.class) : faults),
         Optional.ofNullable(broken.get()).map(this::shorten));
   }
 

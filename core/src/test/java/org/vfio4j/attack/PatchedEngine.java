@@ -16,6 +16,7 @@ import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.function.Function;
 import java.util.stream.Stream;
 import javax.tools.FileObject;
@@ -26,6 +27,7 @@ import javax.tools.JavaFileObject;
 import javax.tools.SimpleJavaFileObject;
 import javax.tools.ToolProvider;
 import org.jspecify.annotations.Nullable;
+import org.vfio4j.testing.WatchedIommu;
 
 /**
  * The engine from its source, with a defect in it, compiled in memory and loaded beside the real
@@ -140,6 +142,9 @@ final class PatchedEngine {
 
   /** Has the patched engine, and copies of the attacker's classes that are bound to it. */
   private static final class Loader extends ClassLoader {
+    private static final Set<String> ATTACKER =
+        Set.of(PatchedEngine.class.getPackageName(), WatchedIommu.class.getPackageName());
+
     private final Map<String, byte[]> engine;
 
     Loader(Map<String, byte[]> engine) {
@@ -156,10 +161,14 @@ final class PatchedEngine {
       return defineClass(name, bytes, 0, bytes.length);
     }
 
+    private static String packageOf(String name) {
+      return name.substring(0, name.lastIndexOf('.'));
+    }
+
     private static byte[] attacker(String name) throws ClassNotFoundException {
       String path = "/" + name.replace('.', '/') + ".class";
       try (InputStream in = PatchedEngine.class.getResourceAsStream(path)) {
-        if (in == null || !name.startsWith(PatchedEngine.class.getPackageName())) {
+        if (in == null || !ATTACKER.contains(packageOf(name))) {
           throw new ClassNotFoundException(name);
         }
         return in.readAllBytes();

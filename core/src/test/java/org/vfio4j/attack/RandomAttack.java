@@ -12,6 +12,7 @@ import java.util.SplittableRandom;
 import java.util.TreeMap;
 import org.vfio4j.error.Errno;
 import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.testing.WatchedIommu;
 
 /** Episodes of random operations, each on a new world and torn down at its end. */
 final class RandomAttack {
@@ -19,7 +20,7 @@ final class RandomAttack {
 
   final Map<Op.Kind, Integer> ops = new EnumMap<>(Op.Kind.class);
   final Map<Errno, Integer> refusals = new TreeMap<>();
-  final Map<FaultyIommu.Call, Integer> faults = new EnumMap<>(FaultyIommu.Call.class);
+  final Map<WatchedIommu.Call, Integer> faults = new EnumMap<>(WatchedIommu.Call.class);
   private final World.Memory memory = new World.Memory();
   private int done;
 

@@ -20,6 +20,7 @@ import org.vfio4j.iommu.SoftIommu;
 import org.vfio4j.mdev.Isolation;
 import org.vfio4j.mdev.MediatedDevice;
 import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.testing.WatchedIommu;
 import org.vfio4j.type1.Container;
 import org.vfio4j.type1.Type1;
 import org.vfio4j.type1.Type1Parameters;
@@ -106,8 +107,8 @@ class StructureTest {
         plain, new MediatedDevice("p", "plain", machine.function, Isolation.PLAIN));
     machine.container.attach(plain);
     assertThat(machine.between.seen())
-        .containsEntry(FaultyIommu.Call.ALLOCATE, 1)
-        .containsEntry(FaultyIommu.Call.ATTACH, 1);
+        .containsEntry(WatchedIommu.Call.ALLOCATE, 1)
+        .containsEntry(WatchedIommu.Call.ATTACH, 1);
     assertThat(machine.container.useCount(machine.group)).isEqualTo(4);
   }
 

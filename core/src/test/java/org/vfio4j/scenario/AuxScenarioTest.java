@@ -14,8 +14,8 @@ import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.Mapping;
 import org.vfio4j.mdev.Isolation;
 import org.vfio4j.profile.KernelProfile;
-import org.vfio4j.scenario.FailingIommu.Call;
 import org.vfio4j.testing.Q35;
+import org.vfio4j.testing.WatchedIommu.Call;
 import org.vfio4j.type1.Container;
 
 /** Rows S28 to S30 of kernel.md section 10: devices on a PASID of their parent never share. */

@@ -17,7 +17,7 @@ import org.vfio4j.iommu.Mapping;
 import org.vfio4j.mdev.Isolation;
 import org.vfio4j.mdev.MediatedDevice;
 import org.vfio4j.profile.KernelProfile;
-import org.vfio4j.scenario.FailingIommu.Call;
+import org.vfio4j.testing.WatchedIommu.Call;
 import org.vfio4j.type1.Container;
 
 /** Rows G of kernel.md section 10 that no user can cause: hardware that refuses, odd groups. */

@@ -17,7 +17,7 @@ import org.vfio4j.iommu.ReservedRegion;
 import org.vfio4j.iommu.SoftIommu;
 import org.vfio4j.mdev.Isolation;
 import org.vfio4j.profile.KernelProfile;
-import org.vfio4j.scenario.FailingIommu.Call;
+import org.vfio4j.testing.WatchedIommu.Call;
 import org.vfio4j.type1.AddressSpace;
 import org.vfio4j.type1.Container;
 import org.vfio4j.type1.Type1;

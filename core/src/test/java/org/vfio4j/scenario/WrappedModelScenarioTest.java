@@ -16,7 +16,7 @@ import org.vfio4j.iommu.Mapping;
 import org.vfio4j.iommu.ReservedRegion;
 import org.vfio4j.mdev.Isolation;
 import org.vfio4j.profile.KernelProfile;
-import org.vfio4j.scenario.FailingIommu.Call;
+import org.vfio4j.testing.WatchedIommu.Call;
 import org.vfio4j.type1.Container;
 
 /** Rows S of kernel.md section 10 below the user API: what the hardware is asked, and refuses. */
@@ -139,10 +139,10 @@ class WrappedModelScenarioTest extends ModelScenario {
     ReservedRegion doorbell = new ReservedRegion(0x8000000, 0x80fffff, ReservedRegion.Type.SW_MSI);
     group(UNIT, List.of(doorbell), arm);
     c.attach(wrapped(arm));
-    assertThat(iommu.calls(Call.PREPARE_MSI)).isEqualTo(1);
+    assertThat(iommu.calls(Call.MSI)).isEqualTo(1);
     refused(Errno.EINVAL, () -> map(c, 0x8000000, PAGE));
     c.attach(wrapped(arm));
-    assertThat(iommu.calls(Call.PREPARE_MSI)).isEqualTo(1);
+    assertThat(iommu.calls(Call.MSI)).isEqualTo(1);
   }
 
   @Test
