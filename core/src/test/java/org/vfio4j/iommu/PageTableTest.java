@@ -7,28 +7,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import java.io.IOException;
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.reflect.Field;
-import java.nio.channels.FileChannel;
-import java.nio.channels.FileChannel.MapMode;
-import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
-import java.util.Arrays;
 import java.util.Objects;
-import java.util.Random;
-import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
-import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class PageTableTest {
-
+  private static final MemorySegment MEMORY = Hole.MEMORY;
   private static final long KIB = 1L << 10;
   private static final long MIB = 1L << 20;
   private static final long GIB = 1L << 30;
@@ -36,25 +25,8 @@ class PageTableTest {
   private static final long ANY_SIZE = -PAGE;
   private static final int RW = Mapping.READ | Mapping.WRITE;
 
-  @TempDir static Path folder;
-
-  /** Much address space, no memory: a file with a hole, of which no byte is ever touched. */
-  private static MemorySegment memory;
-
-  @BeforeAll
-  static void mapMemory() throws IOException {
-    try (FileChannel file =
-        FileChannel.open(
-            folder.resolve("hole"),
-            StandardOpenOption.CREATE,
-            StandardOpenOption.READ,
-            StandardOpenOption.WRITE)) {
-      memory = file.map(MapMode.READ_WRITE, 0, 64 * GIB, Arena.ofAuto());
-    }
-  }
-
   private static Mapping mapping(long iova, long size) {
-    return new Mapping(iova, size, memory, RW);
+    return new Mapping(iova, size, MEMORY, RW);
   }
 
   private static PageTable table() {
@@ -82,7 +54,7 @@ class PageTableTest {
 
   @Test
   void shouldCheckBoundsAndPermissionWithoutOverflow() {
-    Mapping last = new Mapping(-2 * PAGE, 2 * PAGE, memory, Mapping.READ);
+    Mapping last = new Mapping(-2 * PAGE, 2 * PAGE, MEMORY, Mapping.READ);
 
     assertThat(last.allows(-2 * PAGE, 2 * PAGE, Mapping.READ)).isTrue();
     assertThat(last.allows(-1, 1, Mapping.READ)).isTrue();
@@ -103,8 +75,8 @@ class PageTableTest {
     assertThatIllegalArgumentException().isThrownBy(() -> mapping(0, 0));
     assertThatIllegalArgumentException().isThrownBy(() -> mapping(0, -PAGE));
     assertThatIllegalArgumentException().isThrownBy(() -> mapping(-PAGE, 2 * PAGE));
-    assertThatIllegalArgumentException().isThrownBy(() -> mapping(0, memory.byteSize() + PAGE));
-    assertThatIllegalArgumentException().isThrownBy(() -> new Mapping(0, PAGE, memory, 4));
+    assertThatIllegalArgumentException().isThrownBy(() -> mapping(0, MEMORY.byteSize() + PAGE));
+    assertThatIllegalArgumentException().isThrownBy(() -> new Mapping(0, PAGE, MEMORY, 4));
   }
 
   @ParameterizedTest
@@ -253,7 +225,7 @@ class PageTableTest {
     long start = 4 * GIB - 2 * MIB;
     long size = 3 * GIB;
     long cut = start + offset;
-    table.map(new Mapping(start, size, memory.asSlice(GIB), Mapping.WRITE));
+    table.map(new Mapping(start, size, MEMORY.asSlice(GIB), Mapping.WRITE));
 
     assertThat(table.unmap(cut, cutSize)).isEqualTo(cutSize);
 
@@ -261,12 +233,12 @@ class PageTableTest {
     assertThat(table.find(cut)).isSameAs(Mapping.NONE);
     assertThat(table.find(cut + cutSize - 1)).isSameAs(Mapping.NONE);
     if (offset != 0) {
-      assertPiece(table.find(start), start, offset, memory.address() + GIB);
+      assertPiece(table.find(start), start, offset, MEMORY.address() + GIB);
       assertThat(table.find(cut - 1)).isSameAs(table.find(start));
     }
     long tail = cut + cutSize;
     assertPiece(
-        table.find(tail), tail, size - offset - cutSize, memory.address() + GIB + tail - start);
+        table.find(tail), tail, size - offset - cutSize, MEMORY.address() + GIB + tail - start);
     assertThat(table.find(start + size - 1)).isSameAs(table.find(tail));
     assertThat(table.find(start + size)).isSameAs(Mapping.NONE);
     assertThat(table.unmap(0, 1L << 48)).isEqualTo(size - cutSize);
@@ -314,206 +286,5 @@ class PageTableTest {
     Field field = type.getDeclaredField(name);
     field.setAccessible(true);
     return field;
-  }
-
-  /** What the table must answer, page by page: the dullest thing that can be right. */
-  private static final class Model {
-    private final long base;
-    private final long pageSize;
-    private final @Nullable Mapping[] pages;
-
-    Model(long base, long pageSize, int count) {
-      this.base = base;
-      this.pageSize = pageSize;
-      this.pages = new @Nullable Mapping[count];
-    }
-
-    boolean isFree(int first, int end) {
-      for (int i = first; i < end; i++) {
-        if (pages[i] != null) {
-          return false;
-        }
-      }
-      return true;
-    }
-
-    long clear(int first, int end) {
-      Mapping head = pages[first];
-      Mapping tail = pages[end - 1];
-      long cleared = 0;
-      for (int i = first; i < end; i++) {
-        cleared += pages[i] != null ? pageSize : 0;
-        pages[i] = null;
-      }
-      if (head != null) {
-        keep(head, index(head.iova()), first);
-      }
-      if (tail != null) {
-        keep(tail, end, index(tail.iova()) + (int) (tail.size() / pageSize));
-      }
-      return cleared;
-    }
-
-    private void keep(Mapping old, int first, int end) {
-      if (first < end) {
-        long size = (end - first) * pageSize;
-        MemorySegment part = old.memory().asSlice(iova(first) - old.iova(), size);
-        Arrays.fill(pages, first, end, new Mapping(iova(first), size, part, old.prot()));
-      }
-    }
-
-    int index(long iova) {
-      return (int) ((iova - base) / pageSize);
-    }
-
-    long iova(int index) {
-      return base + index * pageSize;
-    }
-
-    void check(PageTable table, int index, long inPage) {
-      Mapping want = pages[index];
-      Mapping got = table.find(iova(index) + inPage);
-      if (want == null) {
-        assertThat(got).isSameAs(Mapping.NONE);
-      } else if (got.iova() != want.iova()
-          || got.size() != want.size()
-          || got.prot() != want.prot()
-          || got.memory().address() != want.memory().address()) {
-        assertThat(got).as("page %d", index).isEqualTo(want);
-      }
-    }
-  }
-
-  /** Windows of the address space: all of a small one, and pieces at the ends of large ones. */
-  @ParameterizedTest
-  @CsvSource({
-    "24, 0x1000,     0x0,                0x1000,   3000",
-    "48, 0x40201000, 0x0,                0x100000, 1500",
-    "48, 0x40201000, 0x7fffc0000000,     0x100000, 1500",
-    "57, -0x1000,    0x1ffff00000000,    0x100000, 1500",
-    "64, -0x1000,    -0x100000000,       0x100000, 1500",
-    "39, 0x2004000,  0x7f00000000,       0x1000,   3000",
-    "64, 0x20010000, -0x10000000,        0x1000,   3000",
-  })
-  void shouldAgreeWithAPageByPageModel(
-      int addressBits, String pageSizes, String base, String pages, int operations) {
-    long seed = Long.getLong("vfio4j.seed", System.nanoTime());
-    System.out.println("PageTableTest: replay with -Dvfio4j.seed=" + seed);
-    Random random = new Random(seed);
-    long sizes = Long.decode(pageSizes);
-    PageTable table = new PageTable(addressBits, sizes);
-    Model model = new Model(Long.decode(base), Long.lowestOneBit(sizes), Integer.decode(pages));
-    long mapped = 0;
-    for (int i = 0; i < operations; i++) {
-      int[] range = randomRange(random, model.pages.length);
-      if (random.nextInt(5) < 3) {
-        mapped += mapBoth(table, model, range[0], range[1], random);
-      } else {
-        mapped -= unmapBoth(table, model, range[0], range[1]);
-      }
-      assertThat(table.mappedBytes()).isEqualTo(mapped);
-      checkPages(table, model, range, random);
-    }
-    assertThat(unmapBoth(table, model, 0, model.pages.length)).isEqualTo(mapped);
-    assertThat(table.nodes()).isOne();
-  }
-
-  /** Ends on all scales, often aligned to a superpage or one page off. */
-  private static int[] randomRange(Random random, int pages) {
-    int scale = 1 << 9 * random.nextInt(3);
-    int first = random.nextInt(pages);
-    int count = 1 + random.nextInt(4) * (scale < pages ? scale : 1);
-    if (random.nextBoolean()) {
-      first &= -scale;
-      count = Math.max(1, count & -scale);
-    }
-    count += random.nextInt(4) == 0 ? 1 : 0;
-    return new int[] {first, Math.min(pages, first + count)};
-  }
-
-  private static long mapBoth(PageTable table, Model model, int first, int end, Random random) {
-    long size = (end - first) * model.pageSize;
-    MemorySegment part = memory.asSlice(random.nextInt(1000) * PAGE, size);
-    Mapping m = new Mapping(model.iova(first), size, part, random.nextInt(4));
-    if (model.isFree(first, end)) {
-      table.map(m);
-      Arrays.fill(model.pages, first, end, m);
-      return size;
-    }
-    long nodes = table.nodes();
-    assertThatThrownBy(() -> table.map(m)).isInstanceOf(IllegalStateException.class);
-    assertThat(table.nodes()).isEqualTo(nodes);
-    return 0;
-  }
-
-  private static long unmapBoth(PageTable table, Model model, int first, int end) {
-    long cleared = table.unmap(model.iova(first), (end - first) * model.pageSize);
-    assertThat(cleared).isEqualTo(model.clear(first, end));
-    return cleared;
-  }
-
-  private static void checkPages(PageTable table, Model model, int[] range, Random random) {
-    int last = model.pages.length - 1;
-    for (int end : range) {
-      for (int index = end - 2; index <= end + 2; index++) {
-        model.check(table, Math.clamp(index, 0, last), random.nextLong(model.pageSize));
-      }
-    }
-    // All pages of a small window, as many of a large one.
-    int step = model.pages.length / 0x1000;
-    for (int index = random.nextInt(step); index <= last; index += step) {
-      model.check(table, index, random.nextLong(model.pageSize));
-    }
-  }
-
-  /** The number of the last mapping whose unmap has returned. */
-  private volatile int gone;
-
-  private volatile boolean stop;
-
-  /** Each at another place, so that nodes come, empty and go; few enough places to meet again. */
-  private static long place(int i) {
-    return (1 + i % 97 * 5L) * 2 * MIB;
-  }
-
-  @Test
-  void shouldNotFindWhatWasUnmappedBeforeTheLookupBegan() throws InterruptedException {
-    PageTable table = table();
-    Mapping neighbour = mapping(0, PAGE);
-    table.map(neighbour);
-    AtomicReference<@Nullable Throwable> failure = new AtomicReference<>();
-    Thread reader =
-        Thread.ofPlatform()
-            .uncaughtExceptionHandler((thread, problem) -> failure.set(problem))
-            .start(() -> readUntilStopped(table));
-    for (int i = 1; i <= 300_000 && failure.get() == null; i++) {
-      // The number of a mapping is the offset of its memory.
-      table.map(new Mapping(place(i), 2 * PAGE, memory.asSlice(i * PAGE), RW));
-      // First cut, then cleared: what is kept must be there all the time.
-      assertThat(table.unmap(place(i) + PAGE, PAGE)).isEqualTo(PAGE);
-      assertThat(table.unmap(place(i), PAGE)).isEqualTo(PAGE);
-      gone = i;
-    }
-    stop = true;
-    reader.join();
-    assertThat(failure.get()).isNull();
-    assertThat(table.find(0)).isSameAs(neighbour);
-    assertThat(table.mappedBytes()).isEqualTo(PAGE);
-  }
-
-  private void readUntilStopped(PageTable table) {
-    while (!stop) {
-      int before = gone;
-      for (int i = before; i <= before + 1; i++) {
-        Mapping m = table.find(place(i));
-        long number = (m.memory().address() - memory.address()) / PAGE;
-        if (m != Mapping.NONE && (number <= before || m.iova() != place(i))) {
-          throw new AssertionError("found %d after %d was gone".formatted(number, before));
-        }
-      }
-      if (table.find(0) == Mapping.NONE) {
-        throw new AssertionError("a neighbour vanished");
-      }
-    }
   }
 }
