@@ -8,4 +8,5 @@ module org.vfio4j.linux {
 
   exports org.vfio4j.linux.bind;
   exports org.vfio4j.linux.posix;
+  exports org.vfio4j.linux.uapi;
 }
