@@ -7,6 +7,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
@@ -26,11 +27,44 @@ public final class AddressSpace {
     }
   }
 
+  /** Where memory is found whose pages the IOMMU itself pins. */
+  @FunctionalInterface
+  public interface Window {
+    /**
+     * The bytes at an address of the process. What is really there is not looked at: the IOMMU does
+     * that when it pins.
+     *
+     * @param vaddr in bytes
+     * @param size bytes, above 0
+     */
+    MemorySegment at(long vaddr, long size);
+  }
+
   private final TreeMap<Long, Area> areas = new TreeMap<>();
+  private final Optional<Window> window;
   private long nextFree = 0x7f00_0000_0000L;
   private long lockedPages;
   private long limitPages = Long.MAX_VALUE;
   private boolean ipcLock = true;
+
+  /** Empty memory, pinned and counted here. */
+  public AddressSpace() {
+    this(Optional.empty());
+  }
+
+  private AddressSpace(Optional<Window> window) {
+    this.window = window;
+  }
+
+  /**
+   * The memory of a process whose pages the IOMMU pins and counts, as a container of the kernel
+   * does: nothing is counted a second time, a mapping stays the one piece that was asked for, and
+   * EFAULT and ENOMEM come from the IOMMU's {@code map}. What plain mediated devices are to reach
+   * must still be {@link #place placed}.
+   */
+  public static AddressSpace pinnedByIommu(Window window) {
+    return new AddressSpace(Optional.of(window));
+  }
 
   /**
    * Puts memory at an address.
@@ -101,6 +135,9 @@ public final class AddressSpace {
    */
   synchronized List<MemorySegment> pin(
       long vaddr, long size, boolean write, long counted, boolean exempt) {
+    if (window.isPresent()) {
+      return List.of(window.get().at(vaddr, size));
+    }
     List<MemorySegment> pieces = resolve(vaddr, size, write);
     long found = pieces.stream().mapToLong(MemorySegment::byteSize).sum();
     long wanted = Math.max(0, found / PAGE - counted);
@@ -123,6 +160,9 @@ public final class AddressSpace {
 
   /** Gives pages back to the account. */
   synchronized void unlock(long pages) {
+    if (window.isPresent()) {
+      return;
+    }
     if (pages > lockedPages) {
       throw new IllegalStateException(
           "unlocked more than is locked: pages=%d, locked=%d".formatted(pages, lockedPages));

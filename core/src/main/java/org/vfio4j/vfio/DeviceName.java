@@ -21,7 +21,7 @@ final class DeviceName {
    * @throws VfioException ENODEV if it is not there or on its way out, EACCES if its physical
    *     function wants a token, EINVAL for an option that is not wanted or not known
    */
-  static Device find(SoftMachine machine, VfioGroup group, String asked) {
+  static Device find(Machine machine, VfioGroup group, String asked) {
     int space = asked.indexOf(' ');
     String name = space < 0 ? asked : asked.substring(0, space);
     String option = space < 0 ? "" : asked.substring(space + 1).strip();
@@ -36,15 +36,19 @@ final class DeviceName {
                         Reason.DEVICE_NOT_IN_GROUP,
                         "VFIO group %d offers no device %s".formatted(group.group.id(), name),
                         name));
-    if (machine.profile().removalHidesDevice() && machine.isLeaving(device)) {
-      throw new VfioException(
-          Errno.ENODEV, Reason.DEVICE_NOT_IN_GROUP, name + " is being unbound", name);
-    }
-    checkToken(machine, device, option);
+    machine.checkOption(device, option);
     return device;
   }
 
-  private static void checkToken(SoftMachine machine, Device device, String option) {
+  /** What a machine in software has to say of the device and of what stands behind its name. */
+  static void check(SoftMachine machine, Device device, String option) {
+    if (machine.profile().removalHidesDevice() && machine.isLeaving(device)) {
+      throw new VfioException(
+          Errno.ENODEV,
+          Reason.DEVICE_NOT_IN_GROUP,
+          device.name() + " is being unbound",
+          device.name());
+    }
     Optional<String> physical =
         device instanceof PciFunction f ? f.physicalFunction() : Optional.empty();
     boolean wanted =

@@ -31,7 +31,7 @@ final class DmaCalls {
     if (profile.vaddrUpdate()) {
       known |= Container.MAP_VADDR;
     }
-    SoftVfio.checkArgsz(r.argsz(), Vfio.MAP_ARGSZ);
+    EngineVfio.checkArgsz(r.argsz(), Vfio.MAP_ARGSZ);
     checkFlags(r.flags(), known);
     container.map(mm, r.vaddr(), r.iova(), r.size(), r.flags());
   }
@@ -42,7 +42,7 @@ final class DmaCalls {
     if (profile.vaddrUpdate()) {
       known |= Container.UNMAP_ALL | Container.UNMAP_VADDR;
     }
-    SoftVfio.checkArgsz(r.argsz(), Vfio.UNMAP_ARGSZ);
+    EngineVfio.checkArgsz(r.argsz(), Vfio.UNMAP_ARGSZ);
     checkFlags(r.flags(), known);
     if ((r.flags() & Container.UNMAP_DIRTY) == 0) {
       return container.unmap(mm, r.iova(), r.size(), r.flags(), new long[0], 0);
@@ -50,7 +50,7 @@ final class DmaCalls {
     if (r.flags() != Container.UNMAP_DIRTY) {
       throw bad("flags 0x%x: the bitmap goes with no other".formatted(r.flags()));
     }
-    SoftVfio.checkArgsz(r.argsz(), UNMAP_WITH_BITMAP);
+    EngineVfio.checkArgsz(r.argsz(), UNMAP_WITH_BITMAP);
     Vfio.Bitmap bitmap = r.bitmap().orElseThrow(() -> bad("no bitmap"));
     checkBitmap(r.size(), bitmap);
     return container.unmap(mm, r.iova(), r.size(), r.flags(), bitmap.words(), bitmap.pageSize());
@@ -97,7 +97,7 @@ final class DmaCalls {
 
   /** The info and its chain: migration, entries left, IOVA ranges. */
   static Vfio.IommuInfo info(KernelProfile profile, Container container, int argsz) {
-    SoftVfio.checkArgsz(argsz, INFO_MIN);
+    EngineVfio.checkArgsz(argsz, INFO_MIN);
     Container.Info info = container.info();
     long pageSize = Long.lowestOneBit(info.pageSizes());
     List<Vfio.Capability> chain = new ArrayList<>();

@@ -14,7 +14,7 @@ sealed interface OpenFile {
   record OfGroup(VfioGroup group) implements OpenFile {}
 
   /** What GET_DEVICE_FD gives. */
-  record OfDevice(VfioGroup group, Device device) implements OpenFile {}
+  record OfDevice(VfioGroup group, Device device, DeviceFile file) implements OpenFile {}
 
   /** Anything else. */
   record Other(String path) implements OpenFile {}

@@ -29,7 +29,7 @@ import org.vfio4j.type1.Type1Parameters;
  * IOMMU, and the VFIO core over them. Processes are made by {@link #process}. Thread-safe: one lock
  * covers everything but DMA mapping, which has the container's.
  */
-public final class SoftMachine {
+public final class SoftMachine implements Machine {
   /** The driver that wraps a whole function as a mediated device of type {@code backed}. */
   public static final String WRAPPING_DRIVER = DriverKind.WRAPPER_NAME;
 
@@ -71,7 +71,7 @@ public final class SoftMachine {
     this.core = new VfioCore(profile, between.apply(iommu), parameters);
   }
 
-  /** Whose answers it gives. */
+  @Override
   public KernelProfile profile() {
     return profile;
   }
@@ -86,7 +86,8 @@ public final class SoftMachine {
     return parameters;
   }
 
-  VfioCore core() {
+  @Override
+  public VfioCore core() {
     return core;
   }
 
@@ -144,15 +145,35 @@ public final class SoftMachine {
     return function;
   }
 
-  /** A function or mediated device by name. */
+  @Override
   public synchronized Optional<Device> device(String name) {
     return Optional.<Device>ofNullable(functions.get(name))
         .or(() -> Optional.ofNullable(mdevs.get(name)));
   }
 
-  /** The IOMMU group of a function or mediated device. */
+  @Override
   public synchronized Optional<IommuGroup> groupOf(String name) {
     return Optional.ofNullable(groupOf.get(name));
+  }
+
+  @Override
+  public Optional<IommuGroup> group(int number) {
+    return iommu.groups().stream().filter(g -> g.id() == number).findFirst();
+  }
+
+  @Override
+  public void refresh(IommuGroup group) {
+    // Whoever binds a driver here registers the device at once.
+  }
+
+  @Override
+  public void openGroup(IommuGroup group) {
+    // Nobody but the processes of this machine could have it, and the core knows them.
+  }
+
+  @Override
+  public void closeGroup(IommuGroup group) {
+    // As above.
   }
 
   /** The parent that a function is, if it offers a type. */
@@ -396,30 +417,35 @@ public final class SoftMachine {
     return open.getOrDefault(device, 0) > 0;
   }
 
-  void deviceOpened(VfioGroup group, Device device) {
-    group.deviceFiles++;
+  @Override
+  public void checkOption(Device device, String option) {
+    DeviceName.check(this, device, option);
+  }
+
+  @Override
+  public DeviceFile openDevice(IommuGroup group, Device device, String asked) {
+    if (driver(device.name()).equals(Optional.of(DriverKind.WRAPPER_NAME))) {
+      throw new VfioException(
+          Errno.ENODEV,
+          Reason.FUNCTION_WRAPPED,
+          device.name() + " is wrapped as a mediated device: it cannot be opened itself",
+          device.name());
+    }
     open.merge(device, 1, Integer::sum);
+    return new SoftDevice(this, device);
   }
 
-  void deviceClosed(VfioGroup group, Device device) {
-    group.deviceFiles--;
+  void deviceClosed(Device device) {
     open.computeIfPresent(device, (k, n) -> n == 1 ? null : n - 1);
-    core.closed(group);
-    letGo();
   }
 
-  /** Lets those go that waited only for what has just been given back. */
-  void letGo() {
+  @Override
+  public void letGo() {
     for (Map.Entry<Device, Runnable> each : new ArrayList<>(leaving.entrySet())) {
       Device device = each.getKey();
       if (!waits(device) && leaving.remove(device) != null) {
         each.getValue().run();
       }
     }
-  }
-
-  /** Whether the wrapped function cannot be opened as itself. */
-  boolean wrapped(Device device) {
-    return driver(device.name()).equals(Optional.of(DriverKind.WRAPPER_NAME));
   }
 }

@@ -8,6 +8,7 @@ import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Holder;
 import org.vfio4j.error.Reason;
@@ -25,15 +26,23 @@ import org.vfio4j.type1.Type1Parameters;
 
 /**
  * Groups and containers of one machine ({@code vfio.c}, {@code group.c}, {@code container.c}): who
- * is in which container, and what that takes. The machine's lock covers it.
+ * is in which container, and what that takes. The machine's lock covers it, and it is the machine
+ * that tells which devices have a VFIO driver.
  */
-final class VfioCore {
+public final class VfioCore {
   private final KernelProfile profile;
   private final Iommu iommu;
   private final Type1Parameters parameters;
   private final Map<IommuGroup, VfioGroup> groups = new IdentityHashMap<>();
 
-  VfioCore(KernelProfile profile, Iommu iommu, Type1Parameters parameters) {
+  /**
+   * A machine without devices.
+   *
+   * @param profile whose answers to give
+   * @param iommu the hardware
+   * @param parameters of the type1 module
+   */
+  public VfioCore(KernelProfile profile, Iommu iommu, Type1Parameters parameters) {
     this.profile = profile;
     this.iommu = iommu;
     this.parameters = parameters;
@@ -43,9 +52,19 @@ final class VfioCore {
     return Optional.ofNullable(groups.get(group));
   }
 
-  /** {@code vfio_register_group_dev}. */
-  void register(IommuGroup group, Device device) {
+  /** The members of a group that have a VFIO driver; none for a group that VFIO does not offer. */
+  public Set<Device> registered(IommuGroup group) {
+    return find(group).map(g -> Set.copyOf(g.devices)).orElse(Set.of());
+  }
+
+  /** {@code vfio_register_group_dev}: the device has a VFIO driver now. */
+  public void register(IommuGroup group, Device device) {
     groups.computeIfAbsent(group, VfioGroup::new).devices.add(device);
+  }
+
+  /** {@code vfio_unregister_group_dev} of a device that is gone, whoever had it open. */
+  public void unregister(IommuGroup group, Device device) {
+    find(group).ifPresent(g -> unregister(g, device));
   }
 
   /**
@@ -69,7 +88,8 @@ final class VfioCore {
     return deviceOpen || (last && group.container.isPresent() && !profile.forcedDetachOnUnbind());
   }
 
-  void open(VfioGroup group, String process) {
+  /** Refuses a group that somebody of this machine has open. */
+  void checkClosed(VfioGroup group) {
     if (group.opened()) {
       List<String> names = group.devices.stream().map(Device::name).toList();
       throw new VfioException(
@@ -80,6 +100,9 @@ final class VfioCore {
                   names.toArray(String[]::new))
               .heldBy(new Holder(group.opener, names)));
     }
+  }
+
+  void opened(VfioGroup group, String process) {
     group.fileOpen = true;
     group.opener = process;
   }

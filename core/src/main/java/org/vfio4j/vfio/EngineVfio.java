@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.vfio;
+
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Supplier;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.Reason;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.iommu.Device;
+import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.mdev.Isolation;
+import org.vfio4j.mdev.MediatedDevice;
+import org.vfio4j.type1.AddressSpace;
+import org.vfio4j.type1.Container;
+
+/**
+ * The user API on the engine: one process on a {@link Machine}, whatever that is made of. Its
+ * descriptors are its own numbers.
+ */
+public class EngineVfio implements Vfio, AutoCloseable {
+  private static final int PAGE_SIZE = 4096;
+
+  private final String name;
+  private final Machine machine;
+  private final VfioCore core;
+  private final AddressSpace memory;
+  private final Descriptors files = new Descriptors();
+  private int containers;
+
+  /**
+   * A process with no descriptor open.
+   *
+   * @param name for error messages
+   * @param machine what it runs on; its monitor is taken for every call
+   * @param memory the process's memory
+   */
+  public EngineVfio(String name, Machine machine, AddressSpace memory) {
+    this.name = name;
+    this.machine = machine;
+    this.core = machine.core();
+    this.memory = memory;
+  }
+
+  /** The process's memory, its limit and its capability. */
+  public AddressSpace memory() {
+    return memory;
+  }
+
+  /** Open descriptors. */
+  public int descriptors() {
+    synchronized (machine) {
+      return files.numbers().size();
+    }
+  }
+
+  /** Closes every descriptor in order, as the exit of a process does. */
+  @Override
+  public final void close() {
+    synchronized (machine) {
+      files.numbers().forEach(this::close);
+    }
+  }
+
+  @Override
+  public int container() {
+    return call(
+        "open",
+        () -> {
+          String owner = containers++ == 0 ? name : name + "#" + containers;
+          return files.allocate(new OpenFile.OfContainer(new VfioContainer(owner)));
+        });
+  }
+
+  @Override
+  public int group(String device) {
+    return call(
+        "open",
+        () -> {
+          Optional<VfioGroup> group = machine.groupOf(device).flatMap(this::offered);
+          return openGroup(group.orElseThrow(() -> noGroup(device)));
+        });
+  }
+
+  private VfioException noGroup(String device) {
+    String why =
+        machine.device(device).isEmpty()
+            ? "there is no device " + device
+            : "no member of the group of " + device + " has a VFIO driver";
+    return new VfioException(Errno.ENOENT, Reason.NO_GROUP, why, device);
+  }
+
+  private Optional<VfioGroup> offered(IommuGroup group) {
+    machine.refresh(group);
+    return core.find(group);
+  }
+
+  private int openGroup(VfioGroup group) {
+    core.checkClosed(group);
+    machine.openGroup(group.group);
+    boolean done = false;
+    try {
+      int fd = files.allocate(new OpenFile.OfGroup(group));
+      core.opened(group, name);
+      done = true;
+      return fd;
+    } finally {
+      if (!done) {
+        machine.closeGroup(group.group);
+      }
+    }
+  }
+
+  @Override
+  public int open(String path) {
+    return call(
+        "open",
+        () -> {
+          if (path.equals("/dev/vfio/vfio")) {
+            return container();
+          }
+          if (path.matches("/dev/vfio/[0-9]{1,9}")) {
+            int id = Integer.parseInt(path.substring("/dev/vfio/".length()));
+            Optional<VfioGroup> group = machine.group(id).flatMap(this::offered);
+            return openGroup(group.orElseThrow(() -> noFile(path)));
+          }
+          if (path.equals("/dev/null") || path.equals("/dev/zero")) {
+            return files.allocate(new OpenFile.Other(path));
+          }
+          throw noFile(path);
+        });
+  }
+
+  private static VfioException noFile(String path) {
+    return new VfioException(Errno.ENOENT, Reason.NO_GROUP, "there is no " + path);
+  }
+
+  @Override
+  public void close(int fd) {
+    run(
+        "close",
+        () -> {
+          switch (files.remove(fd)) {
+            case OpenFile.OfGroup(VfioGroup group) -> {
+              group.fileOpen = false;
+              leftBehind(group);
+            }
+            case OpenFile.OfDevice(VfioGroup group, _, DeviceFile device) -> {
+              group.deviceFiles--;
+              device.close();
+              leftBehind(group);
+            }
+            case OpenFile.OfContainer _, OpenFile.Other _ -> {}
+          }
+        });
+  }
+
+  /** One descriptor less refers to the group. */
+  private void leftBehind(VfioGroup group) {
+    core.closed(group);
+    if (!group.opened()) {
+      machine.closeGroup(group.group);
+    }
+    machine.letGo();
+  }
+
+  private VfioGroup groupFile(int fd) {
+    VfioGroup group = files.group(fd);
+    machine.refresh(group.group);
+    return group;
+  }
+
+  @Override
+  public int apiVersion(int fd) {
+    return call(
+        "VFIO_GET_API_VERSION",
+        () -> {
+          files.container(fd);
+          return 0;
+        });
+  }
+
+  @Override
+  public int checkExtension(int fd, int extension) {
+    return call(
+        "VFIO_CHECK_EXTENSION",
+        () -> Extensions.check(extension, machine.profile(), files.container(fd).iommu));
+  }
+
+  @Override
+  public void setIommu(int fd, int type) {
+    run("VFIO_SET_IOMMU", () -> core.setIommu(files.container(fd), type));
+  }
+
+  @Override
+  public int groupStatus(int fd, int argsz) {
+    return call(
+        "VFIO_GROUP_GET_STATUS",
+        () -> {
+          VfioGroup group = groupFile(fd);
+          checkArgsz(argsz, 8);
+          return core.status(group);
+        });
+  }
+
+  @Override
+  public void setContainer(int groupFd, int containerFd) {
+    run(
+        "VFIO_GROUP_SET_CONTAINER",
+        () -> {
+          VfioGroup group = groupFile(groupFd);
+          if (containerFd < 0) {
+            throw badDescriptor(machine.profile().badContainerFd(), containerFd);
+          }
+          if (!machine.profile().containerFdFirst()) {
+            core.checkNoContainer(group);
+          }
+          if (!(files.get(containerFd) instanceof OpenFile.OfContainer(VfioContainer container))) {
+            throw badDescriptor(machine.profile().foreignContainerFd(), containerFd);
+          }
+          core.checkNoContainer(group);
+          core.checkAlive(group);
+          core.setContainer(group, container);
+        });
+  }
+
+  @Override
+  public void unsetContainer(int groupFd) {
+    run(
+        "VFIO_GROUP_UNSET_CONTAINER",
+        () -> {
+          core.unsetContainer(groupFile(groupFd));
+          machine.letGo();
+        });
+  }
+
+  @Override
+  public int deviceFd(int groupFd, Optional<String> deviceName) {
+    return call(
+        "VFIO_GROUP_GET_DEVICE_FD",
+        () -> {
+          VfioGroup group = groupFile(groupFd);
+          String asked =
+              deviceName.orElseThrow(
+                  () -> new VfioException(Errno.EFAULT, Reason.BAD_ARGUMENT, "no name"));
+          if (asked.length() >= PAGE_SIZE) {
+            throw new VfioException(Errno.EINVAL, Reason.BAD_ARGUMENT, "name too long");
+          }
+          if (machine.profile().deviceNameFirst()) {
+            DeviceName.find(machine, group, asked);
+          }
+          checkUsable(group);
+          Device device = DeviceName.find(machine, group, asked);
+          return open(group, device, machine.openDevice(group.group, device, asked));
+        });
+  }
+
+  private int open(VfioGroup group, Device device, DeviceFile opened) {
+    boolean done = false;
+    try {
+      int fd = files.allocate(new OpenFile.OfDevice(group, device, opened));
+      done = true;
+      group.deviceFiles++;
+      listen(group, device);
+      return fd;
+    } finally {
+      if (!done) {
+        opened.close();
+      }
+    }
+  }
+
+  private void checkUsable(VfioGroup group) {
+    boolean live = group.container.flatMap(c -> c.iommu).isPresent();
+    if (!live) {
+      throw new VfioException(
+          Errno.EINVAL, Reason.CONTAINER_STATE, "the group is in no container with an IOMMU");
+    }
+    if (!machine.profile().ownership() && !core.viable(group)) {
+      throw new VfioException(
+          Errno.EINVAL,
+          Reason.GROUP_NOT_VIABLE,
+          "a driver of the host uses a member of VFIO group " + group.group.id());
+    }
+  }
+
+  /** The driver of a plain mediated device gives up its pins when what it pinned is unmapped. */
+  private static void listen(VfioGroup group, Device device) {
+    if (device instanceof MediatedDevice m && m.isolation() instanceof Isolation.Plain) {
+      Container container = group.container.orElseThrow().iommu.orElseThrow();
+      container.onUnmap(group.group, (iova, size) -> container.unpinAll(group.group, iova, size));
+    }
+  }
+
+  @Override
+  public void map(int fd, MapRequest request) {
+    Container container = call("VFIO_IOMMU_MAP_DMA", () -> type1(fd));
+    inCall("VFIO_IOMMU_MAP_DMA", () -> DmaCalls.map(machine.profile(), container, memory, request));
+  }
+
+  @Override
+  public long unmap(int fd, UnmapRequest request) {
+    Container container = call("VFIO_IOMMU_UNMAP_DMA", () -> type1(fd));
+    return inCall(
+        "VFIO_IOMMU_UNMAP_DMA",
+        () -> DmaCalls.unmap(machine.profile(), container, memory, request));
+  }
+
+  @Override
+  public IommuInfo info(int fd, int argsz) {
+    Container container = call("VFIO_IOMMU_GET_INFO", () -> type1(fd));
+    return inCall("VFIO_IOMMU_GET_INFO", () -> DmaCalls.info(machine.profile(), container, argsz));
+  }
+
+  @Override
+  public void dirtyPages(int fd, int flags) {
+    Container container = call("VFIO_IOMMU_DIRTY_PAGES", () -> type1(fd));
+    inCall(
+        "VFIO_IOMMU_DIRTY_PAGES", () -> DmaCalls.dirtyPages(machine.profile(), container, flags));
+  }
+
+  @Override
+  public void dirtyBitmap(int fd, BitmapRequest request) {
+    Container container = call("VFIO_IOMMU_DIRTY_PAGES", () -> type1(fd));
+    inCall(
+        "VFIO_IOMMU_DIRTY_PAGES",
+        () -> DmaCalls.dirtyBitmap(machine.profile(), container, request));
+  }
+
+  @Override
+  public int ioctl(int fd, int number, long argument) {
+    return switch (number) {
+      case Ioctl.GET_API_VERSION -> apiVersion(fd);
+      case Ioctl.CHECK_EXTENSION -> checkExtension(fd, (int) argument);
+      case Ioctl.SET_IOMMU -> {
+        setIommu(fd, (int) argument);
+        yield 0;
+      }
+      case Ioctl.GROUP_UNSET_CONTAINER -> {
+        unsetContainer(fd);
+        yield 0;
+      }
+      case Ioctl.DEVICE_RESET -> {
+        reset(fd);
+        yield 0;
+      }
+      default -> call("ioctl", () -> unknownIoctl(fd, number));
+    };
+  }
+
+  /** An ioctl whose argument is a pointer, or that nobody knows: an integer is no address. */
+  private int unknownIoctl(int fd, int number) {
+    switch (files.get(fd)) {
+      case OpenFile.OfContainer(VfioContainer container) when container.iommu.isEmpty() ->
+          throw Descriptors.noIommu();
+      case OpenFile.OfContainer _ when Ioctl.ofContainer(number) -> throw badPointer(number);
+      case OpenFile.OfGroup _ when Ioctl.ofGroup(number) -> throw badPointer(number);
+      case OpenFile.OfDevice _ when Ioctl.ofDevice(number) -> throw badPointer(number);
+      default -> throw Descriptors.unknownCall();
+    }
+  }
+
+  @Override
+  public DeviceInfo deviceInfo(int fd) {
+    return call("VFIO_DEVICE_GET_INFO", () -> openDevice(fd).file().info());
+  }
+
+  @Override
+  public void reset(int fd) {
+    run("VFIO_DEVICE_RESET", () -> openDevice(fd).file().reset());
+  }
+
+  @Override
+  public List<Dependent> hotResetInfo(int fd) {
+    return call("VFIO_DEVICE_GET_PCI_HOT_RESET_INFO", () -> openDevice(fd).file().hotResetInfo());
+  }
+
+  @Override
+  public int readConfig(int fd) {
+    return call("pread", () -> openDevice(fd).file().readConfig());
+  }
+
+  final OpenFile.OfDevice openDevice(int fd) {
+    return files.device(fd);
+  }
+
+  /** The open device behind a descriptor, for what lies above the user API. */
+  public final DeviceFile deviceFile(int fd) {
+    return call("device", () -> openDevice(fd).file());
+  }
+
+  /** The type1 container behind a descriptor, for what lies above the user API. */
+  public final Container type1(int fd) {
+    return files.container(fd).iommu.orElseThrow(Descriptors::noIommu);
+  }
+
+  private static VfioException badPointer(int number) {
+    return new VfioException(
+        Errno.EFAULT, Reason.BAD_ADDRESS, "ioctl 0x%x wants a pointer".formatted(number));
+  }
+
+  private static VfioException badDescriptor(Errno errno, int fd) {
+    return new VfioException(
+        errno, Reason.BAD_DESCRIPTOR, "descriptor %d is no container".formatted(fd));
+  }
+
+  static void checkArgsz(int argsz, int least) {
+    if (argsz < least) {
+      throw new VfioException(
+          Errno.EINVAL,
+          Reason.BAD_ARGUMENT,
+          "argsz too small: argsz=%d, min=%d".formatted(argsz, least));
+    }
+  }
+
+  private void run(String callName, Runnable body) {
+    call(
+        callName,
+        () -> {
+          body.run();
+          return 0;
+        });
+  }
+
+  final <T> T call(String callName, Supplier<T> body) {
+    synchronized (machine) {
+      return inCall(callName, body);
+    }
+  }
+
+  private static void inCall(String callName, Runnable body) {
+    inCall(
+        callName,
+        () -> {
+          body.run();
+          return 0;
+        });
+  }
+
+  private static <T> T inCall(String callName, Supplier<T> body) {
+    try {
+      return body.get();
+    } catch (VfioException refused) {
+      throw refused.in(callName);
+    }
+  }
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.vfio;
+
+import java.util.List;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.Reason;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.iommu.Device;
+
+/** An open device of a {@link SoftMachine}. */
+record SoftDevice(SoftMachine machine, Device device) implements DeviceFile {
+  private static final int REGIONS = 9;
+  private static final int IRQS = 5;
+
+  @Override
+  public Vfio.DeviceInfo info() {
+    boolean resettable = !(device instanceof PciFunction f) || f.resettable();
+    return new Vfio.DeviceInfo(resettable ? 3 : 2, REGIONS, IRQS);
+  }
+
+  @Override
+  public void reset() {
+    if (device instanceof PciFunction f && !f.resettable()) {
+      throw new VfioException(
+          Errno.EINVAL,
+          Reason.NOT_SUPPORTED,
+          f.name() + " has no way to be reset by itself",
+          f.name());
+    }
+  }
+
+  @Override
+  public List<Vfio.Dependent> hotResetInfo() {
+    if (!(device instanceof PciFunction f)) {
+      throw Descriptors.unknownCall();
+    }
+    if (f.rootBus()) {
+      throw new VfioException(
+          Errno.ENODEV,
+          Reason.NOT_SUPPORTED,
+          f.name() + " is on a root bus, which cannot be reset",
+          f.name());
+    }
+    return machine.functions().stream()
+        .filter(o -> o.busNumber().equals(f.busNumber()))
+        .map(o -> new Vfio.Dependent(machine.groupOf(o.name()).orElseThrow().id(), o.name()))
+        .toList();
+  }
+
+  @Override
+  public int readConfig() {
+    return device instanceof PciFunction f ? f.device() << 16 | f.vendor() : -1;
+  }
+
+  @Override
+  public void close() {
+    machine.deviceClosed(device);
+  }
+}
