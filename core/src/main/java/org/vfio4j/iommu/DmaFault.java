@@ -18,7 +18,9 @@ public record DmaFault(String device, long iova, long length, int access, Cause 
     /** Nothing is mapped there, or the device is attached to nothing. */
     NOT_MAPPED,
     /** Mapped, but not for this access. */
-    NO_PERMISSION
+    NO_PERMISSION,
+    /** Mapped, but its owner has taken the memory away, or does not answer for it. */
+    MEMORY_GONE
   }
 
   @Override
@@ -29,6 +31,10 @@ public record DmaFault(String device, long iova, long length, int access, Cause 
             device,
             length,
             iova,
-            cause == Cause.NOT_MAPPED ? "nothing is mapped there" : "no permission");
+            switch (cause) {
+              case NOT_MAPPED -> "nothing is mapped there";
+              case NO_PERMISSION -> "no permission";
+              case MEMORY_GONE -> "its owner has taken the memory away";
+            });
   }
 }

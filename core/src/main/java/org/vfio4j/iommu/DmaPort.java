@@ -54,6 +54,14 @@ public final class DmaPort {
     throw fault(mapping, iova, length, access);
   }
 
+  /**
+   * The mapping at an address, or {@link Mapping#NONE}. Reports no fault: for who has other places
+   * to look, or to check the access himself.
+   */
+  public Mapping find(long iova) {
+    return translation.table().find(iova);
+  }
+
   /** Whether one byte at {@code iova} could be accessed so now. Reports no fault. */
   public boolean reaches(long iova, int access) {
     return translation.table().find(iova).allows(iova, 1, access);

@@ -9,6 +9,7 @@ public final class Constants {
   public static final int O_RDONLY = 0;
   public static final int O_WRONLY = 1;
   public static final int O_RDWR = 2;
+  public static final int O_ACCMODE = 3;
   public static final int O_NONBLOCK = 0x800;
   public static final int O_CLOEXEC = 0x80000;
 
@@ -26,6 +27,7 @@ public final class Constants {
   public static final int MAP_POPULATE = 0x8000;
 
   public static final int MFD_CLOEXEC = 1;
+  public static final int MFD_ALLOW_SEALING = 2;
   public static final int EFD_NONBLOCK = O_NONBLOCK;
   public static final int EFD_CLOEXEC = O_CLOEXEC;
 
@@ -37,6 +39,14 @@ public final class Constants {
   public static final int F_GETFL = 3;
   public static final int F_SETFL = 4;
   public static final int F_DUPFD_CLOEXEC = 1030;
+  public static final int F_ADD_SEALS = 1033;
+  public static final int F_GET_SEALS = 1034;
+  public static final int F_SEAL_SEAL = 1;
+  public static final int F_SEAL_SHRINK = 2;
+  public static final int F_SEAL_GROW = 4;
+  public static final int AT_EMPTY_PATH = 0x1000;
+  public static final int STATX_BASIC_STATS = 0x7ff;
+  public static final long HUGETLBFS_MAGIC = 0x958458f6L;
 
   public static final int AF_UNIX = 1;
   public static final int SOCK_STREAM = 1;

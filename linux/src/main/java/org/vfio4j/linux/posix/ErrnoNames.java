@@ -10,6 +10,7 @@ public final class ErrnoNames {
   public static final int EINTR = 4;
   public static final int EAGAIN = 11;
   public static final int ENOMEM = 12;
+  public static final int EFAULT = 14;
   public static final int EEXIST = 17;
   public static final int EINVAL = 22;
   public static final int EPIPE = 32;
@@ -32,7 +33,7 @@ public final class ErrnoNames {
       case EAGAIN -> "EAGAIN (try again)";
       case ENOMEM -> "ENOMEM (not enough memory, or the limit is reached)";
       case 13 -> "EACCES (permission denied)";
-      case 14 -> "EFAULT (bad address)";
+      case EFAULT -> "EFAULT (bad address)";
       case 16 -> "EBUSY (device or resource busy)";
       case EEXIST -> "EEXIST (exists)";
       case 19 -> "ENODEV (no such device)";

@@ -52,6 +52,11 @@ final class Libc implements SystemCalls {
       function("memfd_create", JAVA_INT, ADDRESS, JAVA_INT);
   private static final MethodHandle FTRUNCATE =
       function("ftruncate", JAVA_INT, JAVA_INT, JAVA_LONG);
+  private static final MethodHandle STATX =
+      function("statx", JAVA_INT, JAVA_INT, ADDRESS, JAVA_INT, JAVA_INT, ADDRESS);
+  private static final MethodHandle FSTATFS = function("fstatfs", JAVA_INT, JAVA_INT, ADDRESS);
+  private static final MethodHandle PROCESS_VM_READV = processVm("process_vm_readv");
+  private static final MethodHandle PROCESS_VM_WRITEV = processVm("process_vm_writev");
   private static final MethodHandle LSEEK =
       function("lseek", JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_INT);
   private static final MethodHandle EVENTFD = function("eventfd", JAVA_INT, JAVA_INT, JAVA_INT);
@@ -84,6 +89,10 @@ final class Libc implements SystemCalls {
 
   private static MethodHandle function(String name, ValueLayout result, MemoryLayout... arguments) {
     return bind(name, FunctionDescriptor.of(result, arguments), CAPTURE);
+  }
+
+  private static MethodHandle processVm(String name) {
+    return function(name, JAVA_LONG, JAVA_INT, ADDRESS, JAVA_LONG, ADDRESS, JAVA_LONG, JAVA_LONG);
   }
 
   /** The first {@code fixed} arguments are declared, the others are C's "...". */
@@ -228,6 +237,48 @@ final class Libc implements SystemCalls {
     MemorySegment state = STATES.get();
     try {
       return checked((int) FTRUNCATE.invokeExact(state, fd, length), state);
+    } catch (Throwable t) {
+      throw unchecked(t);
+    }
+  }
+
+  @Override
+  public int statx(int folder, MemorySegment path, int flags, int mask, MemorySegment status) {
+    MemorySegment state = STATES.get();
+    try {
+      return checked((int) STATX.invokeExact(state, folder, path, flags, mask, status), state);
+    } catch (Throwable t) {
+      throw unchecked(t);
+    }
+  }
+
+  @Override
+  public int fstatfs(int fd, MemorySegment status) {
+    MemorySegment state = STATES.get();
+    try {
+      return checked((int) FSTATFS.invokeExact(state, fd, status), state);
+    } catch (Throwable t) {
+      throw unchecked(t);
+    }
+  }
+
+  @Override
+  public long processVmRead(int pid, MemorySegment local, MemorySegment remote) {
+    MemorySegment state = STATES.get();
+    try {
+      return checked(
+          (long) PROCESS_VM_READV.invokeExact(state, pid, local, 1L, remote, 1L, 0L), state);
+    } catch (Throwable t) {
+      throw unchecked(t);
+    }
+  }
+
+  @Override
+  public long processVmWrite(int pid, MemorySegment local, MemorySegment remote) {
+    MemorySegment state = STATES.get();
+    try {
+      return checked(
+          (long) PROCESS_VM_WRITEV.invokeExact(state, pid, local, 1L, remote, 1L, 0L), state);
     } catch (Throwable t) {
       throw unchecked(t);
     }

@@ -63,6 +63,29 @@ public interface SystemCalls {
   /** {@code ftruncate(2)}: sets the length of a file, in bytes. */
   int ftruncate(int fd, long length);
 
+  /**
+   * {@code statx(2)}: what is known of a file.
+   *
+   * @param path relative to {@code folder}; ends with a zero byte
+   * @param status {@code struct statx} of 256 bytes
+   */
+  int statx(int folder, MemorySegment path, int flags, int mask, MemorySegment status);
+
+  /** {@code fstatfs(2)}: the file system of a file; {@code struct statfs} of 120 bytes. */
+  int fstatfs(int fd, MemorySegment status);
+
+  /**
+   * {@code process_vm_readv(2)} of one range: bytes read. Memory that is not there ends the call
+   * with a short count or EFAULT, where an access would end in a signal.
+   *
+   * @param local one {@code struct iovec} of 16 bytes
+   * @param remote one {@code struct iovec} of 16 bytes
+   */
+  long processVmRead(int pid, MemorySegment local, MemorySegment remote);
+
+  /** {@code process_vm_writev(2)} of one range: bytes written; see {@link #processVmRead}. */
+  long processVmWrite(int pid, MemorySegment local, MemorySegment remote);
+
   /** {@code lseek(2)}: the new offset. */
   long lseek(int fd, long offset, int whence);
 
