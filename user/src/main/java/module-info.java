@@ -6,4 +6,6 @@ module org.vfio4j.user {
   requires transitive org.vfio4j.core;
   requires transitive org.vfio4j.linux;
   requires static org.jspecify;
+
+  exports org.vfio4j.user.device;
 }

@@ -1,0 +1,510 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.user.device;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.invoke.VarHandle;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentSkipListMap;
+import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.Reason;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.iommu.Device;
+import org.vfio4j.iommu.DmaFault;
+import org.vfio4j.iommu.DmaFaultException;
+import org.vfio4j.iommu.DmaPort;
+import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.iommu.IommuUnit;
+import org.vfio4j.iommu.Mapping;
+import org.vfio4j.iommu.SoftIommu;
+import org.vfio4j.linux.posix.CheckedMemory;
+import org.vfio4j.linux.posix.Descriptor;
+import org.vfio4j.linux.posix.FileStatus;
+import org.vfio4j.linux.posix.SystemCallException;
+import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.mdev.Isolation;
+import org.vfio4j.mdev.MediatedDevice;
+import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.type1.AddressSpace;
+import org.vfio4j.type1.Container;
+import org.vfio4j.type1.Type1;
+import org.vfio4j.type1.Type1Parameters;
+
+/**
+ * The memory of a device's user: what the user maps and unmaps, and what the device reads and
+ * writes. Behind it stands a {@link Container} of type1v2 with the device in it as a plain mediated
+ * device, so limits, errors and faults are the engine's. Thread-safe.
+ *
+ * <p><b>Unmapping.</b> When {@link #unmap} returns, no access can reach the memory: those that were
+ * inside have left, those that come later fault. Every access takes a counter of a {@link Guard},
+ * looks the address up, copies at most {@value #CHUNK} bytes and leaves; an unmap removes the
+ * mapping from the table, waits for those that are inside, and only then unmaps the memory. So an
+ * unmap waits for one chunk, never for a whole transfer; a longer transfer whose memory goes faults
+ * at its next chunk.
+ *
+ * <p><b>Memory that goes away.</b> A user can shrink a file that it handed over, and an access by
+ * the JVM would then end in SIGBUS. A file that is sealed against that (QEMU's {@code
+ * memory-backend-memfd}, unless it was told {@code seal=off}) is accessed directly. Every other is
+ * copied by the kernel, {@link CheckedMemory}, for which missing memory is an errno: about a
+ * microsecond for each access, and a fault of that access only. Memory without a descriptor is
+ * asked for by message, {@link RemoteMemory}.
+ *
+ * <p>Accesses throw {@link DmaFaultException} at the first address that cannot be accessed; what is
+ * before it is transferred. Accesses to memory without a descriptor wait for the user and must not
+ * come from the thread that serves it: see {@link ServedDevice}.
+ */
+public final class DmaSpace implements AutoCloseable {
+  /** Bytes that are copied while an unmap may have to wait. */
+  public static final int CHUNK = 1 << 16;
+
+  /** The device may read: {@code VFIO_DMA_MAP_FLAG_READ}. */
+  public static final int READ = Mapping.READ;
+
+  /** The device may write: {@code VFIO_DMA_MAP_FLAG_WRITE}. */
+  public static final int WRITE = Mapping.WRITE;
+
+  /** {@code VFIO_DMA_UNMAP_FLAG_ALL}. */
+  public static final int UNMAP_ALL = Container.UNMAP_ALL;
+
+  /** 7.2's rules: an unmap that ends at 2^64 works there, which QEMU sends. */
+  private static final KernelProfile PROFILE = KernelProfile.LINUX_7_2;
+
+  private static final long PAGE = AddressSpace.PAGE;
+
+  /** The device that the mediated one is made of: a name for messages. */
+  private record Parent(String name) implements Device {
+    @Override
+    public Bus bus() {
+      return Bus.PLATFORM;
+    }
+  }
+
+  /** A live mapping. {@code file} is absent for memory that came without a descriptor. */
+  private record Window(long iova, long size, int prot, @Nullable ClientFile file, long address) {
+    boolean holds(long at) {
+      return Long.compareUnsigned(at - iova, size) < 0;
+    }
+
+    boolean direct() {
+      return file != null && file.lasting;
+    }
+  }
+
+  private final RemoteMemory remote;
+  private final SoftIommu iommu = new SoftIommu(PROFILE);
+  private final Container container;
+  private final DmaPort port;
+  private final AddressSpace memory = new AddressSpace();
+  private final Guard guard = new Guard();
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Map<ClientFile.Key, ClientFile> files = new HashMap<>();
+
+  /** By IOVA with its top bit flipped, so that the signed order of keys is the unsigned one. */
+  private final ConcurrentSkipListMap<Long, Window> windows = new ConcurrentSkipListMap<>();
+
+  /** One buffer: copies through the kernel go one after the other. */
+  private final CheckedMemory checked;
+
+  private boolean closed;
+
+  /**
+   * An empty space.
+   *
+   * @param device the name that faults are reported under
+   * @param entryLimit mappings that there can be at once; the kernel's is 65535
+   * @param remote asked for memory that came without a descriptor
+   */
+  public DmaSpace(String device, int entryLimit, RemoteMemory remote) {
+    this.remote = remote;
+    this.checked = new CheckedMemory(SystemCalls.libc());
+    Type1Parameters parameters = new Type1Parameters();
+    parameters.entryLimit(entryLimit);
+    IommuGroup group = iommu.addGroup(1, IommuUnit.NONE, List.of());
+    iommu.addDevice(
+        group, new MediatedDevice(device, "vfio-user", new Parent("vfio4j"), Isolation.PLAIN));
+    container = new Container("user of " + device, iommu, PROFILE, Type1.V2, parameters);
+    container.attach(group);
+    port = container.emulatedPort(device, iommu::report);
+  }
+
+  /** An empty space with the kernel's limit and no memory without descriptors. */
+  public DmaSpace(String device) {
+    this(device, Type1Parameters.DEFAULT_ENTRY_LIMIT, RemoteMemory.NONE);
+  }
+
+  /**
+   * The user maps memory ({@code VFIO_IOMMU_MAP_DMA}).
+   *
+   * @param iova where the device will find it, page aligned
+   * @param size bytes, page aligned, above 0
+   * @param prot {@link #READ}, {@link #WRITE} or both
+   * @param file what holds it; stays the caller's, who may close it at once. Absent: it is asked
+   *     for by message
+   * @param offset where in the file, in bytes, page aligned
+   * @throws VfioException EINVAL (misaligned, no permission, not to be mapped), EOVERFLOW (wraps),
+   *     EEXIST (overlaps), ENOSPC (too many), EFAULT (beyond the file's end), EACCES (the
+   *     descriptor does not allow it), ENOMEM. Nothing has changed then.
+   */
+  public void map(long iova, long size, int prot, Optional<Descriptor> file, long offset) {
+    lock.lock();
+    try {
+      checkOpen();
+      if (file.isEmpty() || !plausible(size, offset)) {
+        // Nothing lies at address 0: the engine checks the call and lets the device fault there.
+        container.map(memory, file.isEmpty() ? 0 : offset & (PAGE - 1), iova, size, prot);
+        windows.put(key(iova), new Window(iova, size, prot, null, 0));
+      } else {
+        mapFile(iova, size, prot, file.get(), offset);
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void checkOpen() {
+    if (closed) {
+      throw new VfioException(
+          Errno.ENODEV, Reason.CONTAINER_STATE, "the user of " + port.device() + " has gone");
+    }
+  }
+
+  /** What a file can be asked for; the engine refuses what is not. */
+  private static boolean plausible(long size, long offset) {
+    return size > 0 && offset >= 0 && ((size | offset) & (PAGE - 1)) == 0;
+  }
+
+  private void mapFile(long iova, long size, int prot, Descriptor descriptor, long offset) {
+    FileStatus status = FileStatus.of(descriptor);
+    if ((prot & WRITE) != 0 && !status.writable()) {
+      throw new VfioException(
+          Errno.EACCES, Reason.BAD_DESCRIPTOR, "the device may write, the descriptor may not");
+    }
+    if (size > ClientFile.pages(status.length()) - offset) {
+      throw new VfioException(
+          Errno.EFAULT,
+          Reason.BAD_ADDRESS,
+          "0x%x bytes at 0x%x are beyond the end of the file, 0x%x"
+              .formatted(size, offset, status.length()));
+    }
+    ClientFile file = file(descriptor, status, offset + size);
+    boolean done = false;
+    try {
+      // What is not lasting is not placed: the table then holds only what may be accessed directly.
+      container.map(memory, file.lasting ? file.address() + offset : 0, iova, size, prot);
+      windows.put(key(iova), new Window(iova, size, prot, file, file.address() + offset));
+      done = true;
+    } finally {
+      if (!done) {
+        release(file);
+      }
+    }
+  }
+
+  /** The file, mapped up to {@code end} at least, with one more use. */
+  private ClientFile file(Descriptor descriptor, FileStatus status, long end) {
+    ClientFile known = files.get(ClientFile.Key.of(status));
+    if (known != null && known.size() >= end && known.lasting == status.lasting()) {
+      known.use();
+      return known;
+    }
+    ClientFile fresh = ClientFile.map(descriptor, status);
+    if (fresh.lasting) {
+      memory.place(fresh.address(), fresh.segment(), status.writable());
+    }
+    files.put(fresh.key, fresh);
+    fresh.use();
+    return fresh;
+  }
+
+  /** Takes a use back. With the last one the memory goes; nobody is inside any more. */
+  private void release(ClientFile file) {
+    if (file.unuse()) {
+      files.remove(file.key, file);
+      memory.remove(file.address());
+      file.close();
+    }
+  }
+
+  /**
+   * The user unmaps ({@code VFIO_IOMMU_UNMAP_DMA}, type1v2): every mapping inside the range goes,
+   * holes are no error. When this returns the device cannot reach the memory.
+   *
+   * @param iova first address, page aligned
+   * @param size bytes, page aligned; 0 with {@link #UNMAP_ALL}
+   * @param flags 0 or {@link #UNMAP_ALL}
+   * @return bytes unmapped
+   * @throws VfioException EINVAL (misaligned, unknown flag, or the range cuts a mapping in two),
+   *     EOVERFLOW (wraps). Nothing has changed then.
+   */
+  public long unmap(long iova, long size, int flags) {
+    if ((flags & ~UNMAP_ALL) != 0) {
+      throw new VfioException(
+          Errno.EINVAL, Reason.BAD_ARGUMENT, "unknown flags of an unmap: 0x%x".formatted(flags));
+    }
+    lock.lock();
+    try {
+      checkOpen();
+      long bytes = container.unmap(memory, iova, size, flags, new long[0], 0);
+      if (bytes != 0) {
+        boolean all = flags == UNMAP_ALL;
+        forget(all ? 0 : iova, all ? -1L : iova + size - 1);
+      }
+      return bytes;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Drops what the container has unmapped. */
+  private void forget(long first, long last) {
+    List<ClientFile> used = new ArrayList<>();
+    var going = windows.subMap(key(first), true, key(last), true).values().iterator();
+    while (going.hasNext()) {
+      ClientFile file = going.next().file();
+      if (file != null) {
+        used.add(file);
+      }
+      going.remove();
+    }
+    guard.await();
+    used.forEach(this::release);
+  }
+
+  /** Live mappings. */
+  public int mappings() {
+    return windows.size();
+  }
+
+  /** Mappings that can still be added. */
+  public long available() {
+    return container.info().entries();
+  }
+
+  /** The latest faults, oldest first, 256 at most. */
+  public List<DmaFault> faults() {
+    return iommu.faults();
+  }
+
+  /**
+   * Reads memory of the user.
+   *
+   * @param target where the bytes go, from {@code offset} on; of the heap or not
+   * @param count bytes
+   * @throws DmaFaultException at the first address that is not readable
+   */
+  public void read(long iova, MemorySegment target, long offset, long count) {
+    Objects.checkFromIndexSize(offset, count, target.byteSize());
+    for (long done = 0; done < count; ) {
+      done += readSome(iova + done, target, offset + done, Math.min(count - done, CHUNK));
+    }
+  }
+
+  private long readSome(long iova, MemorySegment target, long offset, long count) {
+    int inside = guard.enter();
+    try {
+      Mapping mapping = port.find(iova);
+      if (mapping.allows(iova, 1, READ)) {
+        long from = mapping.offset(iova);
+        long some = Math.min(count, mapping.size() - from);
+        MemorySegment.copy(mapping.memory(), from, target, offset, some);
+        return some;
+      }
+    } finally {
+      guard.leave(inside);
+    }
+    return indirect(iova, target, offset, count, READ);
+  }
+
+  /**
+   * Writes memory of the user.
+   *
+   * @param source where the bytes are, from {@code offset} on; of the heap or not
+   * @param count bytes
+   * @throws DmaFaultException at the first address that is not writable
+   */
+  public void write(long iova, MemorySegment source, long offset, long count) {
+    Objects.checkFromIndexSize(offset, count, source.byteSize());
+    for (long done = 0; done < count; ) {
+      done += writeSome(iova + done, source, offset + done, Math.min(count - done, CHUNK));
+    }
+  }
+
+  private long writeSome(long iova, MemorySegment source, long offset, long count) {
+    int inside = guard.enter();
+    try {
+      Mapping mapping = port.find(iova);
+      if (mapping.allows(iova, 1, WRITE)) {
+        long to = mapping.offset(iova);
+        long some = Math.min(count, mapping.size() - to);
+        MemorySegment.copy(source, offset, mapping.memory(), to, some);
+        return some;
+      }
+    } finally {
+      guard.leave(inside);
+    }
+    return indirect(iova, source, offset, count, WRITE);
+  }
+
+  /**
+   * Copies within the memory of the user, from the lowest address up. Where both sides are accessed
+   * directly there is no buffer between. Ranges must not overlap.
+   *
+   * @param count bytes
+   * @throws DmaFaultException at the first address that is not readable, or not writable
+   */
+  public void copy(long from, long to, long count) {
+    byte @Nullable [] bounce = null;
+    for (long done = 0; done < count; ) {
+      long some = copySome(from + done, to + done, Math.min(count - done, CHUNK));
+      if (some == 0) {
+        some = Math.min(count - done, CHUNK);
+        bounce = bounce == null ? new byte[(int) some] : bounce;
+        MemorySegment buffer = MemorySegment.ofArray(bounce);
+        some = readSome(from + done, buffer, 0, Math.min(some, bounce.length));
+        write(to + done, buffer, 0, some);
+      }
+      done += some;
+    }
+  }
+
+  /** What can be copied directly, or 0. */
+  private long copySome(long from, long to, long count) {
+    int inside = guard.enter();
+    try {
+      Mapping source = port.find(from);
+      Mapping target = port.find(to);
+      if (!source.allows(from, 1, READ) || !target.allows(to, 1, WRITE)) {
+        return 0;
+      }
+      long some = Math.min(count, source.size() - source.offset(from));
+      some = Math.min(some, target.size() - target.offset(to));
+      MemorySegment.copy(
+          source.memory(), source.offset(from), target.memory(), target.offset(to), some);
+      return some;
+    } finally {
+      guard.leave(inside);
+    }
+  }
+
+  /**
+   * Writes eight bytes as one, after everything that was written before: how a device says that
+   * something is done. Memory that is not accessed directly may be written in parts.
+   *
+   * @param iova a multiple of 8
+   * @throws DmaFaultException if it is not writable
+   * @throws IllegalArgumentException if it is not a multiple of 8
+   */
+  public void publish(long iova, long value) {
+    if ((iova & 7) != 0) {
+      throw new IllegalArgumentException("not a multiple of 8: iova=0x%x".formatted(iova));
+    }
+    int inside = guard.enter();
+    try {
+      Mapping mapping = port.find(iova);
+      if (mapping.allows(iova, Long.BYTES, WRITE)) {
+        VarHandle.releaseFence();
+        mapping.memory().set(ValueLayout.JAVA_LONG, mapping.offset(iova), value);
+        return;
+      }
+    } finally {
+      guard.leave(inside);
+    }
+    MemorySegment bytes = MemorySegment.ofArray(new long[] {value});
+    write(iova, bytes, 0, Long.BYTES);
+  }
+
+  /** Accesses what the table does not hold: memory to be copied by the kernel or by message. */
+  private long indirect(long iova, MemorySegment segment, long offset, long count, int access) {
+    Map.Entry<Long, Window> found = windows.floorEntry(key(iova));
+    if (found == null || !found.getValue().holds(iova)) {
+      throw fault(iova, count, access, DmaFault.Cause.NOT_MAPPED);
+    }
+    Window window = found.getValue();
+    if ((window.prot() & access) == 0) {
+      throw fault(iova, count, access, DmaFault.Cause.NO_PERMISSION);
+    }
+    if (window.direct()) {
+      // Mapped since this access found nothing: it raced with the user, who cannot tell.
+      throw fault(iova, count, access, DmaFault.Cause.NOT_MAPPED);
+    }
+    long left = window.size() - (iova - window.iova());
+    long some = Long.compareUnsigned(left, count) < 0 ? left : count;
+    try {
+      if (window.file() == null) {
+        ask(window, iova, segment, offset, some, access);
+      } else {
+        copyChecked(window, iova, segment, offset, some, access);
+      }
+      return some;
+    } catch (VfioException | SystemCallException e) {
+      throw fault(iova, some, access, DmaFault.Cause.MEMORY_GONE);
+    }
+  }
+
+  private void ask(
+      Window window, long iova, MemorySegment segment, long offset, long count, int access) {
+    if (access == READ) {
+      remote.read(iova, segment, offset, count);
+    } else {
+      remote.write(iova, segment, offset, count);
+    }
+    if (windows.get(key(window.iova())) != window) {
+      throw fault(iova, count, access, DmaFault.Cause.NOT_MAPPED);
+    }
+  }
+
+  private void copyChecked(
+      Window window, long iova, MemorySegment segment, long offset, long count, int access) {
+    int inside = guard.enter();
+    try {
+      if (windows.get(key(window.iova())) != window) {
+        throw fault(iova, count, access, DmaFault.Cause.NOT_MAPPED);
+      }
+      long address = window.address() + (iova - window.iova());
+      synchronized (checked) {
+        if (access == READ) {
+          checked.read(address, segment, offset, count);
+        } else {
+          checked.write(address, segment, offset, count);
+        }
+      }
+    } finally {
+      guard.leave(inside);
+    }
+  }
+
+  private DmaFaultException fault(long iova, long count, int access, DmaFault.Cause cause) {
+    DmaFault fault = new DmaFault(port.device(), iova, count, access, cause);
+    iommu.report(fault);
+    return new DmaFaultException(fault);
+  }
+
+  private static long key(long iova) {
+    return iova ^ Long.MIN_VALUE;
+  }
+
+  /** Unmaps everything. Every access from now on faults. */
+  @Override
+  public void close() {
+    lock.lock();
+    try {
+      if (!closed) {
+        closed = true;
+        container.close();
+        forget(0, -1L);
+        checked.close();
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+}

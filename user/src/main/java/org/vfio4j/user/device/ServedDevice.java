@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.user.device;
+
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/**
+ * A device as its user sees it through VFIO: what the kernel asks of a driver in {@code
+ * vfio_device_ops}. Whoever writes a PCI device starts with {@link PciDevice}, which is one.
+ *
+ * <p>A device has one user at a time. Between {@link #attached} and {@link #detached} every call
+ * comes from one thread at a time, and none may block: the user's processor waits for the answer,
+ * and QEMU gives up on a device after five seconds. Work goes to a thread of the device's own.
+ */
+public interface ServedDevice {
+  /** {@code VFIO_DEVICE_FLAGS_RESET}: {@link #reset} does something. */
+  int RESET = 1;
+
+  /** {@code VFIO_DEVICE_FLAGS_PCI}: regions and interrupts are numbered as {@link Pci} says. */
+  int PCI = 2;
+
+  /** {@code VFIO_DEVICE_GET_INFO}: {@link #RESET} and {@link #PCI}, or'ed. */
+  int flags();
+
+  /**
+   * {@code VFIO_DEVICE_GET_REGION_INFO}: the regions by index. The list is the same at every call.
+   */
+  List<Region> regions();
+
+  /** {@code VFIO_DEVICE_GET_IRQ_INFO}: the interrupts by index; the same at every call. */
+  List<Irq> irqs();
+
+  /**
+   * Reads registers or memory of a region.
+   *
+   * @param region its index
+   * @param offset bytes into the region
+   * @param target where the bytes go, from {@code targetOffset} on; off-heap
+   * @param count bytes, at least 1
+   * @throws IndexOutOfBoundsException if that is not inside the region: the user is answered EINVAL
+   * @throws org.vfio4j.error.VfioException with the errno for the user, EINVAL or EIO
+   */
+  void read(int region, long offset, MemorySegment target, long targetOffset, int count);
+
+  /**
+   * Writes registers or memory of a region.
+   *
+   * @param region its index
+   * @param offset bytes into the region
+   * @param source where the bytes are, from {@code sourceOffset} on; off-heap, valid during the
+   *     call
+   * @param count bytes, at least 1
+   * @throws IndexOutOfBoundsException if that is not inside the region: the user is answered EINVAL
+   * @throws org.vfio4j.error.VfioException with the errno for the user, EINVAL or EIO
+   */
+  void write(int region, long offset, MemorySegment source, long sourceOffset, int count);
+
+  /**
+   * {@code VFIO_DEVICE_RESET}: everything back as after power on, DMA under way given up. Mappings
+   * and the descriptors of interrupts are the user's and stay.
+   */
+  void reset();
+
+  /**
+   * A user has come.
+   *
+   * @param dma the user's memory
+   * @param interrupts where to signal; nothing is delivered until the user asks for it
+   */
+  void attached(DmaSpace dma, Interrupts interrupts);
+
+  /**
+   * The user has gone. When this returns the device uses neither {@code dma} nor {@code interrupts}
+   * any more, and is as after power on.
+   */
+  void detached();
+}
