@@ -7,6 +7,7 @@ module org.vfio4j.linux {
   requires static org.jspecify;
 
   exports org.vfio4j.linux.bind;
+  exports org.vfio4j.linux.iommu;
   exports org.vfio4j.linux.posix;
   exports org.vfio4j.linux.uapi;
 }

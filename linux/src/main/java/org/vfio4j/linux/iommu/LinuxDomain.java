@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.linux.iommu;
+
+import java.lang.System.Logger.Level;
+import java.lang.foreign.MemorySegment;
+import java.util.Optional;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.Reason;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.iommu.Device;
+import org.vfio4j.iommu.IommuDomain;
+import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.iommu.IovaRange;
+import org.vfio4j.linux.uapi.ContainerCalls;
+import org.vfio4j.type1.Type1;
+import org.vfio4j.vfio.Vfio;
+
+/**
+ * A domain that is a container of the kernel. It has one from its first attach to its last detach,
+ * since SET_IOMMU needs a group; what the IOMMU can do is known from then on.
+ */
+final class LinuxDomain implements IommuDomain {
+  private static final System.Logger LOG = System.getLogger(LinuxDomain.class.getName());
+  private static final int DMA_CC = 4;
+
+  /** An unmap of whole mappings is refused by nobody; this is for faults that pass. */
+  private static final int UNMAP_ATTEMPTS = 3;
+
+  private int type = Type1.V2.number();
+  private Optional<ContainerCalls> container = Optional.empty();
+  private int groups;
+  private IovaRange aperture = IovaRange.ALL;
+  private long pageSizes = -4096;
+  private boolean coherent;
+  private boolean closed;
+
+  /** The container that the groups of this domain are in. */
+  Optional<ContainerCalls> container() {
+    return container;
+  }
+
+  /**
+   * Makes a container with one group in it this domain's.
+   *
+   * @throws VfioException what SET_IOMMU answers; the container may have its type then or not, and
+   *     is not this domain's
+   */
+  void start(ContainerCalls fresh) {
+    fresh.setIommu(type);
+    learn(fresh);
+    container = Optional.of(fresh);
+    groups = 1;
+  }
+
+  /** One more group has entered the container. */
+  void joined() {
+    groups++;
+    relearn();
+  }
+
+  /** A group has left the container; with the last one it goes, and all mappings with it. */
+  void left() {
+    groups--;
+    if (groups == 0) {
+      container.ifPresent(ContainerCalls::close);
+      container = Optional.empty();
+    } else {
+      relearn();
+    }
+  }
+
+  private void learn(ContainerCalls from) {
+    Vfio.IommuInfo info = from.info();
+    boolean snoops = from.extension(DMA_CC);
+    pageSizes = info.pageSizes();
+    coherent = snoops;
+    aperture =
+        info.capabilities().stream()
+            .filter(Vfio.Capability.Ranges.class::isInstance)
+            .map(c -> ((Vfio.Capability.Ranges) c).ranges())
+            .filter(r -> !r.isEmpty())
+            .findFirst()
+            .map(r -> new IovaRange(r.getFirst().start(), r.getLast().last()))
+            .orElse(IovaRange.ALL);
+  }
+
+  /** The groups of one container may differ in what they can; what was known before still holds. */
+  private void relearn() {
+    try {
+      container.ifPresent(this::learn);
+    } catch (RuntimeException refused) {
+      LOG.log(Level.WARNING, "the kernel does not tell what a container can do now", refused);
+    }
+  }
+
+  @Override
+  public void attach(IommuGroup group) {
+    live();
+    LinuxIommu.linux(group).attach(this);
+  }
+
+  @Override
+  public void detach(IommuGroup group) {
+    live();
+    LinuxIommu.linux(group).detach(this);
+  }
+
+  @Override
+  public void attachAux(Device parent) {
+    throw LinuxIommu.noAux(parent);
+  }
+
+  @Override
+  public void detachAux(Device parent) {
+    // None was ever attached.
+  }
+
+  /** MAP_DMA of the memory's address: the kernel pins it and counts it. */
+  @Override
+  public void map(long iova, MemorySegment memory, int prot) {
+    attached().map(memory.address(), iova, memory.byteSize(), prot);
+  }
+
+  private ContainerCalls attached() {
+    if (container.isEmpty()) {
+      throw new IllegalStateException("no group is attached to the domain");
+    }
+    return container.get();
+  }
+
+  /** UNMAP_DMA. Without a container there is nothing left to unmap. */
+  @Override
+  public long unmap(long iova, long size) {
+    if (container.isEmpty()) {
+      return 0;
+    }
+    for (int attempt = 1; ; attempt++) {
+      try {
+        return container.get().unmap(iova, size, 0);
+      } catch (RuntimeException refused) {
+        if (attempt == UNMAP_ATTEMPTS) {
+          LOG.log(
+              Level.ERROR,
+              "0x%x bytes at IOVA 0x%x stay mapped until the container is gone"
+                  .formatted(size, iova),
+              refused);
+          return 0;
+        }
+      }
+    }
+  }
+
+  @Override
+  public IovaRange aperture() {
+    return aperture;
+  }
+
+  @Override
+  public long pageSizes() {
+    return pageSizes;
+  }
+
+  @Override
+  public boolean coherent() {
+    return coherent;
+  }
+
+  @Override
+  public void enableNesting() {
+    if (container.isPresent()) {
+      throw new VfioException(
+          Errno.EINVAL, Reason.CONTAINER_STATE, "the container has its type already");
+    }
+    type = Type1.NESTING.number();
+  }
+
+  /** A container of the kernel takes any group: it keeps what differs apart by itself. */
+  @Override
+  public boolean compatible(IommuDomain other) {
+    return other instanceof LinuxDomain d && d.type == type;
+  }
+
+  @Override
+  public void prepareMsi(long base) {
+    // The kernel has done so at the attach.
+  }
+
+  @Override
+  public void close() {
+    live();
+    closed = true;
+    container.ifPresent(ContainerCalls::close);
+    container = Optional.empty();
+  }
+
+  private void live() {
+    if (closed) {
+      throw new IllegalStateException("use of a freed domain");
+    }
+  }
+}

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.linux.iommu;
+
+import java.lang.System.Logger.Level;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.Holder;
+import org.vfio4j.error.Reason;
+import org.vfio4j.error.Refusal;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.iommu.Iommu;
+import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.iommu.ReservedRegion;
+import org.vfio4j.linux.posix.SystemCallException;
+import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.linux.uapi.ContainerCalls;
+import org.vfio4j.linux.uapi.DeviceCalls;
+import org.vfio4j.linux.uapi.GroupCalls;
+
+/**
+ * An IOMMU group of this machine, by number. The kernel lets its file be opened once, so there is
+ * one descriptor for all users here, open while an address space holds the group, somebody claims
+ * it or has it open; every device opened through it is a descriptor of its user's. The group's own
+ * lock covers it.
+ */
+final class LinuxGroup implements IommuGroup {
+  private static final System.Logger LOG = System.getLogger(LinuxGroup.class.getName());
+
+  private final int id;
+  private final Sysfs sysfs;
+  private final SystemCalls calls;
+
+  private Optional<GroupCalls> file = Optional.empty();
+  private Optional<Iommu.Owner> holder = Optional.empty();
+  private int claims;
+  private int openers;
+
+  /** A container without a type, in which the group is claimed but not attached. */
+  private Optional<ContainerCalls> parked = Optional.empty();
+
+  private Optional<LinuxDomain> domain = Optional.empty();
+  private final List<DeviceCalls> devices = new ArrayList<>();
+
+  LinuxGroup(int id, Sysfs sysfs, SystemCalls calls) {
+    this.id = id;
+    this.sysfs = sysfs;
+    this.calls = calls;
+  }
+
+  @Override
+  public int id() {
+    return id;
+  }
+
+  @Override
+  public List<LinuxDevice> devices() {
+    return sysfs.members(id);
+  }
+
+  List<ReservedRegion> regions() {
+    return sysfs.regions(id);
+  }
+
+  synchronized void hold(Iommu.Owner owner) {
+    if (holder.isPresent() && holder.get() != owner) {
+      Holder other = holder.get().holder(this);
+      String message = "IOMMU group %d is attached in another address space".formatted(id);
+      throw new VfioException(
+          Refusal.of(Errno.EBUSY, Reason.BACKING_GROUP_HELD, message, names()).heldBy(other));
+    }
+    file();
+    holder = Optional.of(owner);
+  }
+
+  synchronized void unhold(Iommu.Owner owner) {
+    if (holder.isPresent() && holder.get() == owner) {
+      holder = Optional.empty();
+      closeUnused();
+    }
+  }
+
+  synchronized void open() {
+    file();
+    openers++;
+  }
+
+  synchronized void close() {
+    openers--;
+    closeUnused();
+  }
+
+  /** The kernel claims a group's DMA when it enters a container, of whatever type. */
+  synchronized void claim() {
+    if (claims == 0 && domain.isEmpty()) {
+      park();
+    }
+    claims++;
+  }
+
+  synchronized void unclaim() {
+    if (claims == 0) {
+      throw new IllegalStateException("group " + id + " unclaimed more often than claimed");
+    }
+    claims--;
+    if (claims == 0) {
+      unpark();
+      closeUnused();
+    }
+  }
+
+  synchronized boolean viable() {
+    if (file.isPresent()) {
+      return file.get().viable();
+    }
+    return hostDriven().isEmpty();
+  }
+
+  synchronized void attach(LinuxDomain next) {
+    if (domain.isPresent()) {
+      String message = "IOMMU group %d has a domain already".formatted(id);
+      throw new VfioException(Errno.EBUSY, Reason.BACKING_GROUP_HELD, message, names());
+    }
+    boolean done = false;
+    try {
+      if (next.container().isPresent()) {
+        unpark();
+        enter(next.container().get());
+        next.joined();
+      } else {
+        park();
+        next.start(parked.orElseThrow());
+        parked = Optional.empty();
+      }
+      domain = Optional.of(next);
+      done = true;
+    } catch (VfioException refused) {
+      throw explained(refused);
+    } finally {
+      if (!done) {
+        // Also where SET_IOMMU has succeeded and what came after it has not.
+        unpark();
+        parkIfClaimed();
+        closeUnused();
+      }
+    }
+  }
+
+  /** Device descriptors, UNSET_CONTAINER; whoever holds the group closes its descriptor. */
+  synchronized void detach(LinuxDomain from) {
+    if (domain.isEmpty() || domain.get() != from) {
+      return;
+    }
+    domain = Optional.empty();
+    devices.forEach(DeviceCalls::close);
+    devices.clear();
+    leave();
+    from.left();
+    parkIfClaimed();
+  }
+
+  /** GET_DEVICE_FD. The descriptor is its user's; a detach closes it. */
+  synchronized DeviceCalls openDevice(String name) {
+    DeviceCalls device = file().device(name);
+    devices.removeIf(d -> !d.descriptor().isOpen());
+    devices.add(device);
+    return device;
+  }
+
+  private void park() {
+    if (parked.isPresent()) {
+      return;
+    }
+    boolean done = false;
+    ContainerCalls container = openContainer();
+    try {
+      enter(container);
+      parked = Optional.of(container);
+      done = true;
+    } catch (VfioException refused) {
+      throw explained(refused);
+    } finally {
+      if (!done) {
+        container.close();
+        closeUnused();
+      }
+    }
+  }
+
+  private ContainerCalls openContainer() {
+    try {
+      return ContainerCalls.open(calls);
+    } catch (SystemCallException refused) {
+      Errno errno = Errno.of(refused.errno()).orElse(Errno.EIO);
+      Reason reason = errno == Errno.EACCES ? Reason.NOT_PERMITTED : Reason.NO_MEMORY;
+      throw new VfioException(
+          new Refusal(
+              errno,
+              errno == Errno.ENOENT ? Reason.NOT_SUPPORTED : reason,
+              refused.call(),
+              "no container for IOMMU group " + id,
+              List.of(names()),
+              Optional.empty()));
+    }
+  }
+
+  private void enter(ContainerCalls container) {
+    file().setContainer(container);
+  }
+
+  private void unpark() {
+    parked.ifPresent(
+        container -> {
+          leave();
+          container.close();
+        });
+    parked = Optional.empty();
+  }
+
+  /** A claim outlives the attach, as it does in the kernel. */
+  private void parkIfClaimed() {
+    if (claims > 0) {
+      try {
+        park();
+      } catch (RuntimeException refused) {
+        LOG.log(Level.WARNING, "IOMMU group %d is not claimed any more".formatted(id), refused);
+      }
+    }
+  }
+
+  /**
+   * UNSET_CONTAINER. If that fails the descriptor goes too: the kernel then detaches the group
+   * itself, at once or with the last mapping of a device's registers.
+   */
+  private void leave() {
+    try {
+      file().unsetContainer();
+    } catch (RuntimeException refused) {
+      LOG.log(
+          Level.WARNING, "IOMMU group %d is closed to leave its container".formatted(id), refused);
+      closeFile();
+    }
+  }
+
+  private GroupCalls file() {
+    if (file.isEmpty()) {
+      try {
+        file = Optional.of(GroupCalls.open(calls, id));
+      } catch (VfioException refused) {
+        throw explained(refused);
+      }
+    }
+    return file.get();
+  }
+
+  private void closeUnused() {
+    if (holder.isEmpty() && claims == 0 && openers == 0) {
+      closeFile();
+    }
+  }
+
+  private void closeFile() {
+    file.ifPresent(GroupCalls::close);
+    file = Optional.empty();
+  }
+
+  /** The kernel's refusal, with what else can be found out: the devices, and who is in the way. */
+  private VfioException explained(VfioException refused) {
+    Refusal r = refused.refusal();
+    if (!r.devices().isEmpty()) {
+      return refused;
+    }
+    List<String> inTheWay = r.reason() == Reason.GROUP_NOT_VIABLE ? hostDriven() : List.of();
+    Optional<Holder> other =
+        r.reason() == Reason.GROUP_OPEN ? GroupHolder.of(id, List.of(names())) : Optional.empty();
+    return new VfioException(
+        new Refusal(
+            r.errno(),
+            firmware(r) ? Reason.RMRR_LOCKED : r.reason(),
+            r.call(),
+            r.message(),
+            inTheWay.isEmpty() ? List.of(names()) : inTheWay,
+            other));
+  }
+
+  /** Devices with identity mappings of firmware: EPERM at SET_IOMMU, EINVAL at SET_CONTAINER. */
+  private boolean firmware(Refusal r) {
+    boolean atAttach = r.errno() == Errno.EPERM && r.call().equals("VFIO_SET_IOMMU");
+    boolean atClaim = r.errno() == Errno.EINVAL && r.call().equals("VFIO_GROUP_SET_CONTAINER");
+    return (atAttach || atClaim)
+        && regions().stream().anyMatch(region -> region.type() == ReservedRegion.Type.DIRECT);
+  }
+
+  private List<String> hostDriven() {
+    return devices().stream().map(LinuxDevice::name).filter(sysfs::hostDriven).toList();
+  }
+
+  private String[] names() {
+    return devices().stream().map(LinuxDevice::name).toArray(String[]::new);
+  }
+
+  @Override
+  public String toString() {
+    return "group " + id;
+  }
+}

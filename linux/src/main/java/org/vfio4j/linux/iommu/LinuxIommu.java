@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.linux.iommu;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.Reason;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.iommu.Device;
+import org.vfio4j.iommu.Iommu;
+import org.vfio4j.iommu.IommuDomain;
+import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.iommu.ReservedRegion;
+import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.linux.uapi.DeviceCalls;
+
+/**
+ * The IOMMU of this machine, through the kernel's own VFIO: a domain is a container of the kernel,
+ * a group is held by its descriptor. Above it {@link org.vfio4j.type1.Container} tracks attaches as
+ * above any IOMMU, so that several wrapped devices of one group serve one address space although
+ * the kernel lets the group be opened only once.
+ *
+ * <p>Pinning and accounting are the kernel's: memory is to be an address space of {@link
+ * ProcessMemory}. Refusals carry the kernel's errno and the kernel's call, and the process that
+ * stands in the way where {@code /proc} shows it. Thread-safe.
+ */
+public final class LinuxIommu implements Iommu {
+  private final SystemCalls calls;
+  private final Sysfs sysfs;
+
+  /** By number. Never forgotten: a number that comes back is the same file again. */
+  private final Map<Integer, LinuxGroup> groups = new ConcurrentHashMap<>();
+
+  /** The IOMMU as these system calls reach it. */
+  public LinuxIommu(SystemCalls calls) {
+    this(calls, new Sysfs(Path.of("/sys")));
+  }
+
+  LinuxIommu(SystemCalls calls, Sysfs sysfs) {
+    this.calls = calls;
+    this.sysfs = sysfs;
+  }
+
+  /**
+   * The group of a device; empty if there is no such device, or no IOMMU serves it.
+   *
+   * @param device a PCI address, or another bus's name
+   */
+  public Optional<IommuGroup> groupOf(String device) {
+    return sysfs.groupOf(device).stream().mapToObj(this::group).findFirst();
+  }
+
+  private IommuGroup group(int number) {
+    return groups.computeIfAbsent(number, n -> new LinuxGroup(n, sysfs, calls));
+  }
+
+  /** The device of that name. */
+  public Optional<Device> device(String name) {
+    return sysfs.device(name).map(d -> d);
+  }
+
+  /**
+   * Opens a function whose group is attached (GET_DEVICE_FD). Each call gives a descriptor of its
+   * own, for its caller to close before he detaches; those that are open when the last user's
+   * detach comes are closed by it.
+   *
+   * @param name its PCI address
+   * @throws VfioException ENODEV if there is no such device or no VFIO driver has it, EINVAL if the
+   *     group is not attached, EACCES without the token that its physical function wants
+   */
+  public DeviceCalls openDevice(String name) {
+    LinuxGroup group = linux(groupOf(bare(name)).orElseThrow(() -> Sysfs.unknown(name)));
+    return group.openDevice(name);
+  }
+
+  /** The name without what options stand behind it. */
+  private static String bare(String name) {
+    int space = name.indexOf(' ');
+    return space < 0 ? name : name.substring(0, space);
+  }
+
+  @Override
+  public Optional<IommuGroup> acquireGroup(Device device) {
+    return groupOf(device.name());
+  }
+
+  @Override
+  public void release(IommuGroup group) {
+    // The kernel's own reference is the descriptor's.
+  }
+
+  @Override
+  public IommuDomain allocate(IommuGroup group) {
+    return new LinuxDomain();
+  }
+
+  @Override
+  public IommuDomain allocateAux(Device parent) {
+    throw noAux(parent);
+  }
+
+  /** Opens the group's file: a stranger who has it is found here. */
+  @Override
+  public void hold(IommuGroup group, Owner owner) {
+    linux(group).hold(owner);
+  }
+
+  @Override
+  public void unhold(IommuGroup group, Owner owner) {
+    linux(group).unhold(owner);
+  }
+
+  @Override
+  public void claim(IommuGroup group) {
+    linux(group).claim();
+  }
+
+  @Override
+  public void unclaim(IommuGroup group) {
+    linux(group).unclaim();
+  }
+
+  @Override
+  public boolean viable(IommuGroup group) {
+    return linux(group).viable();
+  }
+
+  @Override
+  public List<ReservedRegion> reservedRegions(IommuGroup group) {
+    return linux(group).regions();
+  }
+
+  /**
+   * True: only the kernel knows, it is asked by the attach, and one that it does not isolate is
+   * refused there with EPERM unless its operator allows that.
+   */
+  @Override
+  public boolean isolatesInterrupts(Device device) {
+    return true;
+  }
+
+  Sysfs sysfs() {
+    return sysfs;
+  }
+
+  static LinuxGroup linux(IommuGroup group) {
+    if (group instanceof LinuxGroup linux) {
+      return linux;
+    }
+    throw new IllegalArgumentException(group + " is not a group of this IOMMU");
+  }
+
+  static VfioException noAux(Device parent) {
+    return new VfioException(
+        Errno.ENODEV,
+        Reason.NOT_SUPPORTED,
+        "the kernel gives no PASID of %s to user space".formatted(parent.name()),
+        parent.name());
+  }
+}

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.linux.iommu;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.stream.Stream;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.Reason;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.iommu.Device;
+import org.vfio4j.iommu.ReservedRegion;
+
+/**
+ * What sysfs tells of IOMMU groups, read anew at each question: devices and drivers come and go. A
+ * file that is gone says "not there", as the kernel means it.
+ */
+final class Sysfs {
+  /** Drivers that do no DMA of their own, by {@code vfio_driver_allowed} of 5.10. */
+  private static final Set<String> STUBS = Set.of("pci-stub", "pcieport", "shpchp");
+
+  private static final List<String> BUSES = List.of("pci", "mdev", "platform");
+  private static final int PCI_CLASS_SHIFT = 8;
+  private static final int PCI_TO_PCI_BRIDGE = 0x0604;
+
+  private final Path root;
+
+  /** Below {@code root}, which is {@code /sys} but in tests. */
+  Sysfs(Path root) {
+    this.root = root;
+  }
+
+  /** The number of a device's group; empty if there is no such device, or no IOMMU serves it. */
+  OptionalInt groupOf(String device) {
+    return directory(device)
+        .map(d -> lastName(d.resolve("iommu_group")))
+        .filter(n -> n.matches("[0-9]{1,9}"))
+        .map(n -> OptionalInt.of(Integer.parseInt(n)))
+        .orElse(OptionalInt.empty());
+  }
+
+  /** The device of that name, on whatever bus. */
+  Optional<LinuxDevice> device(String name) {
+    return directory(name).map(d -> new LinuxDevice(name, bus(d)));
+  }
+
+  /** The members of a group, by name. Empty once the group is gone. */
+  List<LinuxDevice> members(int group) {
+    return list(group(group).resolve("devices")).stream()
+        .map(d -> new LinuxDevice(String.valueOf(d.getFileName()), bus(d)))
+        .toList();
+  }
+
+  /** Whether there is such a group. */
+  boolean exists(int group) {
+    return Files.isDirectory(group(group));
+  }
+
+  /** The device's driver. */
+  Optional<String> driver(String device) {
+    return directory(device).map(d -> lastName(d.resolve("driver"))).filter(n -> !n.isEmpty());
+  }
+
+  /** Whether the device's driver offers it to VFIO: {@code vfio-pci} and its variants. */
+  boolean offered(String device) {
+    return driver(device).filter(Sysfs::vfio).isPresent();
+  }
+
+  /** Whether a driver that does DMA for the host has the device. */
+  boolean hostDriven(String device) {
+    return driver(device).filter(d -> !vfio(d) && !STUBS.contains(d)).isPresent()
+        && !bridge(device);
+  }
+
+  private static boolean vfio(String driver) {
+    return driver.startsWith("vfio-")
+        || driver.endsWith("_vfio_pci")
+        || driver.endsWith("-vfio-pci");
+  }
+
+  private boolean bridge(String device) {
+    return directory(device)
+        .map(d -> read(d.resolve("class")).strip())
+        .filter(c -> c.matches("0x[0-9a-f]{1,6}"))
+        .map(c -> Integer.decode(c) >> PCI_CLASS_SHIFT == PCI_TO_PCI_BRIDGE)
+        .orElse(false);
+  }
+
+  /**
+   * What a group reserves. The kernel's name for both kinds of MSI window is the same; that of ARM,
+   * where software maps the doorbell, is the kernel's business here.
+   */
+  List<ReservedRegion> regions(int group) {
+    List<ReservedRegion> regions = new ArrayList<>();
+    for (String line : read(group(group).resolve("reserved_regions")).lines().toList()) {
+      String[] fields = line.strip().split(" +");
+      if (fields.length == 3) {
+        regions.add(
+            new ReservedRegion(
+                Long.parseUnsignedLong(fields[0].substring(2), 16),
+                Long.parseUnsignedLong(fields[1].substring(2), 16),
+                type(fields[2])));
+      }
+    }
+    return regions;
+  }
+
+  private static ReservedRegion.Type type(String name) {
+    return switch (name) {
+      case "direct" -> ReservedRegion.Type.DIRECT;
+      case "direct-relaxable" -> ReservedRegion.Type.DIRECT_RELAXABLE;
+      case "msi" -> ReservedRegion.Type.MSI;
+      default -> ReservedRegion.Type.RESERVED;
+    };
+  }
+
+  /** A parameter of a module; empty if the module is not there. */
+  String parameter(String module, String name) {
+    return read(root.resolve("module").resolve(module).resolve("parameters").resolve(name)).strip();
+  }
+
+  private Path group(int number) {
+    return root.resolve("kernel/iommu_groups").resolve(Integer.toString(number));
+  }
+
+  private Optional<Path> directory(String device) {
+    if (!device.matches("[0-9A-Za-z:._-]+") || device.startsWith(".")) {
+      return Optional.empty();
+    }
+    return BUSES.stream()
+        .map(bus -> root.resolve("bus").resolve(bus).resolve("devices").resolve(device))
+        .filter(Files::exists)
+        .findFirst();
+  }
+
+  private static Device.Bus bus(Path device) {
+    return switch (lastName(device.resolve("subsystem"))) {
+      case "mdev" -> Device.Bus.MDEV;
+      case "platform" -> Device.Bus.PLATFORM;
+      default -> Device.Bus.PCI;
+    };
+  }
+
+  private static String lastName(Path link) {
+    try {
+      return String.valueOf(Files.readSymbolicLink(link).getFileName());
+    } catch (IOException e) {
+      return "";
+    }
+  }
+
+  private static List<Path> list(Path folder) {
+    try (Stream<Path> entries = Files.list(folder)) {
+      return entries.sorted().toList();
+    } catch (IOException e) {
+      return List.of();
+    }
+  }
+
+  private static String read(Path file) {
+    try {
+      return Files.readString(file);
+    } catch (IOException e) {
+      return "";
+    }
+  }
+
+  /** The refusal for a device that is not there. */
+  static VfioException unknown(String device) {
+    return new VfioException(
+        Errno.ENODEV, Reason.NO_GROUP, "no IOMMU group of this machine has " + device, device);
+  }
+}
