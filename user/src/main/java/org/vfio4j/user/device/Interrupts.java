@@ -6,8 +6,10 @@ package org.vfio4j.user.device;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicIntegerArray;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
@@ -26,6 +28,9 @@ import org.vfio4j.linux.posix.EventFd;
 public final class Interrupts implements AutoCloseable {
   private final List<Irq> irqs;
   private final Vector[][] vectors;
+
+  /** For each index 1 if any vector has an eventfd, else 0: what the device asks for most. */
+  private final AtomicIntegerArray connected;
 
   /** One vector; its own lock covers it. */
   private static final class Vector {
@@ -92,6 +97,7 @@ public final class Interrupts implements AutoCloseable {
   public Interrupts(List<Irq> irqs) {
     this.irqs = List.copyOf(irqs);
     vectors = new Vector[irqs.size()][];
+    connected = new AtomicIntegerArray(irqs.size());
     for (int index = 0; index < vectors.length; index++) {
       Irq irq = this.irqs.get(index);
       vectors[index] = new Vector[irq.count()];
@@ -124,6 +130,8 @@ public final class Interrupts implements AutoCloseable {
       Optional<Descriptor> fd = eventFds.get(n);
       vectors[index][start + n].connect(fd.isPresent() ? EventFd.of(fd.get()) : null);
     }
+    boolean any = Arrays.stream(vectors[index]).anyMatch(Vector::connected);
+    connected.set(index, any ? 1 : 0);
   }
 
   /**
@@ -134,6 +142,7 @@ public final class Interrupts implements AutoCloseable {
    */
   public void disconnect(int index) {
     check(index, 0, 0);
+    connected.set(index, 0);
     for (Vector vector : vectors[index]) {
       vector.disconnect();
     }
@@ -206,21 +215,14 @@ public final class Interrupts implements AutoCloseable {
 
   /** Whether any vector of the index has an eventfd. */
   public boolean connected(int index) {
-    for (Vector vector : vectors[index]) {
-      if (vector.connected()) {
-        return true;
-      }
-    }
-    return false;
+    return connected.get(index) != 0;
   }
 
   /** Closes all eventfds; what is signalled later goes nowhere. */
   @Override
   public void close() {
-    for (Vector[] index : vectors) {
-      for (Vector vector : index) {
-        vector.disconnect();
-      }
+    for (int index = 0; index < vectors.length; index++) {
+      disconnect(index);
     }
   }
 

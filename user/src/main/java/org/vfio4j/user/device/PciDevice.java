@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.user.device;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.Reason;
+import org.vfio4j.error.VfioException;
+
+/**
+ * A PCI device made of how it looks, told to {@link #builder}, and what it does, a {@link
+ * PciModel}. Configuration space, sizing of BARs, the MSI-X table and its pending bits are done
+ * here.
+ *
+ * <p>Who plugs it in emulates parts of that again (QEMU has the BARs and the MSI-X table in its own
+ * hands) and passes writes of configuration space on; who does not finds all of it working.
+ */
+public final class PciDevice implements ServedDevice {
+  private static final int MSIX_ENTRY = 16;
+
+  private final String name;
+  private final PciModel model;
+  private final ConfigSpace config;
+  private final List<Region> regions;
+  private final List<Irq> irqs;
+  private final Optional<Msix> msix;
+  private final byte[] msixTable;
+  private final int flrRegister;
+
+  /** The user's, while there is one. */
+  private Optional<Interrupts> interrupts = Optional.empty();
+
+  /** Read by the device's own threads. */
+  private volatile boolean busMaster;
+
+  private boolean pinAsserted;
+
+  /**
+   * Where the MSI-X structures are.
+   *
+   * @param bar of both
+   * @param vectors 1 to 2048
+   * @param table offset of the table in the BAR, in bytes
+   * @param pending offset of the pending bits in the BAR, in bytes
+   */
+  record Msix(int bar, int vectors, int table, int pending) {
+    int tableSize() {
+      return vectors * MSIX_ENTRY;
+    }
+
+    int pendingSize() {
+      return (vectors + 63) / 64 * 8;
+    }
+  }
+
+  PciDevice(PciDeviceBuilder from, PciModel model) {
+    this.model = model;
+    name = from.name();
+    config = from.config();
+    regions = from.regions();
+    irqs = from.irqs();
+    msix = from.msix();
+    flrRegister = from.flrRegister();
+    msixTable = new byte[msix.map(Msix::tableSize).orElse(0)];
+    resetTable();
+  }
+
+  /**
+   * Starts a device with this identity, one PCI function of one interrupt pin, no BAR and no
+   * capability yet.
+   *
+   * @param vendor 16 bits
+   * @param device 16 bits
+   */
+  public static PciDeviceBuilder builder(int vendor, int device) {
+    return new PciDeviceBuilder(vendor, device);
+  }
+
+  /** For messages: the identity, as in {@code 8086:2021}. */
+  public String name() {
+    return name;
+  }
+
+  /** Whether the user lets the device do DMA. */
+  public boolean busMaster() {
+    return busMaster;
+  }
+
+  @Override
+  public int flags() {
+    return RESET | PCI;
+  }
+
+  @Override
+  public List<Region> regions() {
+    return regions;
+  }
+
+  @Override
+  public List<Irq> irqs() {
+    return irqs;
+  }
+
+  @Override
+  public void read(int region, long offset, MemorySegment target, long targetOffset, int count) {
+    check(region, offset, count);
+    if (region == Pci.CONFIG) {
+      readConfig((int) offset, target, targetOffset, count);
+      return;
+    }
+    for (int done = 0; done < count; ) {
+      long at = offset + done;
+      int size = piece(at, count - done);
+      put(target, targetOffset + done, size, readRegister(region, at, size));
+      done += size;
+    }
+  }
+
+  @Override
+  public void write(int region, long offset, MemorySegment source, long sourceOffset, int count) {
+    check(region, offset, count);
+    if (region == Pci.CONFIG) {
+      writeConfig((int) offset, source, sourceOffset, count);
+      return;
+    }
+    for (int done = 0; done < count; ) {
+      long at = offset + done;
+      int size = piece(at, count - done);
+      writeRegister(region, at, size, get(source, sourceOffset + done, size));
+      done += size;
+    }
+  }
+
+  private void check(int region, long offset, int count) {
+    Objects.checkIndex(region, regions.size());
+    long size = regions.get(region).size();
+    if (size == 0) {
+      throw new VfioException(
+          Errno.EINVAL, Reason.BAD_ARGUMENT, "%s has no region %d".formatted(name, region), name);
+    }
+    Objects.checkFromIndexSize(offset, count, size);
+  }
+
+  /** The largest aligned access at an offset. */
+  private static int piece(long at, int left) {
+    int aligned = (int) Math.min(Long.lowestOneBit(at | Long.BYTES), Long.BYTES);
+    return Math.min(aligned, Integer.highestOneBit(left));
+  }
+
+  private static void put(MemorySegment target, long at, int size, long value) {
+    switch (size) {
+      case 1 -> target.set(ValueLayout.JAVA_BYTE, at, (byte) value);
+      case 2 -> target.set(ValueLayout.JAVA_SHORT_UNALIGNED, at, (short) value);
+      case 4 -> target.set(ValueLayout.JAVA_INT_UNALIGNED, at, (int) value);
+      default -> target.set(ValueLayout.JAVA_LONG_UNALIGNED, at, value);
+    }
+  }
+
+  private static long get(MemorySegment source, long at, int size) {
+    return switch (size) {
+      case 1 -> source.get(ValueLayout.JAVA_BYTE, at) & 0xffL;
+      case 2 -> source.get(ValueLayout.JAVA_SHORT_UNALIGNED, at) & 0xffffL;
+      case 4 -> source.get(ValueLayout.JAVA_INT_UNALIGNED, at) & 0xffff_ffffL;
+      default -> source.get(ValueLayout.JAVA_LONG_UNALIGNED, at);
+    };
+  }
+
+  private long readRegister(int bar, long at, int size) {
+    if (msix.isPresent() && msix.get().bar() == bar) {
+      Msix m = msix.get();
+      if (at >= m.table() && at < m.table() + m.tableSize()) {
+        return get(MemorySegment.ofArray(msixTable), at - m.table(), size);
+      }
+      if (at >= m.pending() && at < m.pending() + m.pendingSize()) {
+        return pendingBits(m, (int) (at - m.pending()), size);
+      }
+    }
+    return model.read(bar, at, size);
+  }
+
+  private void writeRegister(int bar, long at, int size, long value) {
+    if (msix.isPresent() && msix.get().bar() == bar) {
+      Msix m = msix.get();
+      if (at >= m.table() && at < m.table() + m.tableSize()) {
+        put(MemorySegment.ofArray(msixTable), at - m.table(), size, value);
+        return;
+      }
+      if (at >= m.pending() && at < m.pending() + m.pendingSize()) {
+        return;
+      }
+    }
+    model.write(bar, at, size, value);
+  }
+
+  private long pendingBits(Msix m, int at, int size) {
+    long bits = 0;
+    for (int bit = 0; bit < 8 * size; bit++) {
+      int vector = 8 * at + bit;
+      if (vector < m.vectors() && interrupts.map(i -> i.pending(Pci.MSIX, vector)).orElse(false)) {
+        bits |= 1L << bit;
+      }
+    }
+    return bits;
+  }
+
+  /** Every vector is masked after power on. */
+  private void resetTable() {
+    for (int at = 0; at < msixTable.length; at++) {
+      msixTable[at] = (byte) (at % MSIX_ENTRY == 12 ? 1 : 0);
+    }
+  }
+
+  private synchronized void readConfig(int offset, MemorySegment target, long at, int count) {
+    for (int n = 0; n < count; n++) {
+      target.set(ValueLayout.JAVA_BYTE, at + n, config.get(offset + n));
+    }
+  }
+
+  private void writeConfig(int offset, MemorySegment source, long at, int count) {
+    boolean functionReset = false;
+    synchronized (this) {
+      for (int n = 0; n < count; n++) {
+        byte value = source.get(ValueLayout.JAVA_BYTE, at + n);
+        config.write(offset + n, value);
+        functionReset |= offset + n == flrRegister && value < 0;
+      }
+      commandChanged();
+    }
+    if (functionReset) {
+      reset();
+    }
+  }
+
+  private void commandChanged() {
+    busMaster = (config.get(ConfigSpace.COMMAND, 2) & ConfigSpace.COMMAND_MASTER) != 0;
+    drivePin();
+  }
+
+  /** The device asserts its pin or takes it back. */
+  synchronized void assertPin(boolean asserted) {
+    if (irqs.get(Pci.INTX).count() == 0) {
+      throw new IllegalStateException(name + " was built without an interrupt pin");
+    }
+    pinAsserted = asserted;
+    drivePin();
+  }
+
+  private void drivePin() {
+    if (irqs.get(Pci.INTX).count() == 0) {
+      return;
+    }
+    long status = config.get(ConfigSpace.STATUS, 2) & ~ConfigSpace.STATUS_INTX;
+    config.set(ConfigSpace.STATUS, 2, status | (pinAsserted ? ConfigSpace.STATUS_INTX : 0));
+    boolean disabled = (config.get(ConfigSpace.COMMAND, 2) & ConfigSpace.COMMAND_INTX_DISABLE) != 0;
+    interrupts.ifPresent(i -> i.level(Pci.INTX, 0, pinAsserted && !disabled));
+  }
+
+  @Override
+  public void reset() {
+    // DMA ends before the model forgets what it was doing.
+    busMaster = false;
+    model.reset();
+    powerOn();
+  }
+
+  private synchronized void powerOn() {
+    config.reset();
+    pinAsserted = false;
+    resetTable();
+    commandChanged();
+  }
+
+  @Override
+  public void attached(DmaSpace dma, Interrupts to) {
+    synchronized (this) {
+      interrupts = Optional.of(to);
+    }
+    model.attached(new PciBus(this, dma, to));
+  }
+
+  @Override
+  public void detached() {
+    busMaster = false;
+    model.detached();
+    synchronized (this) {
+      interrupts = Optional.empty();
+    }
+    powerOn();
+  }
+
+  @Override
+  public String toString() {
+    return "PCI device " + name;
+  }
+
+  /** All regions, with {@link Region#NONE} where there is none. */
+  static List<Region> allRegions() {
+    List<Region> all = new ArrayList<>();
+    for (int n = 0; n < Pci.REGIONS; n++) {
+      all.add(Region.NONE);
+    }
+    return all;
+  }
+}
