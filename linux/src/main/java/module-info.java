@@ -8,6 +8,7 @@ module org.vfio4j.linux {
 
   exports org.vfio4j.linux.bind;
   exports org.vfio4j.linux.iommu;
+  exports org.vfio4j.linux.device;
   exports org.vfio4j.linux.posix;
   exports org.vfio4j.linux.uapi;
 }

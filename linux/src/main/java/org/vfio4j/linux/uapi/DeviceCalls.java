@@ -79,9 +79,10 @@ public final class DeviceCalls extends VfioFile {
    * @param index {@code VFIO_PCI_MSIX_IRQ_INDEX} and so on
    * @param start the first interrupt of the index
    * @param eventFds one each; -1 for one that is to signal nothing
+   * @return 0, or, with nothing done, how many vectors the host could give instead
    */
-  public void trigger(int index, int start, int... eventFds) {
-    setIrqs(
+  public int trigger(int index, int start, int... eventFds) {
+    return setIrqs(
         VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
         index,
         start,
@@ -142,14 +143,16 @@ public final class DeviceCalls extends VfioFile {
    *
    * @param flags {@code VFIO_IRQ_SET_DATA_} and {@code VFIO_IRQ_SET_ACTION_}
    * @param data what the flags say, for each of {@code count} interrupts
+   * @return 0, or, with nothing done, how many vectors the host could give instead ({@code
+   *     vfio_msi_enable} passes on what {@code pci_alloc_irq_vectors} has)
    */
-  public void setIrqs(int flags, int index, int start, int count, MemorySegment data) {
+  public int setIrqs(int flags, int index, int start, int count, MemorySegment data) {
     try (Arena arena = Arena.ofConfined()) {
       Struct s = Struct.of(arena, Layouts.VFIO_IRQ_SET, data.byteSize());
       s.u32("argsz", s.size()).u32("flags", flags);
       s.u32("index", index).u32("start", start).u32("count", count);
       s.memory().asSlice(s.layout().byteSize()).copyFrom(data);
-      ioctl("VFIO_DEVICE_SET_IRQS", Ioctls.VFIO_DEVICE_SET_IRQS, s.memory());
+      return ioctl("VFIO_DEVICE_SET_IRQS", Ioctls.VFIO_DEVICE_SET_IRQS, s.memory());
     }
   }
 

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.linux.device;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Collectors;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.Holder;
+import org.vfio4j.error.Reason;
+import org.vfio4j.error.Refusal;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.linux.posix.Constants;
+import org.vfio4j.linux.posix.SystemCallException;
+import org.vfio4j.linux.posix.SystemCalls;
+
+/**
+ * What a refusal of the kernel means for who opens a device: which device, who stands in the way,
+ * what to do. Looks at the machine only after a refusal, and decides nothing: errno and call stay
+ * the kernel's.
+ */
+final class Diagnosis {
+  private final Sysfs sysfs;
+  private final SystemCalls calls;
+
+  Diagnosis(Sysfs sysfs, SystemCalls calls) {
+    this.sysfs = sysfs;
+    this.calls = calls;
+  }
+
+  /** {@code /dev/vfio/vfio} could not be opened. */
+  RuntimeException noVfio(SystemCallException refusal) {
+    Optional<Errno> errno = Errno.of(refusal.errno());
+    if (errno.isEmpty()) {
+      return refusal;
+    }
+    return switch (errno.get()) {
+      case ENOENT, ENODEV, ENXIO ->
+          new VfioException(
+              new Refusal(
+                  errno.get(),
+                  Reason.NOT_SUPPORTED,
+                  "open",
+                  "the kernel offers no VFIO here: modprobe vfio-pci, or a kernel with CONFIG_VFIO",
+                  List.of(),
+                  Optional.empty()));
+      case EACCES, EPERM ->
+          new VfioException(
+              new Refusal(
+                  errno.get(),
+                  Reason.NOT_PERMITTED,
+                  "open",
+                  "this user may not open /dev/vfio/vfio: chmod 0666 /dev/vfio/vfio, which is safe",
+                  List.of(),
+                  Optional.empty()));
+      default -> refusal;
+    };
+  }
+
+  /** There is no such device on this machine. */
+  VfioException noDevice(String address) {
+    return new VfioException(
+        Errno.ENODEV, Reason.NO_GROUP, "there is no PCI device " + address + " here", address);
+  }
+
+  /** The device has no IOMMU group. */
+  VfioException noGroup(String address) {
+    return new VfioException(
+        Errno.ENODEV,
+        Reason.NO_GROUP,
+        address
+            + " has no IOMMU group: switch the IOMMU on in the firmware (VT-d, AMD-Vi) and with"
+            + " intel_iommu=on on the kernel's command line",
+        address);
+  }
+
+  /** {@code /dev/vfio/N} could not be opened. */
+  VfioException unopened(VfioException refusal, int group, String address) {
+    return switch (refusal.errno()) {
+      case ENOENT, ENODEV, ENXIO -> reworded(refusal, notOffered(address, group), address);
+      case EBUSY -> held(refusal, group, address);
+      case EACCES, EPERM ->
+          reworded(
+              refusal,
+              "this user may not open /dev/vfio/%d, the group of %s: chown it to the user"
+                  .formatted(group, address),
+              address);
+      default -> refusal;
+    };
+  }
+
+  /** The group's device could not be had. */
+  VfioException notGiven(VfioException refusal, int group, String address) {
+    return switch (refusal.errno()) {
+      case ENODEV -> reworded(refusal, notOffered(address, group), address);
+      case EACCES ->
+          reworded(
+              refusal,
+              address
+                  + " is a virtual function of a function on vfio-pci, which asks for its token;"
+                  + " bind the physical function to its own driver",
+              address);
+      default -> about(refusal, address);
+    };
+  }
+
+  /** The group's status says that a driver of the host uses one of its members. */
+  VfioException notViable(int group, String address) {
+    List<String> members = sysfs.members(group);
+    String drivers =
+        members.stream()
+            .map(m -> m + " (" + sysfs.driver(m).orElse("no driver") + ")")
+            .collect(Collectors.joining(", "));
+    return new VfioException(
+        new Refusal(
+            Errno.EPERM,
+            Reason.GROUP_NOT_VIABLE,
+            "VFIO_GROUP_GET_STATUS",
+            ("IOMMU group %d of %s is not viable: a driver of the host has one of %s; bind all of"
+                    + " them to vfio-pci: vfio bind %s")
+                .formatted(group, address, drivers, address),
+            members,
+            Optional.empty()));
+  }
+
+  /** The group could not be put into the container, or the container got no IOMMU. */
+  VfioException notAttached(VfioException refusal, int group, String address) {
+    String call = refusal.refusal().call();
+    if (call.equals("VFIO_SET_IOMMU") && refusal.errno() == Errno.EPERM) {
+      return reworded(
+          refusal,
+          address
+              + " could forge interrupts, since the platform does not remap them: switch interrupt"
+              + " remapping on in the firmware, or accept it with"
+              + " /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts",
+          address);
+    }
+    if (refusal.errno() == Errno.EPERM && refusal.reason() == Reason.GROUP_NOT_VIABLE) {
+      Refusal members = notViable(group, address).refusal();
+      return new VfioException(
+          new Refusal(
+              refusal.errno(),
+              refusal.reason(),
+              call,
+              members.message(),
+              members.devices(),
+              Optional.empty()));
+    }
+    if (refusal.errno() == Errno.EBUSY) {
+      return held(refusal, group, address);
+    }
+    return about(refusal, address);
+  }
+
+  /** The kernel would not map. */
+  VfioException notMapped(VfioException refusal, String address, long iova, long bytes) {
+    String what = "mapping 0x%x bytes at IOVA 0x%x for %s".formatted(bytes, iova, address);
+    return switch (refusal.errno()) {
+      case ENOMEM -> reworded(refusal, what + lockedMemory(bytes), address);
+      case ENOSPC ->
+          reworded(
+              refusal,
+              what
+                  + " would be one mapping too many: map larger pieces, or raise"
+                  + " /sys/module/vfio_iommu_type1/parameters/dma_entry_limit",
+              address);
+      case EFAULT -> reworded(refusal, what + ": the memory is not there, or read-only", address);
+      default -> reworded(refusal, what + ": " + refusal.refusal().message(), address);
+    };
+  }
+
+  private String lockedMemory(long bytes) {
+    long limit;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment both = arena.allocate(2 * Long.BYTES, Long.BYTES);
+      int result = calls.prlimit(Constants.RLIMIT_MEMLOCK, MemorySegment.NULL, both);
+      limit = result < 0 ? -1 : both.get(ValueLayout.JAVA_LONG, 0);
+    }
+    long locked = sysfs.lockedBytes();
+    if (limit < 0 || bytes <= limit - locked || sysfs.maySkipLockLimit()) {
+      return ": the kernel has no memory for it";
+    }
+    return (": RLIMIT_MEMLOCK allows %d bytes of locked memory, %d are locked, %d more are needed;"
+            + " raise it with ulimit -l, prlimit --memlock or LimitMEMLOCK= of the service")
+        .formatted(limit, locked, bytes);
+  }
+
+  private String notOffered(String address, int group) {
+    Optional<String> driver = sysfs.driver(address);
+    if (driver.isEmpty()) {
+      return "%s has no driver; bind it to vfio-pci first: vfio bind %s"
+          .formatted(address, address);
+    }
+    if (driver.get().contains("vfio")) {
+      return "%s is bound to %s, yet VFIO does not offer it in /dev/vfio/%d"
+          .formatted(address, driver.get(), group);
+    }
+    return "%s is bound to %s; bind it to vfio-pci first: vfio bind %s"
+        .formatted(address, driver.get(), address);
+  }
+
+  private VfioException held(VfioException refusal, int group, String address) {
+    String file = "/dev/vfio/" + group;
+    List<Long> holders = sysfs.openedBy(file);
+    long self = ProcessHandle.current().pid();
+    String advice =
+        holders.contains(self)
+            ? "; it is this process: open both devices in one DmaSpace"
+            : "; one process can have a group open at a time";
+    Refusal r = refusal.refusal();
+    Refusal told =
+        new Refusal(
+            r.errno(),
+            r.reason(),
+            r.call(),
+            "IOMMU group %d of %s is in use%s".formatted(group, address, advice),
+            List.of(address),
+            Optional.empty());
+    if (!holders.isEmpty()) {
+      long pid = holders.getFirst();
+      String name = "process %d (%s)".formatted(pid, sysfs.command(pid).orElse("unknown"));
+      told = told.heldBy(new Holder(name, List.of(file)));
+    }
+    return new VfioException(told);
+  }
+
+  private static VfioException about(VfioException refusal, String address) {
+    return reworded(refusal, address + ": " + refusal.refusal().message(), address);
+  }
+
+  private static VfioException reworded(VfioException refusal, String message, String address) {
+    Refusal r = refusal.refusal();
+    return new VfioException(
+        new Refusal(r.errno(), r.reason(), r.call(), message, List.of(address), r.holder()));
+  }
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.linux.device;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.stream.Stream;
+import org.vfio4j.linux.posix.Constants;
+
+/**
+ * What {@code /sys} and {@code /proc} tell of a device: read once per question, never kept. What
+ * cannot be read is not there.
+ *
+ * @param sys usually {@code /sys}
+ * @param proc usually {@code /proc}
+ */
+record Sysfs(Path sys, Path proc) {
+  /** Those of this machine. */
+  static Sysfs ofThisMachine() {
+    return new Sysfs(Path.of("/sys"), Path.of("/proc"));
+  }
+
+  boolean hasDevice(String address) {
+    return Files.isDirectory(device(address));
+  }
+
+  /** Number of the device's IOMMU group; empty where no IOMMU is on. */
+  OptionalInt group(String address) {
+    Optional<String> name = target(device(address).resolve("iommu_group"));
+    return name.isPresent() ? OptionalInt.of(Integer.parseInt(name.get())) : OptionalInt.empty();
+  }
+
+  /** The device's driver. */
+  Optional<String> driver(String address) {
+    return target(device(address).resolve("driver"));
+  }
+
+  /** The devices of a group, sorted. */
+  List<String> members(int group) {
+    return names(sys.resolve("kernel/iommu_groups").resolve(group + "/devices"));
+  }
+
+  /** Processes that have a file open, by id; only those that this user may look into. */
+  List<Long> openedBy(String path) {
+    return names(proc).stream()
+        .filter(name -> name.chars().allMatch(Character::isDigit))
+        .filter(pid -> hasOpen(proc.resolve(pid).resolve("fd"), path))
+        .map(Long::valueOf)
+        .toList();
+  }
+
+  /** The name of a process. */
+  Optional<String> command(long pid) {
+    return line(proc.resolve(pid + "/comm"));
+  }
+
+  /** Bytes that this process has locked. */
+  long lockedBytes() {
+    return status("VmLck").map(v -> Long.parseLong(v.replaceAll("[^0-9]", "")) * 1024).orElse(0L);
+  }
+
+  /** Whether this process has CAP_IPC_LOCK, for which there is no limit. */
+  boolean maySkipLockLimit() {
+    return status("CapEff")
+        .map(v -> (Long.parseUnsignedLong(v, 16) & 1L << Constants.CAP_IPC_LOCK) != 0)
+        .orElse(false);
+  }
+
+  private Optional<String> status(String field) {
+    try (Stream<String> lines = Files.lines(proc.resolve("self/status"))) {
+      String head = field + ":";
+      return lines
+          .filter(l -> l.startsWith(head))
+          .map(l -> l.substring(head.length()).strip())
+          .findFirst();
+    } catch (IOException | UncheckedIOException _) {
+      return Optional.empty();
+    }
+  }
+
+  private boolean hasOpen(Path descriptors, String path) {
+    return names(descriptors).stream().anyMatch(fd -> links(descriptors.resolve(fd), path));
+  }
+
+  private static boolean links(Path link, String path) {
+    try {
+      return Files.readSymbolicLink(link).toString().equals(path);
+    } catch (IOException _) {
+      return false;
+    }
+  }
+
+  private Path device(String address) {
+    return sys.resolve("bus/pci/devices").resolve(address);
+  }
+
+  private static Optional<String> target(Path link) {
+    try {
+      return Optional.of(Files.readSymbolicLink(link).getFileName().toString());
+    } catch (IOException _) {
+      return Optional.empty();
+    }
+  }
+
+  private static Optional<String> line(Path file) {
+    try {
+      return Optional.of(Files.readString(file).strip());
+    } catch (IOException _) {
+      return Optional.empty();
+    }
+  }
+
+  private static List<String> names(Path folder) {
+    try (Stream<Path> entries = Files.list(folder)) {
+      return entries.map(e -> e.getFileName().toString()).sorted().toList();
+    } catch (IOException | UncheckedIOException _) {
+      return List.of();
+    }
+  }
+}
