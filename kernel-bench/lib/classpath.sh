@@ -2,7 +2,8 @@
 # Copyright the vfio4j authors
 #
 # The class path of the suites: classes and test classes of the modules, what they depend on, and
-# JUnit's console launcher; everything as Maven left it on this machine, which the guest sees.
+# JUnit's console launcher. Classes are put into jars: looking for each class in folders of the host
+# costs the guest more than reading it.
 
 # Modules whose tests run in the guest; linux from when it exists.
 bench_modules() {
@@ -23,10 +24,17 @@ is_fresh() {
   [[ -z $(find "${sources[@]}" -newer "$1" -print -quit) ]]
 }
 
+# Packs a folder of classes; prints the jar.
+jar_of() {
+  local jar=$bench/target/lib/$1-$2.jar
+  "$jdk/bin/jar" --create --file "$jar" -C "$root/$1/target/$2" .
+  echo "$jar"
+}
+
 # Compiles what changed; sets $classpath.
 prepare_classpath() {
   local file=$bench/target/classpath started module
-  mkdir -p "$bench/target"
+  mkdir -p "$bench/target/lib"
   if ! is_fresh "$file"; then
     command -v mvn >/dev/null || die "needs Maven 3.8 or newer"
     started=$(mktemp "$bench/target/started.XXXXXX")
@@ -44,7 +52,8 @@ prepare_classpath() {
     }
     {
       for module in $(bench_modules | tac); do
-        printf '%s\n' "$root/$module/target/test-classes" "$root/$module/target/classes"
+        jar_of "$module" test-classes
+        jar_of "$module" classes
       done
       for module in $(bench_modules); do
         tr ':' '\n' <"$root/$module/target/kernel-bench.classpath"
