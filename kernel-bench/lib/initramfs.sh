@@ -42,7 +42,8 @@ build_initramfs() {
     number=$((number + 1))
     unpacked "$module" >"$root/modules/$(printf '%02d' $number)-${name%%.ko*}.ko"
   done <<<"$order"
-  rm -f "$home"/initramfs-*.gz
+  # Another run may be about to boot an older one.
+  find "$home" -maxdepth 1 -name 'initramfs-*' -mmin +1440 -delete
   (cd "$root" && find . -print0 | LC_ALL=C sort -z |
     cpio --null --create --format=newc --owner=0:0 --quiet) | gzip -1 >"$initramfs.$$"
   mv "$initramfs.$$" "$initramfs"

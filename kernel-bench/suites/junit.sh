@@ -2,7 +2,7 @@
 # Copyright the vfio4j authors
 #
 # The scenarios of core with JUnit's console launcher, on each back end that there is.
-# limit: 180
+# limit: 400
 
 status=0
 for backend in soft; do
