@@ -36,9 +36,11 @@ class DriverScenarioTest extends ApiScenario {
     int c = vm.container();
     assertThat(vm.status(g)).isZero();
     if (claims()) {
-      VfioException refused = refused(Errno.EPERM, () -> vm.set(g, c));
-      assertThat(refused.reason()).isEqualTo(Reason.GROUP_NOT_VIABLE);
-      assertThat(refused.refusal().devices()).containsExactly(H);
+      refused(Errno.EPERM, Reason.GROUP_NOT_VIABLE, () -> vm.set(g, c));
+      if (Backend.chosen().explains()) {
+        VfioException refused = refused(Errno.EPERM, () -> vm.set(g, c));
+        assertThat(refused.refusal().devices()).containsExactly(H);
+      }
       assertThat(vm.status(g)).isZero();
       refused(Errno.EINVAL, () -> vm.unset(g));
     } else {
@@ -205,8 +207,7 @@ class DriverScenarioTest extends ApiScenario {
   @Test
   void D12_shouldKeepVfioOffAFunctionWithVirtualFunctions() {
     bench.enableVirtualFunctions("nvme");
-    assertThat(refused(Errno.EBUSY, () -> bench.bind(PF, "vfio-pci")).reason())
-        .isEqualTo(Reason.DEVICE_BUSY);
+    refused(Errno.EBUSY, Reason.DEVICE_BUSY, () -> bench.bind(PF, "vfio-pci"));
     assertThat(bench.driver(PF)).isEqualTo("none");
   }
 
@@ -218,7 +219,7 @@ class DriverScenarioTest extends ApiScenario {
     vm.set(v, c);
     vm.iommu(c);
     String token = " vf_token=83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
-    assertThat(refused(Errno.EACCES, () -> vm.dev(v, V1)).reason()).isEqualTo(Reason.VF_TOKEN);
+    refused(Errno.EACCES, Reason.VF_TOKEN, () -> vm.dev(v, V1));
     refused(Errno.EACCES, () -> vm.dev(v, V1 + token));
     int a = vm.group(A);
     vm.set(a, c);
@@ -231,8 +232,10 @@ class DriverScenarioTest extends ApiScenario {
     int c = containerOf(vm, V1, V2);
     vm.map(c, IOVA, SIZE);
     vm.fill(0, 7);
-    assertThat(bench.reads(V1, IOVA)).hasValue(7);
-    assertThat(bench.reads(V2, IOVA)).hasValue(7);
+    if (bench.drives(V1, IOVA)) {
+      assertThat(bench.reads(V1, IOVA)).hasValue(7);
+      assertThat(bench.reads(V2, IOVA)).hasValue(7);
+    }
   }
 
   @Test
@@ -243,7 +246,9 @@ class DriverScenarioTest extends ApiScenario {
     other.map(containerOf(other, V2), IOVA, SIZE);
     vm.fill(0, 7);
     other.fill(0, 8);
-    assertThat(bench.reads(V1, IOVA)).hasValue(7);
-    assertThat(bench.reads(V2, IOVA)).hasValue(8);
+    if (bench.drives(V1, IOVA)) {
+      assertThat(bench.reads(V1, IOVA)).hasValue(7);
+      assertThat(bench.reads(V2, IOVA)).hasValue(8);
+    }
   }
 }

@@ -5,10 +5,12 @@ package org.vfio4j.scenario;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.util.List;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.vfio4j.error.Errno;
+import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.profile.KernelProfile;
 
@@ -29,6 +31,11 @@ abstract class EachKernel {
         KernelProfile.LINUX_7_2);
   }
 
+  /** Those the back end can be. */
+  static List<KernelProfile> kernels() {
+    return Backend.chosen().kernels();
+  }
+
   /** One column of a row: "5.10 | 6.1 | 6.12 | 7.2". */
   final <T> T byKernel(T on510, T on61, T on612, T on72) {
     return List.of(on510, on61, on612, on72).get(profiles().indexOf(kernel));
@@ -39,11 +46,24 @@ abstract class EachKernel {
     return byKernel(false, true, true, true);
   }
 
+  /** Skips what kernel.md marks "mod" where there is no model. */
+  static void needsModel(String why) {
+    assumeTrue(Backend.chosen().name().equals("soft"), "only the model can: " + why);
+  }
+
   /** The call is refused with this errno; what else is known of it is returned. */
   static VfioException refused(Errno errno, ThrowingCallable call) {
     VfioException refused = catchThrowableOfType(VfioException.class, call);
     assertThat(refused).as("refused with %s", errno).isNotNull();
     assertThat(refused.errno()).as(refused.getMessage()).isEqualTo(errno);
     return refused;
+  }
+
+  /** The same; where the back end tells more than the errno, with this reason. */
+  static void refused(Errno errno, Reason reason, ThrowingCallable call) {
+    VfioException refused = refused(errno, call);
+    if (Backend.chosen().explains()) {
+      assertThat(refused.reason()).as(refused.getMessage()).isEqualTo(reason);
+    }
   }
 }

@@ -61,6 +61,7 @@ abstract class ModelScenario extends EachKernel {
 
   ModelScenario(KernelProfile kernel) {
     super(kernel);
+    needsModel("it reaches below the user API");
     soft = new SoftIommu(kernel);
     iommu = new FailingIommu(soft);
   }

@@ -10,9 +10,12 @@ import java.lang.annotation.Target;
 import org.junit.jupiter.params.ParameterizedClass;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Runs every test of the class once for each kernel; its constructor takes the profile. */
+/**
+ * Runs every test of the class once for each kernel of the back end; its constructor takes the
+ * profile.
+ */
 @ParameterizedClass(name = "{0}")
-@MethodSource("org.vfio4j.scenario.EachKernel#profiles")
+@MethodSource("org.vfio4j.scenario.EachKernel#kernels")
 @Target(ElementType.TYPE)
 @Retention(RetentionPolicy.RUNTIME)
 @interface OnEachKernel {}

@@ -50,11 +50,7 @@ abstract class ScenarioBench implements AutoCloseable {
 
   /** The machine of the chosen back end; H, R1, R2 and so on have the drivers of section 11. */
   static ScenarioBench open(KernelProfile kernel, boolean interruptRemapping) {
-    String backend = System.getProperty("vfio4j.backend", "soft");
-    return switch (backend) {
-      case "soft" -> new SoftBench(kernel, interruptRemapping);
-      default -> throw new IllegalArgumentException("no back end " + backend);
-    };
+    return Backend.chosen().open(kernel, interruptRemapping);
   }
 
   /** A new process. */
@@ -65,6 +61,11 @@ abstract class ScenarioBench implements AutoCloseable {
 
   /** The driver of a device, {@code none} without one. */
   abstract String driver(String device);
+
+  /**
+   * Whether the function's requests can carry this address, and somebody here can make it do so.
+   */
+  abstract boolean drives(String function, long iova);
 
   /** Writes a module parameter of type1. */
   abstract void parameter(String name, String value);

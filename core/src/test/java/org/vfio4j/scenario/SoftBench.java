@@ -67,6 +67,11 @@ final class SoftBench extends ScenarioBench {
   }
 
   @Override
+  boolean drives(String function, long iova) {
+    return true;
+  }
+
+  @Override
   void parameter(String name, String value) {
     String path = "/sys/module/vfio_iommu_type1/parameters/" + name;
     processes.getFirst().environment().write(path, value);

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.linux.kernel;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.time.Duration;
+import java.util.List;
+import org.vfio4j.error.Errno;
+import org.vfio4j.linux.posix.Constants;
+import org.vfio4j.linux.posix.MappedMemory;
+import org.vfio4j.linux.posix.SystemCallException;
+import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.linux.uapi.KernelRefusal;
+import org.vfio4j.replay.Environment;
+
+/**
+ * Back end {@code kernel}: this process on this machine. Limits are the process's; capabilities are
+ * the calling thread's, so that one thread must make all calls. Needs root for most of what it
+ * does.
+ */
+public final class KernelEnvironment implements Environment {
+  private static final Duration PATIENCE = Duration.ofSeconds(2);
+  private static final int EDU_BYTES = 16;
+  private static final int GUARD = 0x10000;
+  private static final int RLIMIT_BYTES = 16;
+
+  private final SystemCalls calls;
+  private final KernelVfio vfio;
+  private final Sysfs sysfs;
+  private final Capabilities capabilities;
+  private final MappedMemory memory;
+  private final long[] limitBefore;
+  private final boolean ipcLockBefore;
+
+  /** With no descriptor open, a buffer in memory, and a limit of locked memory of its size. */
+  public KernelEnvironment(SystemCalls calls) {
+    this(calls, PATIENCE);
+  }
+
+  /**
+   * The same.
+   *
+   * @param patience after which a write to sysfs is taken for one that waits for a user
+   */
+  public KernelEnvironment(SystemCalls calls, Duration patience) {
+    this.calls = calls;
+    this.vfio = new KernelVfio(calls);
+    this.sysfs = new Sysfs(calls, patience);
+    this.capabilities = new Capabilities(calls);
+    this.memory = MappedMemory.anonymous(calls, BUFFER_SIZE + GUARD);
+    memory.segment().asSlice(0, BUFFER_SIZE).fill(BUFFER_FILL);
+    SystemCallException.check(guard(), "mmap");
+    this.limitBefore = limit();
+    this.ipcLockBefore = capabilities.has(Constants.CAP_IPC_LOCK);
+    memlock(BUFFER_SIZE);
+  }
+
+  /** Nothing is mapped behind the buffer, so that what reaches past its end is a bad address. */
+  private long guard() {
+    int flags = Constants.MAP_PRIVATE | Constants.MAP_ANONYMOUS | Constants.MAP_FIXED;
+    long end = memory.address() + BUFFER_SIZE;
+    return calls.mmap(end, GUARD, Constants.PROT_NONE, flags, -1, 0);
+  }
+
+  @Override
+  public KernelVfio vfio() {
+    return vfio;
+  }
+
+  @Override
+  public long buffer() {
+    return memory.address();
+  }
+
+  /** The buffer. */
+  public MemorySegment memory() {
+    return memory.segment().asSlice(0, BUFFER_SIZE);
+  }
+
+  @Override
+  public void poke(long offset, byte value, long length) {
+    part(offset, length).fill(value);
+  }
+
+  @Override
+  public byte[] peek(long offset) {
+    return part(offset, Integer.BYTES).toArray(ValueLayout.JAVA_BYTE);
+  }
+
+  private MemorySegment part(long offset, long length) {
+    if (offset < 0 || length < 0 || length > BUFFER_SIZE || offset > BUFFER_SIZE - length) {
+      String what = "outside the buffer: offset=0x%x, length=0x%x".formatted(offset, length);
+      throw KernelRefusal.of(Errno.EFAULT.number(), "buffer", what);
+    }
+    return memory.segment().asSlice(offset, length);
+  }
+
+  @Override
+  public void memlock(long bytes) {
+    setLimit(bytes, Math.max(bytes, limit()[1]));
+  }
+
+  private long[] limit() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment old = arena.allocate(RLIMIT_BYTES, 8);
+      int result = calls.prlimit(Constants.RLIMIT_MEMLOCK, MemorySegment.NULL, old);
+      SystemCallException.check(result, "prlimit");
+      return old.toArray(ValueLayout.JAVA_LONG);
+    }
+  }
+
+  /** RLIM_INFINITY is -1, above all others. */
+  private void setLimit(long soft, long hard) {
+    try (Arena arena = Arena.ofConfined()) {
+      long most = limit()[1] == -1 ? -1 : hard;
+      MemorySegment limit = arena.allocateFrom(ValueLayout.JAVA_LONG, soft, most);
+      int result = calls.prlimit(Constants.RLIMIT_MEMLOCK, limit, MemorySegment.NULL);
+      SystemCallException.check(result, "prlimit");
+    }
+  }
+
+  @Override
+  public void capability(int number, boolean on) {
+    capabilities.set(number, on);
+  }
+
+  @Override
+  public long lockedKib() {
+    return sysfs.read("/proc/thread-self/status").stream()
+        .filter(line -> line.startsWith("VmLck:"))
+        .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  @Override
+  public String driver(String device) {
+    return sysfs.driver(device);
+  }
+
+  @Override
+  public boolean bind(String device, String driver) {
+    return sysfs.bind(device, driver);
+  }
+
+  @Override
+  public boolean write(String path, String text) {
+    return sysfs.write(path, text);
+  }
+
+  @Override
+  public List<String> cat(String path) {
+    return sysfs.read(path);
+  }
+
+  @Override
+  public void eduDma(int deviceFd, long from, long to) {
+    EduDevice edu = new EduDevice(vfio, deviceFd);
+    edu.load(from, EDU_BYTES);
+    edu.store(to, EDU_BYTES);
+  }
+
+  @Override
+  public void closeAll() {
+    vfio.close();
+    sysfs.settle();
+  }
+
+  /** Also gives the process back its limit, and the calling thread its capability. */
+  @Override
+  public void close() {
+    closeAll();
+    capabilities.set(Constants.CAP_IPC_LOCK, ipcLockBefore);
+    setLimit(limitBefore[0], limitBefore[1]);
+    memory.close();
+  }
+}
