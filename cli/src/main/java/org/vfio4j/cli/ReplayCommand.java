@@ -13,7 +13,11 @@ import java.util.stream.Collectors;
 import org.vfio4j.assign.HostMachine;
 import org.vfio4j.host.BadInputException;
 import org.vfio4j.host.HostTopology;
+import org.vfio4j.linux.kernel.KernelEnvironment;
+import org.vfio4j.linux.kernel.KernelVfio;
+import org.vfio4j.linux.posix.SystemCalls;
 import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.replay.Environment;
 import org.vfio4j.replay.OpScript;
 import org.vfio4j.replay.Replay;
 import org.vfio4j.replay.SoftEnvironment;
@@ -24,13 +28,15 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-/** {@code vfio replay}: a script of VFIO operations on a machine in software. */
+/** {@code vfio replay}: a script of VFIO operations on a machine in software, or on this one. */
 @Command(
     name = "replay",
     mixinStandardHelpOptions = true,
     description = {
       "Runs a script of VFIO operations, one a line, and prints what each is answered.",
-      "It runs on an embedded IOMMU with the devices of the capture; the real ones are not touched."
+      "It runs on an embedded IOMMU with the devices of the capture; the real ones are not"
+          + " touched.",
+      "With --on kernel the running kernel answers, on this machine's devices, which are touched."
     },
     sortOptions = false,
     footerHeading = "%nExample%n",
@@ -58,9 +64,8 @@ final class ReplayCommand implements Callable<Integer> {
   @Option(
       names = "--host",
       paramLabel = "SOURCE",
-      required = true,
-      description = "The machine: a capture, or what else 'vfio host' reads.")
-  private Path host = Path.of("");
+      description = "The machine: a capture, or what else 'vfio host' reads. Needed with 'soft'.")
+  private Optional<Path> host = Optional.empty();
 
   @Option(
       names = "--name",
@@ -77,7 +82,8 @@ final class ReplayCommand implements Callable<Integer> {
   @Option(
       names = "--on",
       paramLabel = "BACKEND",
-      description = "What it runs on. 'soft', the embedded IOMMU, is the default.")
+      description =
+          "'soft', the embedded IOMMU, is the default; 'kernel' is this machine, as root.")
   private Backend backend = Backend.SOFT;
 
   @Option(names = "--json", description = "Print the answers as a JSON list.")
@@ -85,7 +91,8 @@ final class ReplayCommand implements Callable<Integer> {
 
   /** What a script can run on. */
   enum Backend {
-    SOFT
+    SOFT,
+    KERNEL
   }
 
   ReplayCommand(Console console) {
@@ -97,16 +104,36 @@ final class ReplayCommand implements Callable<Integer> {
     KernelProfile profile = KernelProfile.named(kernel).orElseThrow(this::unknownKernel);
     String source = script.toString();
     OpScript parsed = OpScript.parse(source, text());
-    HostTopology machine = HostChoice.read(host, name);
     ReplayAnswers answers = new ReplayAnswers(parsed);
-    try (SoftEnvironment environment =
-        new SoftEnvironment(HostMachine.of(machine, profile), "script")) {
+    try (Environment environment = environment(profile)) {
       new Replay(source, parsed, environment, json ? answers : console.out()::println).run();
     }
     if (json) {
       Json.print(console, answers::write);
     }
     return Main.OK;
+  }
+
+  private Environment environment(KernelProfile profile) throws IOException {
+    if (backend == Backend.SOFT) {
+      Path source =
+          host.orElseThrow(
+              () ->
+                  new ParameterException(
+                      spec.commandLine(), "Missing required option: '--host=SOURCE'"));
+      HostTopology machine = HostChoice.read(source, name);
+      return new SoftEnvironment(HostMachine.of(machine, profile), "script");
+    }
+    if (host.isPresent() || name.isPresent()) {
+      throw new ParameterException(
+          spec.commandLine(), "--on kernel runs on this machine: leave out --host and --name");
+    }
+    Optional<String> missing = KernelVfio.missing();
+    if (missing.isPresent()) {
+      throw new ParameterException(
+          spec.commandLine(), "--on kernel cannot run here: " + missing.get());
+    }
+    return new KernelEnvironment(SystemCalls.libc());
   }
 
   private String text() throws IOException {

@@ -4,6 +4,7 @@
 package org.vfio4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -16,6 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.vfio4j.linux.kernel.KernelVfio;
 
 class ReplayCommandTest {
   private static final Path TRANSCRIPTS = Ran.ROOT.resolve("core/src/test/resources/transcripts");
@@ -99,5 +101,26 @@ class ReplayCommandTest {
     assertThat(ran.status()).isZero();
     assertThat(ran.lines()).first().isEqualTo("CASE x");
     assertThat(ran.out()).contains("skipped").doesNotContain("cont ");
+  }
+
+  @Test
+  void shouldNameWhatIsMissingOnAMachineWithoutVfio() throws IOException {
+    assumeTrue(KernelVfio.missing().isPresent(), "this machine has VFIO");
+    Path script = Files.writeString(folder.resolve("a.vt"), "case x\nc = cont\n");
+    Ran ran = Ran.vfio("replay", script, "--on", "kernel");
+    assertThat(ran.status()).isEqualTo(2);
+    assertThat(ran.out()).isEmpty();
+    assertThat(ran.err()).hasLineCount(1).contains("--on kernel cannot run here");
+  }
+
+  @Test
+  void shouldWantAHostForTheEngineAndNoneForTheKernel() throws IOException {
+    Path script = Files.writeString(folder.resolve("a.vt"), "case x\nc = cont\n");
+    Ran without = Ran.vfio("replay", script);
+    assertThat(without.status()).isEqualTo(2);
+    assertThat(without.err()).contains("--host");
+    Ran with = Ran.vfio("replay", script, "--on", "kernel", "--host", Ran.host("qemu-q35"));
+    assertThat(with.status()).isEqualTo(2);
+    assertThat(with.err()).contains("leave out --host");
   }
 }
