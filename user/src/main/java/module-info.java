@@ -8,4 +8,5 @@ module org.vfio4j.user {
   requires static org.jspecify;
 
   exports org.vfio4j.user.device;
+  exports org.vfio4j.user.devices;
 }

@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+/** Devices that come with vfio4j: a DMA engine that Linux has a driver for, and QEMU's edu. */
+@NullMarked
+package org.vfio4j.user.devices;
+
+import org.jspecify.annotations.NullMarked;
