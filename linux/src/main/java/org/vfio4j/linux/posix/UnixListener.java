@@ -11,7 +11,10 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.nio.file.attribute.GroupPrincipal;
+import java.nio.file.attribute.PosixFileAttributeView;
 import java.nio.file.attribute.PosixFilePermission;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -42,14 +45,37 @@ public final class UnixListener implements AutoCloseable {
    */
   public static UnixListener bind(
       SystemCalls calls, Path path, Set<PosixFilePermission> permissions) {
+    return bind(calls, path, permissions, Optional.empty());
+  }
+
+  /**
+   * Listens at a path whose file belongs to a group.
+   *
+   * @param permissions who may connect: writing is what counts
+   * @param group absent for the process' own
+   * @throws SystemCallException EADDRINUSE if somebody listens there or the file is no socket;
+   *     ENOENT without the folder; EACCES
+   * @throws UncheckedIOException if this process may not give a file to that group
+   * @throws IllegalArgumentException if the path is longer than a socket's can be
+   */
+  public static UnixListener bind(
+      SystemCalls calls,
+      Path path,
+      Set<PosixFilePermission> permissions,
+      Optional<GroupPrincipal> group) {
     removeStale(calls, path);
     Descriptor socket = UnixSocket.stream(calls, path.toString());
+    boolean bound = false;
     boolean done = false;
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment address = UnixAddress.of(arena, path);
       int result = calls.bind(socket.number(), address, (int) address.byteSize());
       SystemCallException.check(result, "bind to " + path);
+      bound = true;
       // Nobody can connect before listen: no moment with other permissions than these.
+      if (group.isPresent()) {
+        Files.getFileAttributeView(path, PosixFileAttributeView.class).setGroup(group.get());
+      }
       Files.setPosixFilePermissions(path, permissions);
       SystemCallException.check(calls.listen(socket.number(), BACKLOG), "listen on " + path);
       UnixListener listener = new UnixListener(socket, path, key(path));
@@ -60,6 +86,9 @@ public final class UnixListener implements AutoCloseable {
     } finally {
       if (!done) {
         socket.close();
+        if (bound) {
+          path.toFile().delete();
+        }
       }
     }
   }
