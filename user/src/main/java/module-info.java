@@ -5,8 +5,11 @@
 module org.vfio4j.user {
   requires transitive org.vfio4j.core;
   requires transitive org.vfio4j.linux;
+  requires tools.jackson.core;
   requires static org.jspecify;
 
+  exports org.vfio4j.user;
   exports org.vfio4j.user.device;
   exports org.vfio4j.user.devices;
+  exports org.vfio4j.user.wire;
 }

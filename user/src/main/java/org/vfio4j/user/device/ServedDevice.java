@@ -33,6 +33,15 @@ public interface ServedDevice {
   List<Irq> irqs();
 
   /**
+   * Where a user may signal an eventfd instead of writing: the same at every call.
+   *
+   * @param region its index
+   */
+  default List<WriteSignal> writeSignals(int region) {
+    return List.of();
+  }
+
+  /**
    * Reads registers or memory of a region.
    *
    * @param region its index

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.user;
+
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.time.Duration;
+import org.jspecify.annotations.Nullable;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.linux.posix.SystemCallException;
+import org.vfio4j.linux.posix.UnixSocket;
+import org.vfio4j.user.device.DmaSpace;
+import org.vfio4j.user.device.Interrupts;
+import org.vfio4j.user.device.ServedDevice;
+import org.vfio4j.user.wire.Command;
+import org.vfio4j.user.wire.Header;
+import org.vfio4j.user.wire.MessageException;
+import org.vfio4j.user.wire.Version;
+
+/**
+ * One client of a device, from its first message to its last. Everything happens on the thread that
+ * calls {@link #run}; only the device's own threads come in besides, through {@link Calls}.
+ *
+ * <p>A command that cannot be done is answered with its errno, and the connection goes on. It ends
+ * when a message cannot be told from the next: impossible size or type, or anything but VERSION as
+ * the first.
+ */
+final class Connection {
+  private static final Logger LOG = System.getLogger("org.vfio4j.user");
+
+  /** QEMU gives a server five seconds; a client gets as many. */
+  private static final Duration TIMEOUT = Duration.ofSeconds(5);
+
+  private final UnixSocket socket;
+  private final ServedDevice device;
+  private final String name;
+  private final MessageWriter writer;
+
+  /** One connection's state once the version is agreed on. */
+  private record Session(
+      Negotiated negotiated, Calls calls, DmaSpace dma, Interrupts interrupts, Commands commands) {}
+
+  private @Nullable Session session;
+
+  /**
+   * A client that has connected.
+   *
+   * @param socket stays the caller's
+   * @param name of the device, for messages
+   */
+  Connection(UnixSocket socket, ServedDevice device, String name) {
+    this.socket = socket;
+    this.device = device;
+    this.name = name;
+    this.writer = new MessageWriter(socket);
+  }
+
+  /**
+   * Serves the client until it leaves, and gives back all that it brought.
+   *
+   * @return why it ended, in words
+   */
+  String run() {
+    int first = Negotiated.NOTHING.maxMessage();
+    try (Arena arena = Arena.ofShared();
+        MessageReader reader = new MessageReader(socket, Negotiated.CAPACITY, first)) {
+      MemorySegment reply = arena.allocate(Negotiated.CAPACITY, Long.BYTES);
+      try {
+        if (!reader.next()) {
+          return "left before it said anything";
+        }
+        Session agreed = negotiate(reader, reply);
+        reader.limit(agreed.negotiated.maxMessage());
+        while (reader.next()) {
+          handle(agreed, reader, reply);
+        }
+        return "left";
+      } catch (ConnectionException e) {
+        return e.getMessage();
+      } catch (SystemCallException e) {
+        return "lost: " + e.getMessage();
+      } finally {
+        leave();
+      }
+    }
+  }
+
+  /** The first message. */
+  private Session negotiate(MessageReader reader, MemorySegment reply) {
+    MemorySegment in = reader.buffer();
+    int at = reader.at();
+    if (Header.command(in, at) != Command.VERSION
+        || (Header.flags(in, at) & Header.TYPE) != Header.TYPE_COMMAND) {
+      throw new ConnectionException(
+          "began with %s instead of VERSION".formatted(Command.name(Header.command(in, at))));
+    }
+    Version answer;
+    Negotiated agreed;
+    try {
+      long payload = reader.size() - Header.SIZE;
+      Version proposed = Version.parse(in, at + Header.SIZE, payload);
+      answer = Negotiated.answer(proposed);
+      agreed = Negotiated.byServer(proposed, answer);
+    } catch (MessageException e) {
+      fail(in, at, reply, e.errno().number());
+      throw new ConnectionException("no version agreed on: " + e.getMessage());
+    }
+    Session started = start(agreed);
+    int length = answer.length();
+    answer.encode(reply, Header.SIZE);
+    reply(in, at, reply, Header.SIZE + length);
+    LOG.log(Level.DEBUG, "{0}: agreed on {1}", name, agreed);
+    return started;
+  }
+
+  private Session start(Negotiated agreed) {
+    Calls calls = new Calls(writer, agreed.maxTransfer(), TIMEOUT, Thread.currentThread());
+    DmaSpace dma = new DmaSpace(name, agreed.maxMappings(), calls);
+    Interrupts interrupts = new Interrupts(device.irqs());
+    Commands commands = new Commands(device, name, agreed, dma, interrupts);
+    Session started = new Session(agreed, calls, dma, interrupts, commands);
+    session = started;
+    device.attached(dma, interrupts);
+    return started;
+  }
+
+  private void handle(Session agreed, MessageReader reader, MemorySegment reply) {
+    MemorySegment in = reader.buffer();
+    int at = reader.at();
+    int type = Header.flags(in, at) & Header.TYPE;
+    if (type == Header.TYPE_COMMAND) {
+      serve(agreed.commands, reader, reply);
+    } else if (type == Header.TYPE_REPLY) {
+      if (!agreed.calls.answer(in, at, reader.size())) {
+        LOG.log(Level.DEBUG, "{0}: a reply that nobody waits for", name);
+      }
+    } else {
+      throw new ConnectionException("message of unknown type: type=" + type);
+    }
+  }
+
+  private void serve(Commands commands, MessageReader reader, MemorySegment reply) {
+    MemorySegment in = reader.buffer();
+    int at = reader.at();
+    int errno;
+    try {
+      int size = commands.serve(reader, reply);
+      reply(in, at, reply, size, commands.descriptors(), commands.descriptorCount());
+      return;
+    } catch (MessageException e) {
+      errno = refused(in, at, e.errno().number(), e);
+    } catch (VfioException e) {
+      errno = refused(in, at, e.errno().number(), e);
+    } catch (IndexOutOfBoundsException e) {
+      errno = refused(in, at, Errno.EINVAL.number(), e);
+    } catch (SystemCallException e) {
+      // Of the device; one of this connection's socket comes again with the error reply.
+      errno = refused(in, at, e.errno(), e);
+    } catch (RuntimeException | InternalError e) {
+      // InternalError: memory of the device that a client had mapped and somebody cut short.
+      LOG.log(Level.ERROR, () -> name + ": the device failed at " + describe(in, at), e);
+      errno = Errno.EIO.number();
+    }
+    fail(in, at, reply, errno);
+  }
+
+  private int refused(MemorySegment in, int at, int errno, RuntimeException why) {
+    if (LOG.isLoggable(Level.DEBUG)) {
+      LOG.log(Level.DEBUG, name + ": refused " + describe(in, at) + ": " + why.getMessage());
+    }
+    return errno;
+  }
+
+  private static String describe(MemorySegment in, int at) {
+    return Command.name(Header.command(in, at));
+  }
+
+  private static boolean wantsReply(MemorySegment in, int at) {
+    return (Header.flags(in, at) & Header.NO_REPLY) == 0;
+  }
+
+  private void reply(MemorySegment in, int at, MemorySegment reply, int size) {
+    reply(in, at, reply, size, Commands.NO_DESCRIPTORS, 0);
+  }
+
+  private void reply(
+      MemorySegment in, int at, MemorySegment reply, int size, int[] descriptors, int count) {
+    if (wantsReply(in, at)) {
+      int command = Header.command(in, at);
+      Header.encode(reply, 0, Header.id(in, at), command, size, Header.TYPE_REPLY, 0);
+      writer.send(reply, size, descriptors, count);
+    }
+  }
+
+  /** A reply that says the command failed is its header and no more. */
+  private void fail(MemorySegment in, int at, MemorySegment reply, int errno) {
+    if (wantsReply(in, at)) {
+      int flags = Header.TYPE_REPLY | Header.ERROR;
+      int command = Header.command(in, at);
+      Header.encode(reply, 0, Header.id(in, at), command, Header.SIZE, flags, errno);
+      writer.send(reply, Header.SIZE);
+    }
+  }
+
+  /** The device stops first: it may be waiting for the client, and must not find memory gone. */
+  private void leave() {
+    Session left = session;
+    if (left == null) {
+      return;
+    }
+    session = null;
+    socket.shutdown();
+    left.calls.end();
+    try {
+      device.detached();
+    } catch (RuntimeException | InternalError e) {
+      LOG.log(Level.ERROR, () -> name + ": the device failed when its user left", e);
+    }
+    left.dma.close();
+    left.interrupts.close();
+    left.calls.close();
+  }
+}

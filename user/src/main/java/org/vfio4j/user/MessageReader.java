@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.user;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Objects;
+import org.jspecify.annotations.Nullable;
+import org.vfio4j.linux.posix.Descriptor;
+import org.vfio4j.linux.posix.ErrnoNames;
+import org.vfio4j.linux.posix.SystemCallException;
+import org.vfio4j.linux.posix.UnixSocket;
+import org.vfio4j.user.wire.Header;
+
+/**
+ * Cuts what comes over a socket into messages, with the descriptors that belong to each. One system
+ * call may bring many messages; none makes an object. For one thread.
+ *
+ * <p>The kernel ends a {@code recvmsg} behind the bytes of the {@code sendmsg} that carried
+ * descriptors, but begins it with what was sent before without any. So descriptors belong to the
+ * message that has the last of the bytes they came with.
+ */
+final class MessageReader implements AutoCloseable {
+  /** Descriptors of messages that are not complete yet. More of them are a broken protocol. */
+  private static final int MAX_HELD = 2 * UnixSocket.MAX_DESCRIPTORS;
+
+  private final UnixSocket socket;
+  private final int capacity;
+  private final Arena arena = Arena.ofShared();
+  private final MemorySegment buffer;
+
+  /** Where the current message is; {@code size} is 0 between two of them. */
+  private int start;
+
+  private int size;
+
+  /** Behind the last byte received. */
+  private int end;
+
+  private int limit;
+
+  private final @Nullable Descriptor[] held = new @Nullable Descriptor[MAX_HELD];
+
+  /** Behind the last byte that each came with. */
+  private final int[] heldEnds = new int[MAX_HELD];
+
+  private int heldCount;
+
+  /** The first so many of them belong to the current message. */
+  private int owned;
+
+  /**
+   * A reader that refuses messages above a limit.
+   *
+   * @param capacity the highest limit there will be
+   */
+  MessageReader(UnixSocket socket, int capacity, int limit) {
+    this.socket = socket;
+    this.capacity = capacity;
+    this.limit = limit;
+    buffer = arena.allocate(capacity, Long.BYTES);
+  }
+
+  /** From the next message on: bytes of a message at most, its header included. */
+  void limit(int bytes) {
+    limit = Objects.checkIndex(bytes, capacity + 1);
+  }
+
+  /** Holds the current message, at {@link #at}. */
+  MemorySegment buffer() {
+    return buffer;
+  }
+
+  /** Where the current message begins. Not aligned. */
+  int at() {
+    return start;
+  }
+
+  /** Bytes of the current message, its header included. */
+  int size() {
+    return size;
+  }
+
+  /**
+   * Gives up the current message with what nobody took of its descriptors, and waits for the next.
+   *
+   * @return whether there is one; no if the other side has closed between two messages
+   * @throws ConnectionException if it has closed within one, or what comes cannot be a message
+   */
+  boolean next() {
+    drop();
+    while (true) {
+      int have = end - start;
+      if (have >= Header.SIZE) {
+        int wanted = Header.size(buffer, start);
+        if (wanted < Header.SIZE || wanted > limit) {
+          throw new ConnectionException(
+              "message of impossible size: size=%d, max=%d"
+                  .formatted(Integer.toUnsignedLong(wanted), limit));
+        }
+        if (wanted <= have) {
+          size = wanted;
+          claim();
+          return true;
+        }
+      }
+      if (!receive(have)) {
+        return false;
+      }
+    }
+  }
+
+  private void drop() {
+    if (owned > 0) {
+      release(owned);
+      owned = 0;
+    }
+    start += size;
+    size = 0;
+    if (start == end) {
+      start = 0;
+      end = 0;
+    }
+  }
+
+  private boolean receive(int have) {
+    if (end == capacity || capacity - start < limit) {
+      compact();
+    }
+    long received;
+    try {
+      received = socket.receive(buffer, end, capacity - end);
+    } catch (SystemCallException e) {
+      if (e.errno() != ErrnoNames.ECONNRESET) {
+        throw e;
+      }
+      received = 0;
+    }
+    if (received == 0) {
+      if (have > 0) {
+        throw new ConnectionException("closed within a message: %d bytes of it".formatted(have));
+      }
+      return false;
+    }
+    end += (int) received;
+    if (socket.descriptors() > 0) {
+      hold();
+    }
+    return true;
+  }
+
+  private void compact() {
+    if (start == 0) {
+      return;
+    }
+    MemorySegment.copy(buffer, start, buffer, 0, end - start);
+    for (int i = 0; i < heldCount; i++) {
+      heldEnds[i] -= start;
+    }
+    end -= start;
+    start = 0;
+  }
+
+  /** The next receive would close them: takes them over now. */
+  private void hold() {
+    int count = socket.descriptors();
+    if (heldCount + count > MAX_HELD) {
+      throw new ConnectionException(
+          "too many descriptors: count=%d, max=%d".formatted(heldCount + count, MAX_HELD));
+    }
+    for (int i = 0; i < count; i++) {
+      held[heldCount] = socket.takeDescriptor(i, "a descriptor of the peer");
+      heldEnds[heldCount] = end;
+      heldCount++;
+    }
+  }
+
+  private void claim() {
+    while (owned < heldCount && heldEnds[owned] <= start + size) {
+      owned++;
+    }
+  }
+
+  /** Descriptors of the current message, also those that were taken. */
+  int descriptors() {
+    return owned;
+  }
+
+  /**
+   * Takes one over.
+   *
+   * @param index below {@link #descriptors}, not taken yet
+   */
+  Descriptor take(int index) {
+    Descriptor taken = Objects.requireNonNull(held[Objects.checkIndex(index, owned)]);
+    held[index] = null;
+    return taken;
+  }
+
+  /** Closes the first so many, and moves the others up. */
+  private void release(int count) {
+    for (int i = 0; i < heldCount; i++) {
+      Descriptor descriptor = held[i];
+      held[i] = null;
+      if (i >= count) {
+        held[i - count] = descriptor;
+        heldEnds[i - count] = heldEnds[i];
+      } else if (descriptor != null) {
+        descriptor.close();
+      }
+    }
+    heldCount -= count;
+  }
+
+  /** Closes what came and nobody took; the socket is the caller's. */
+  @Override
+  public void close() {
+    release(heldCount);
+    owned = 0;
+    arena.close();
+  }
+}

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.user;
+
+import java.lang.foreign.MemorySegment;
+import org.vfio4j.linux.posix.UnixSocket;
+
+/** Sends whole messages, one at a time: several threads of a side may have some to send. */
+final class MessageWriter {
+  private static final int[] NONE = {};
+
+  private final UnixSocket socket;
+
+  MessageWriter(UnixSocket socket) {
+    this.socket = socket;
+  }
+
+  /**
+   * Sends a message. Waits while the other side does not read.
+   *
+   * @throws org.vfio4j.linux.posix.SystemCallException EPIPE or ECONNRESET if it has gone
+   */
+  void send(MemorySegment message, int size) {
+    send(message, size, NONE, 0);
+  }
+
+  /** Sends a message with descriptors, which stay the caller's. */
+  synchronized void send(MemorySegment message, int size, int[] descriptors, int count) {
+    socket.send(message, 0, size, descriptors, count);
+  }
+}
