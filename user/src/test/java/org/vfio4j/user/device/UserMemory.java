@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.user.device;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Optional;
+import org.vfio4j.linux.posix.Constants;
+import org.vfio4j.linux.posix.Descriptor;
+import org.vfio4j.linux.posix.MappedMemory;
+import org.vfio4j.linux.posix.Memfd;
+import org.vfio4j.linux.posix.SystemCallException;
+import org.vfio4j.linux.posix.SystemCalls;
+
+/** The memory of a device's user: a file, mapped here as the user would have it. */
+public final class UserMemory implements AutoCloseable {
+  private static final SystemCalls CALLS = SystemCalls.libc();
+
+  private final Descriptor file;
+  private final MappedMemory mapped;
+
+  private UserMemory(Descriptor file, long size) {
+    this.file = file;
+    mapped =
+        MappedMemory.ofFile(file, 0, size, Constants.PROT_READ | Constants.PROT_WRITE);
+  }
+
+  /** A file that cannot shrink any more, as QEMU's is. */
+  public static UserMemory sealed(long size) {
+    try (Arena arena = Arena.ofConfined()) {
+      int flags = Constants.MFD_CLOEXEC | Constants.MFD_ALLOW_SEALING;
+      int fd = CALLS.memfdCreate(arena.allocateFrom("sealed"), flags);
+      Descriptor file = new Descriptor(CALLS, SystemCallException.check(fd, "memfd"), "sealed");
+      SystemCallException.check(CALLS.ftruncate(fd, size), "ftruncate");
+      int seals = Constants.F_SEAL_SHRINK | Constants.F_SEAL_GROW | Constants.F_SEAL_SEAL;
+      SystemCallException.check(CALLS.fcntl(fd, Constants.F_ADD_SEALS, seals), "seal");
+      return new UserMemory(file, size);
+    }
+  }
+
+  /** A file that the user can shrink at any time. */
+  public static UserMemory unsealed(long size) {
+    return new UserMemory(Memfd.create(CALLS, "unsealed", size), size);
+  }
+
+  /** The file, to be mapped. */
+  public Optional<Descriptor> file() {
+    return Optional.of(file);
+  }
+
+  /** What the user sees. */
+  public MemorySegment segment() {
+    return mapped.segment();
+  }
+
+  /** Shrinks the file under everybody's feet, or lets it grow again. */
+  public void truncate(long size) {
+    SystemCallException.check(CALLS.ftruncate(file.number(), size), "ftruncate");
+  }
+
+  @Override
+  public void close() {
+    mapped.close();
+    file.close();
+  }
+}
