@@ -65,7 +65,7 @@ record Sysfs(Path sys, Path proc) {
     return status("VmLck").map(v -> Long.parseLong(v.replaceAll("[^0-9]", "")) * 1024).orElse(0L);
   }
 
-  /** Whether this process has CAP_IPC_LOCK, for which there is no limit. */
+  /** Whether this thread has CAP_IPC_LOCK, for which there is no limit. */
   boolean maySkipLockLimit() {
     return status("CapEff")
         .map(v -> (Long.parseUnsignedLong(v, 16) & 1L << Constants.CAP_IPC_LOCK) != 0)
@@ -73,7 +73,7 @@ record Sysfs(Path sys, Path proc) {
   }
 
   private Optional<String> status(String field) {
-    try (Stream<String> lines = Files.lines(proc.resolve("self/status"))) {
+    try (Stream<String> lines = Files.lines(proc.resolve("thread-self/status"))) {
       String head = field + ":";
       return lines
           .filter(l -> l.startsWith(head))
