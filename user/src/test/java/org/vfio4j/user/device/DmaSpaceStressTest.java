@@ -23,8 +23,8 @@ import org.vfio4j.iommu.DmaFaultException;
 
 /**
  * Devices in the middle of an access while their user unmaps the memory or takes it away. Every
- * mapping is of a file of its own, so an unmap really unmaps, and the next map tends to get the same
- * address: an access that is late reads another file's pattern, or the process dies.
+ * mapping is of a file of its own, so an unmap really unmaps, and the next map tends to get the
+ * same address: an access that is late reads another file's pattern, or the process dies.
  */
 class DmaSpaceStressTest {
   private static final long PAGE = 4096;
@@ -64,8 +64,7 @@ class DmaSpaceStressTest {
       for (int n = 0; n < READERS; n++) {
         long seed = SEED + n;
         readers.add(
-            threads.submit(
-                reader(dma, slots, over, good, faulted, new SplittableRandom(seed))));
+            threads.submit(reader(dma, slots, over, good, faulted, new SplittableRandom(seed))));
       }
       try {
         churn(dma, files, slots, good);
@@ -130,7 +129,8 @@ class DmaSpaceStressTest {
         }
         if (after >>> 8 <= (before >>> 8) + 1 && first != (byte) before && first != (byte) after) {
           throw new AssertionError(
-              "read file %d while %x to %x was mapped, seed %d".formatted(first, before, after, SEED));
+              "read file %d while %x to %x was mapped, seed %d"
+                  .formatted(first, before, after, SEED));
         }
       }
       return null;

@@ -89,7 +89,8 @@ class DmaSpaceTest {
     dma.copy(8 * PAGE + 1, SIZE + 5, PAGE);
     dma.copy(SIZE + 5, SIZE + 9 * PAGE, PAGE);
     dma.copy(SIZE + 9 * PAGE, 20 * PAGE, PAGE);
-    assertThat(memory.segment().asSlice(20 * PAGE, PAGE).mismatch(memory.segment().asSlice(0, PAGE)))
+    assertThat(
+            memory.segment().asSlice(20 * PAGE, PAGE).mismatch(memory.segment().asSlice(0, PAGE)))
         .isEqualTo(-1);
   }
 

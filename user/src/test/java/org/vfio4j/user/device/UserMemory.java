@@ -22,8 +22,7 @@ public final class UserMemory implements AutoCloseable {
 
   private UserMemory(Descriptor file, long size) {
     this.file = file;
-    mapped =
-        MappedMemory.ofFile(file, 0, size, Constants.PROT_READ | Constants.PROT_WRITE);
+    mapped = MappedMemory.ofFile(file, 0, size, Constants.PROT_READ | Constants.PROT_WRITE);
   }
 
   /** A file that cannot shrink any more, as QEMU's is. */
