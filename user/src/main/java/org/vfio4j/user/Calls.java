@@ -130,7 +130,7 @@ final class Calls implements RemoteMemory, AutoCloseable {
       writer.send(out, size);
     } catch (SystemCallException e) {
       waiting.remove(id, call);
-      throw failed(call.command, call.iova, e.getMessage());
+      throw failed(call.command, call.iova, ConnectionException.describe(e));
     }
     return id;
   }

@@ -80,9 +80,9 @@ final class Connection {
         }
         return "left";
       } catch (ConnectionException e) {
-        return e.getMessage();
+        return e.reason();
       } catch (SystemCallException e) {
-        return "lost: " + e.getMessage();
+        return "lost: " + ConnectionException.describe(e);
       } finally {
         leave();
       }

@@ -152,7 +152,7 @@ final class Exchange implements AutoCloseable {
     try {
       writer.send(out, fixed + count, fds, fds.length);
     } catch (SystemCallException e) {
-      throw new ConnectionException(e.getMessage());
+      throw ConnectionException.lost(e);
     }
   }
 
@@ -188,8 +188,10 @@ final class Exchange implements AutoCloseable {
           default -> throw new ConnectionException("message of unknown type");
         }
       }
-    } catch (ConnectionException | SystemCallException e) {
-      why = "the server is lost: " + e.getMessage();
+    } catch (ConnectionException e) {
+      why = e.reason();
+    } catch (SystemCallException e) {
+      why = ConnectionException.describe(e);
     } finally {
       lock.lock();
       try {
