@@ -37,6 +37,17 @@ final class Json {
     return out.append('\n').toString();
   }
 
+  /** One JSON object without any line break, for streams of them. */
+  static String line(Consumer<JsonGenerator> fields) {
+    StringWriter out = new StringWriter();
+    try (JsonGenerator generator = FACTORY.createGenerator(ObjectWriteContext.empty(), out)) {
+      generator.writeStartObject();
+      fields.accept(generator);
+      generator.writeEndObject();
+    }
+    return out.toString();
+  }
+
   /** A text property. */
   static void put(JsonGenerator g, String name, String value) {
     g.writeStringProperty(name, value);

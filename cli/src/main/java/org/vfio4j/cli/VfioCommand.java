@@ -34,6 +34,7 @@ import picocli.CommandLine.Spec;
       "  vfio capture -o here.json        this machine as a file, to be read elsewhere",
       "  vfio host here.json --svg a.svg  a drawing of it",
       "  vfio explain EBUSY               what an errno can mean",
+      "  vfio serve ioat --socket PATH    a PCI device in Java, plugged into QEMU",
       "  vfio COMMAND --help              more, with examples",
       "",
       "Exit status: 0 yes or done, 1 refused or nothing known, 2 bad input.",
@@ -65,6 +66,7 @@ final class VfioCommand implements Callable<Integer> {
         new ReleaseCommand(console, LocalDevices::ofThisMachine),
         new ReplayCommand(console),
         new ExplainCommand(console),
+        new ServeCommand(console),
         new CompletionCommand(console));
   }
 

@@ -42,6 +42,13 @@ class MainTest {
         "replay x.vt --host y --on hardware",
         "replay . --host ../examples/hosts/qemu-q35.json",
         "explain",
+        "serve",
+        "serve ioat",
+        "serve nvme --socket x.sock",
+        "serve ioat --socket /nosuch/x.sock",
+        "serve ioat --socket ../pom.xml",
+        "serve ioat --socket x.sock --mode 888",
+        "serve ioat --socket x.sock --group no-such-group",
         "host ../pom.xml",
         "host ../examples/hosts/qemu-q35.json --name other",
         "host ../examples/hosts/qemu-q35.json --svg /nosuch/a.svg",
@@ -96,13 +103,13 @@ class MainTest {
     Ran ran = Ran.vfio("--help");
     assertThat(ran.status()).isZero();
     assertThat(ran.out())
-        .contains("host ", "check ", "capture ", "replay ", "explain ", "completion ")
+        .contains("host ", "check ", "capture ", "replay ", "explain ", "serve ", "completion ")
         .contains("Exit status: 0")
         .contains("vfio explain EBUSY");
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"host", "check", "capture", "replay", "explain", "completion"})
+  @ValueSource(strings = {"host", "check", "capture", "replay", "explain", "serve", "completion"})
   void shouldShowAnExampleOfEachCommand(String command) {
     Ran ran = Ran.vfio(command, "--help");
     assertThat(ran.status()).isZero();

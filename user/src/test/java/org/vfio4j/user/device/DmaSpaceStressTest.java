@@ -23,8 +23,8 @@ import org.vfio4j.iommu.DmaFaultException;
 
 /**
  * Devices in the middle of an access while their user unmaps the memory or takes it away. Every
- * mapping is of a file of its own, so an unmap really unmaps, and the next map tends to get the same
- * address: an access that is late reads another file's pattern, or the process dies.
+ * mapping is of a file of its own, so an unmap really unmaps, and the next map tends to get the
+ * same address: an access that is late reads another file's pattern, or the process dies.
  */
 class DmaSpaceStressTest {
   private static final long PAGE = 4096;
@@ -64,8 +64,7 @@ class DmaSpaceStressTest {
       for (int n = 0; n < READERS; n++) {
         long seed = SEED + n;
         readers.add(
-            threads.submit(
-                reader(dma, slots, over, good, faulted, new SplittableRandom(seed))));
+            threads.submit(reader(dma, slots, over, good, faulted, new SplittableRandom(seed))));
       }
       try {
         churn(dma, files, slots, over, good);
@@ -84,7 +83,11 @@ class DmaSpaceStressTest {
 
   /** Replaces mappings at least 8,000 times, and until the readers have seen enough. */
   private static void churn(
-      DmaSpace dma, List<UserMemory> files, AtomicLongArray slots, AtomicBoolean over, AtomicLong good) {
+      DmaSpace dma,
+      List<UserMemory> files,
+      AtomicLongArray slots,
+      AtomicBoolean over,
+      AtomicLong good) {
     SplittableRandom random = new SplittableRandom(SEED);
     for (int round = 0; !over.get() && (round < 8_000 || good.get() < 2_000); round++) {
       int slot = random.nextInt(SLOTS);
@@ -126,7 +129,9 @@ class DmaSpaceStressTest {
             throw wrong(over, "one access saw two files");
           }
         }
-        if (after >>> 8 <= (before >>> 8) + 1 && first != (byte) (before + 1) && first != (byte) (after + 1)) {
+        if (after >>> 8 <= (before >>> 8) + 1
+            && first != (byte) (before + 1)
+            && first != (byte) (after + 1)) {
           throw wrong(over, "read %d of %x to %x".formatted(first, before, after));
         }
       }

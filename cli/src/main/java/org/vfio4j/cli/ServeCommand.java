@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.cli;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.nio.file.attribute.GroupPrincipal;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.UserPrincipalNotFoundException;
+import java.util.EnumSet;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.function.Supplier;
+import org.vfio4j.host.BadInputException;
+import org.vfio4j.linux.posix.SystemCallException;
+import org.vfio4j.user.Server;
+import org.vfio4j.user.device.PciDevice;
+import org.vfio4j.user.devices.Edu;
+import org.vfio4j.user.devices.Ioat;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code vfio serve}: a device for VMs, at a socket. */
+@Command(
+    name = "serve",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Serves a PCI device that this program implements, for QEMU 10.1 or newer to plug in.",
+      "It needs no hardware and no privilege. One client at a time; when it leaves, the next may"
+          + " come. Ctrl-C ends it and removes the socket.",
+      "DEVICE is 'ioat', Intel's DMA engine, for which Linux has the driver ioatdma, or 'edu',"
+          + " QEMU's educational device."
+    },
+    sortOptions = false,
+    footerHeading = "%nExamples%n",
+    footer = {
+      "  vfio serve ioat --socket /tmp/ioat.sock",
+      "  vfio serve edu --socket /run/vfio/edu.sock --group kvm"
+    })
+final class ServeCommand implements Callable<Integer> {
+
+  private final Console console;
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  @Parameters(paramLabel = "DEVICE", description = "ioat or edu.")
+  private Model model = Model.IOAT;
+
+  @Option(
+      names = "--socket",
+      paramLabel = "PATH",
+      required = true,
+      description = "Where clients connect. A socket that nobody listens on is replaced.")
+  private Path socket = Path.of("");
+
+  @Option(
+      names = "--mode",
+      paramLabel = "MODE",
+      description = "Permissions of the socket, in octal. Default: 600, and 660 with --group.")
+  private Optional<String> mode = Optional.empty();
+
+  @Option(
+      names = "--group",
+      paramLabel = "NAME",
+      description = "The group that the socket belongs to, whose members may connect.")
+  private Optional<String> group = Optional.empty();
+
+  @Option(names = "--json", description = "Print each event as JSON, one a line.")
+  private boolean json;
+
+  /** What can be served. */
+  enum Model {
+    IOAT(Ioat::create),
+    EDU(Edu::create);
+
+    private final Supplier<PciDevice> factory;
+
+    Model(Supplier<PciDevice> factory) {
+      this.factory = factory;
+    }
+
+    /** The name on the command line. */
+    String word() {
+      return name().toLowerCase(Locale.ROOT);
+    }
+  }
+
+  ServeCommand(Console console) {
+    this.console = console;
+  }
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    Path path = socket.toAbsolutePath().normalize();
+    ServeEvents events = new ServeEvents(console, json);
+    Server.Builder builder = Server.at(path).permissions(permissions()).events(events);
+    if (group.isPresent()) {
+      builder.group(principal(group.get()));
+    }
+    PciDevice device = model.factory.get();
+    try (Server server = start(builder, device, path)) {
+      Thread ending = new Thread(server::close, "vfio-serve-end");
+      Runtime.getRuntime().addShutdownHook(ending);
+      try {
+        events.serving(model.word(), device.name(), path);
+        server.join();
+      } catch (InterruptedException _) {
+        // Whoever runs this command within his process wants it to end.
+      } finally {
+        unhook(ending);
+      }
+    }
+    return Main.OK;
+  }
+
+  private static void unhook(Thread ending) {
+    try {
+      Runtime.getRuntime().removeShutdownHook(ending);
+    } catch (IllegalStateException _) {
+      // It is running: that is why this command ends.
+    }
+  }
+
+  private static Server start(Server.Builder builder, PciDevice device, Path path) {
+    try {
+      return builder.start(device);
+    } catch (SystemCallException e) {
+      throw new BadInputException(path.toString(), 0, "", "no socket there: " + e.getMessage());
+    } catch (UncheckedIOException e) {
+      throw new BadInputException(
+          path.toString(), 0, "", "no socket there: " + OutputFile.reason(e.getCause()));
+    } catch (IllegalArgumentException e) {
+      throw new BadInputException(path.toString(), 0, "", String.valueOf(e.getMessage()));
+    }
+  }
+
+  private Set<PosixFilePermission> permissions() {
+    String octal = mode.orElse(group.isPresent() ? "660" : "600");
+    if (!octal.matches("0?[0-7]{3}")) {
+      throw bad("Mode '%s': three octal digits, as in 660".formatted(octal));
+    }
+    int bits = Integer.parseInt(octal, 8);
+    PosixFilePermission[] all = PosixFilePermission.values();
+    Set<PosixFilePermission> set = EnumSet.noneOf(PosixFilePermission.class);
+    for (int n = 0; n < all.length; n++) {
+      if ((bits >> (all.length - 1 - n) & 1) != 0) {
+        set.add(all[n]);
+      }
+    }
+    return set;
+  }
+
+  private GroupPrincipal principal(String name) throws IOException {
+    try {
+      return socket
+          .getFileSystem()
+          .getUserPrincipalLookupService()
+          .lookupPrincipalByGroupName(name);
+    } catch (UserPrincipalNotFoundException _) {
+      throw bad("No group '%s' on this machine".formatted(name));
+    }
+  }
+
+  private ParameterException bad(String message) {
+    return new ParameterException(spec.commandLine(), message);
+  }
+}

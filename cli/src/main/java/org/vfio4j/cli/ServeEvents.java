@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.cli;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Consumer;
+import org.vfio4j.linux.posix.UnixSocket.Credentials;
+import org.vfio4j.user.Server;
+import tools.jackson.core.JsonGenerator;
+
+/** What {@code vfio serve} prints while it runs: each event at once, as text or as a JSON line. */
+final class ServeEvents implements Server.Events {
+  private final Console console;
+  private final boolean json;
+
+  /** Of the client that is there: when it has left, /proc does not tell any more. */
+  private Optional<String> command = Optional.empty();
+
+  ServeEvents(Console console, boolean json) {
+    this.console = console;
+    this.json = json;
+  }
+
+  /** The device can be plugged in. */
+  void serving(String model, String identity, Path path) {
+    List<String> arguments = qemu(path);
+    if (json) {
+      event(
+          "serving",
+          g -> {
+            Json.put(g, "device", model);
+            Json.put(g, "identity", identity);
+            Json.put(g, "socket", path.toString());
+            Json.put(g, "qemu", arguments);
+          });
+      return;
+    }
+    StringBuilder text = new StringBuilder();
+    text.append(
+        "Serving %s (%s) at %s\n".formatted(model, identity, Text.printable(path.toString())));
+    text.append("Give QEMU, with the size that the VM is to have:\n");
+    for (int n = 0; n < arguments.size(); n += 2) {
+      text.append("  %s %s".formatted(arguments.get(n), quoted(arguments.get(n + 1))));
+      text.append(n + 2 < arguments.size() ? " \\\n" : "\n");
+    }
+    text.append("Ctrl-C ends it.");
+    line(text.toString());
+  }
+
+  /** The arguments that plug the device in; memory must be shared for its DMA. */
+  private static List<String> qemu(Path path) {
+    String device =
+        Json.line(
+            g -> {
+              g.writeStringProperty("driver", "vfio-user-pci");
+              g.writeObjectPropertyStart("socket");
+              g.writeStringProperty("path", path.toString());
+              g.writeStringProperty("type", "unix");
+              g.writeEndObject();
+            });
+    return List.of(
+        "-machine",
+        "q35,memory-backend=mem",
+        "-object",
+        "memory-backend-memfd,id=mem,size=1G,share=on",
+        "-device",
+        device);
+  }
+
+  /** For a shell. */
+  private static String quoted(String word) {
+    return word.matches("[\\w=,./-]+") ? word : "'" + word.replace("'", "'\\''") + "'";
+  }
+
+  @Override
+  public void connected(Credentials peer) {
+    command = commandOf(peer);
+    peer("connected", peer, Optional.empty());
+  }
+
+  @Override
+  public void disconnected(Credentials peer, String why) {
+    peer("left", peer, Optional.of(why));
+  }
+
+  @Override
+  public void refused(Credentials peer) {
+    command = commandOf(peer);
+    peer("turned away", peer, Optional.of("not the owner of the socket, nor of its group"));
+  }
+
+  private void peer(String what, Credentials peer, Optional<String> why) {
+    if (json) {
+      event(
+          what,
+          g -> {
+            g.writeNumberProperty("pid", peer.pid());
+            g.writeNumberProperty("uid", peer.uid());
+            g.writeNumberProperty("gid", peer.gid());
+            Json.put(g, "command", command);
+            Json.put(g, "why", why);
+          });
+      return;
+    }
+    String who = command.map(c -> " (" + Text.printable(c) + ")").orElse("");
+    String reason = why.map(w -> ": " + Text.printable(w)).orElse("");
+    String painted = console.paint(what.equals("connected") ? Style.GREEN : Style.DIM, what);
+    line("%s: process %d%s of user %d%s".formatted(painted, peer.pid(), who, peer.uid(), reason));
+  }
+
+  private static Optional<String> commandOf(Credentials peer) {
+    try {
+      return Optional.of(Files.readString(Path.of("/proc/%d/comm".formatted(peer.pid()))).strip());
+    } catch (IOException _) {
+      return Optional.empty();
+    }
+  }
+
+  private void event(String name, Consumer<JsonGenerator> fields) {
+    line(
+        Json.line(
+            g -> {
+              Json.put(g, "event", name);
+              fields.accept(g);
+            }));
+  }
+
+  private synchronized void line(String text) {
+    console.out().print(text + "\n");
+    console.out().flush();
+  }
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.ByteArrayOutputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.BooleanSupplier;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.linux.posix.UnixSocket;
+
+class ServeCommandTest {
+  private static final long DEADLINE_NANOS = 20_000_000_000L;
+
+  @TempDir Path folder;
+
+  /** The command, running on a thread of its own. */
+  private static final class Running implements AutoCloseable {
+    private final ByteArrayOutputStream out = new ByteArrayOutputStream();
+    private final ByteArrayOutputStream err = new ByteArrayOutputStream();
+    private final Thread thread;
+    private volatile int status = -1;
+
+    Running(Object... arguments) {
+      List<String> words = new ArrayList<>();
+      for (Object word : arguments) {
+        words.add(word.toString());
+      }
+      thread =
+          Thread.ofPlatform()
+              .start(
+                  () ->
+                      status =
+                          Main.run(
+                              new PrintStream(out, false, StandardCharsets.UTF_8),
+                              new PrintStream(err, false, StandardCharsets.UTF_8),
+                              words.toArray(String[]::new)));
+    }
+
+    String out() {
+      return out.toString(StandardCharsets.UTF_8);
+    }
+
+    void await(String what) {
+      until(what, () -> out().contains(what) || !thread.isAlive());
+      assertThat(out()).as(err.toString(StandardCharsets.UTF_8)).contains(what);
+    }
+
+    /** Ends it as Ctrl-C would, but for the process. */
+    @Override
+    public void close() throws InterruptedException {
+      thread.interrupt();
+      thread.join(20_000);
+      assertThat(thread.isAlive()).isFalse();
+      assertThat(status).isZero();
+    }
+  }
+
+  private static void until(String what, BooleanSupplier so) {
+    long deadline = System.nanoTime() + DEADLINE_NANOS;
+    while (!so.getAsBoolean()) {
+      assertThat(System.nanoTime()).as("never: " + what).isLessThan(deadline);
+      Thread.onSpinWait();
+    }
+  }
+
+  @Test
+  void shouldServeOneClientAfterTheOther() throws Exception {
+    Path socket = folder.resolve("x.sock");
+    try (Running running = new Running("serve", "ioat", "--socket", socket)) {
+      running.await("Ctrl-C");
+      assertThat(running.out())
+          .contains("8086:2021", socket.toString())
+          .contains("memory-backend-memfd,id=mem,size=1G,share=on")
+          .contains(
+              "-device '{\"driver\":\"vfio-user-pci\",\"socket\":{\"path\":\"%s\",\"type\":\"unix\"}}'"
+                  .formatted(socket));
+      assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(socket)))
+          .isEqualTo("rw-------");
+      for (int n = 1; n <= 2; n++) {
+        int count = n;
+        UnixSocket.connect(SystemCalls.libc(), socket).close();
+        until("client " + n, () -> running.out().split("\nleft: ", -1).length == count + 1);
+      }
+      assertThat(running.out()).contains("connected: process " + ProcessHandle.current().pid());
+    }
+    assertThat(socket).doesNotExist();
+  }
+
+  @Test
+  void shouldPrintEventsAsJsonLines() throws Exception {
+    Path socket = folder.resolve("x.sock");
+    try (Running running =
+        new Running("serve", "edu", "--socket", socket, "--json", "--mode", "0660")) {
+      running.await("\n");
+      assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(socket)))
+          .isEqualTo("rw-rw----");
+      UnixSocket.connect(SystemCalls.libc(), socket).close();
+      running.await("\"event\":\"left\"");
+      assertThat(running.out().lines())
+          .hasSize(3)
+          .allMatch(line -> line.startsWith("{\"event\":") && line.endsWith("}"));
+    }
+  }
+
+  @Test
+  void shouldRefuseASocketThatIsInUse() throws Exception {
+    Path socket = folder.resolve("x.sock");
+    try (Running running = new Running("serve", "ioat", "--socket", socket)) {
+      running.await("Ctrl-C");
+      Ran second = Ran.vfio("serve", "edu", "--socket", socket);
+      assertThat(second.status()).isEqualTo(2);
+      assertThat(second.err()).contains(socket.toString(), "EADDRINUSE").hasLineCount(1);
+      assertThat(socket).exists();
+    }
+  }
+}
