@@ -14,6 +14,7 @@ import org.vfio4j.error.Holder;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.Refusal;
 import org.vfio4j.error.VfioException;
+import org.vfio4j.iommu.IovaRange;
 import org.vfio4j.linux.posix.Constants;
 import org.vfio4j.linux.posix.SystemCallException;
 import org.vfio4j.linux.posix.SystemCalls;
@@ -156,8 +157,9 @@ final class Diagnosis {
     return about(refusal, address);
   }
 
-  /** The kernel would not map. */
-  VfioException notMapped(VfioException refusal, String address, long iova, long bytes) {
+  /** The kernel would not map; {@code windows} is what it allows. */
+  VfioException notMapped(
+      VfioException refusal, String address, long iova, long bytes, List<IovaRange> windows) {
     String what = "mapping 0x%x bytes at IOVA 0x%x for %s".formatted(bytes, iova, address);
     return switch (refusal.errno()) {
       case ENOMEM -> reworded(refusal, what + lockedMemory(bytes), address);
@@ -169,6 +171,11 @@ final class Diagnosis {
                   + " /sys/module/vfio_iommu_type1/parameters/dma_entry_limit",
               address);
       case EFAULT -> reworded(refusal, what + ": the memory is not there, or read-only", address);
+      case EINVAL ->
+          reworded(
+              refusal,
+              what + ": the IOMMU allows whole pages in " + IovaAllocator.describe(windows),
+              address);
       default -> reworded(refusal, what + ": " + refusal.refusal().message(), address);
     };
   }

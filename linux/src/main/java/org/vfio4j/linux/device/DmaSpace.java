@@ -150,7 +150,7 @@ public final class DmaSpace implements AutoCloseable {
     } catch (RuntimeException e) {
       iovas.free(iova);
       throw e instanceof VfioException refusal
-          ? diagnosis.notMapped(refusal, device.address(), iova, bytes)
+          ? diagnosis.notMapped(refusal, device.address(), iova, bytes, windows())
           : e;
     }
     DmaBuffer buffer = new DmaBuffer(this, owner, segment, iova, bytes, free);

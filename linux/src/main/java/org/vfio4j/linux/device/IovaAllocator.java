@@ -166,9 +166,9 @@ final class IovaAllocator {
     return new VfioException(
         Errno.ENOSPC,
         Reason.IOVA_NOT_AVAILABLE,
-        ("no room for 0x%x bytes, aligned to 0x%x, between 0x%x and 0x%x: the IOMMU allows %s, and"
-                + " %d mappings are there. Close some, allow the device higher addresses, or map"
-                + " less at once")
+        ("no room for 0x%x bytes, aligned to 0x%x, between 0x%x and 0x%x: the IOMMU allows %s,"
+                + " mappings there: %d; close some, allow the device higher addresses, or map less"
+                + " at once")
             .formatted(
                 bytes,
                 alignment(bytes),

@@ -147,7 +147,7 @@ class DiagnosisTest {
     assertThat(sysfs.maySkipLockLimit()).isFalse();
     VfioException told =
         diagnosis.notMapped(
-            refusal(Errno.ENOMEM, "VFIO_IOMMU_MAP_DMA"), NVME, 0x10000, Long.MAX_VALUE);
+            refusal(Errno.ENOMEM, "VFIO_IOMMU_MAP_DMA"), NVME, 0x10000, Long.MAX_VALUE, List.of());
     assertThat(told.reason()).isEqualTo(Reason.LOCKED_MEMORY);
     assertThat(told)
         .hasMessageMatching(

@@ -76,9 +76,8 @@ class IovaAllocatorTest {
         .isInstanceOf(VfioException.class)
         .hasMessage(
             "no room for 0x10000000 bytes, aligned to 0x200000, between 0x10000 and 0xfffffff: the"
-                + " IOMMU allows [0x0-0xfedfffff] [0xfef00000-0xffffffffffff], and 1 mappings are"
-                + " there. Close some, allow the device higher addresses, or map less at once"
-                + " (ENOSPC)");
+                + " IOMMU allows [0x0-0xfedfffff] [0xfef00000-0xffffffffffff], mappings there: 1;"
+                + " close some, allow the device higher addresses, or map less at once (ENOSPC)");
     assertThatThrownBy(() -> new IovaAllocator().allocate(PAGE, IovaRange.ALL))
         .hasMessageContaining("the IOMMU allows nothing");
   }
