@@ -136,7 +136,7 @@ final class ServeCommand implements Callable<Integer> {
       throw new BadInputException(path.toString(), 0, "", "no socket there: " + e.getMessage());
     } catch (UncheckedIOException e) {
       throw new BadInputException(
-          path.toString(), 0, "", "no socket there: " + OutputFile.reason(e.getCause()));
+          path.toString(), 0, "", "no socket there: " + e.getMessage());
     } catch (IllegalArgumentException e) {
       throw new BadInputException(path.toString(), 0, "", String.valueOf(e.getMessage()));
     }

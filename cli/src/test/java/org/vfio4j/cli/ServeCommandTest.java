@@ -58,10 +58,9 @@ class ServeCommandTest {
 
     /** Ends it as Ctrl-C would, but for the process. */
     @Override
-    public void close() throws InterruptedException {
+    public void close() {
       thread.interrupt();
-      thread.join(20_000);
-      assertThat(thread.isAlive()).isFalse();
+      until("the end of the command", () -> !thread.isAlive());
       assertThat(status).isZero();
     }
   }

@@ -171,7 +171,7 @@ class PciDeviceRefusalGuestTest extends GuestTest {
   void shouldLeaveNothingWhicheverCallFails() throws Exception {
     try (Bound _ = Bound.to("vfio-pci", EDU, PAIR, OTHER)) {
       OneFailingCall none = new OneFailingCall(0, 5);
-      useAll(none.calls());
+      useAll(none);
       int calls = none.made();
       assertThat(none.mappings()).isZero();
       assertThat(calls).isGreaterThan(40);
@@ -181,7 +181,7 @@ class PciDeviceRefusalGuestTest extends GuestTest {
           OneFailingCall failing = new OneFailingCall(n, errno);
           String where = "call %d of %d, errno %d".formatted(n, calls, errno);
           try {
-            useAll(failing.calls());
+            useAll(failing);
           } catch (RuntimeException e) {
             thrown++;
           }
