@@ -94,7 +94,6 @@ public final class EduDriver {
         DmaBuffer in = device.allocate(64, REACH)) {
       EduDriver edu = new EduDriver(device);
       System.out.printf("%s: 10! = %d%n", device, edu.factorial(10));
-
       out.segment().setString(0, "there and back", StandardCharsets.US_ASCII);
       edu.write(out);
       edu.read(in);

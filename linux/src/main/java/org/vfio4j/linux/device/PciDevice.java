@@ -173,7 +173,7 @@ public final class PciDevice implements AutoCloseable {
 
   /**
    * Resets the function. Mapped BARs, buffers and what {@link #enableBusMaster} and {@link #enable}
-   * did stay; what the driver wrote into registers is gone.
+   * did stay; what the driver wrote into registers is, by the device, gone or not.
    *
    * @throws VfioException EINVAL if the device has no way to be reset alone
    */

@@ -117,11 +117,12 @@ class PciDeviceGuestTest extends GuestTest {
     String nvme = Bound.ofClass("0x010802");
     try (Bound _ = Bound.to("vfio-pci", nvme);
         PciDevice device = PciDevice.open(nvme)) {
-      Registers registers = device.bar(0);
-      registers.write32(0x24, 0x000f000f);
+      device.enableBusMaster();
+      long capabilities = device.bar(0).read64(0);
       assertThat(device.resettable()).isTrue();
       device.reset();
-      assertThat(registers.read32(0x24)).isZero();
+      assertThat(device.bar(0).read64(0)).isEqualTo(capabilities);
+      assertThat(device.config().read16(COMMAND) & MASTER).isEqualTo(MASTER);
       assertThatThrownBy(() -> device.bar(3)).hasMessage(nvme + " has no BAR 3 (ENODEV)");
     }
   }
