@@ -95,7 +95,7 @@ public final class SoftEnvironment implements Environment {
 
   @Override
   public String driver(String device) {
-    return machine.driver(device).orElse("none");
+    return machine.driverLink(device).orElse("none");
   }
 
   @Override

@@ -217,11 +217,12 @@ public class EngineVfio implements Vfio, AutoCloseable {
           if (!machine.profile().containerFdFirst()) {
             core.checkNoContainer(group);
           }
-          if (!(files.get(containerFd) instanceof OpenFile.OfContainer(VfioContainer container))) {
-            throw badDescriptor(machine.profile().foreignContainerFd(), containerFd);
-          }
+          OpenFile file = files.get(containerFd);
           core.checkNoContainer(group);
           core.checkAlive(group);
+          if (!(file instanceof OpenFile.OfContainer(VfioContainer container))) {
+            throw badDescriptor(machine.profile().foreignContainerFd(), containerFd);
+          }
           core.setContainer(group, container);
         });
   }

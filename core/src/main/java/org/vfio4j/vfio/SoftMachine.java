@@ -189,6 +189,14 @@ public final class SoftMachine implements Machine {
     return Optional.ofNullable(drivers.get(function(name).name()));
   }
 
+  /**
+   * The function's driver as sysfs shows it: the link goes before the driver's leaving waits for a
+   * user ({@code __device_release_driver}).
+   */
+  public synchronized Optional<String> driverLink(String name) {
+    return driver(name).filter(d -> !waiting().contains(name));
+  }
+
   /** Members of a group whose drivers do DMA for the host: they make it not viable. */
   public synchronized List<PciFunction> hostDriven(IommuGroup group) {
     return functions.values().stream()

@@ -63,7 +63,7 @@ final class SoftBench extends ScenarioBench {
 
   @Override
   String driver(String device) {
-    return machine.driver(device).orElse("none");
+    return machine.driverLink(device).orElse("none");
   }
 
   @Override

@@ -58,6 +58,7 @@ final class KernelBench extends ScenarioBench {
           PF,
           "vfio-pci");
 
+  private static final String DRIVER_OF_PF = "nvme";
   private static final String VIRTUAL_FUNCTIONS = "/sys/bus/pci/devices/" + PF + "/sriov_numvfs";
 
   /** An address that no scenario maps, and the largest one that edu devices can have. */
@@ -103,6 +104,8 @@ final class KernelBench extends ScenarioBench {
 
   private void restore() {
     if (!first(VIRTUAL_FUNCTIONS).equals("0")) {
+      // Only the driver that made them takes them back.
+      machine.bind(PF, DRIVER_OF_PF);
       machine.write(VIRTUAL_FUNCTIONS, "0");
     }
     DRIVERS.forEach(
@@ -200,7 +203,7 @@ final class KernelBench extends ScenarioBench {
 
   @Override
   void enableVirtualFunctions(String driverOfPf) {
-    if (!driverOfPf.equals("nvme")) {
+    if (!driverOfPf.equals(DRIVER_OF_PF)) {
       throw skip("vfio-pci offers virtual functions only with enable_sriov");
     }
     machine.bind(PF, driverOfPf);

@@ -29,7 +29,7 @@ import org.vfio4j.vfio.KernelBugException;
  * many. Exit status 1 if there was one, or if fewer than half of the answers were successes.
  */
 public final class Fuzzer {
-  private static final Duration PATIENCE = Duration.ofMillis(1500);
+  private static final Duration PATIENCE = Duration.ofSeconds(5);
   private static final long REPORT_NANOS = 10_000_000_000L;
 
   private final PrintStream out;

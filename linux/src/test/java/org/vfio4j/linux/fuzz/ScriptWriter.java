@@ -110,7 +110,9 @@ final class ScriptWriter {
       lines.add(box.name + " = cont");
     } else if (openGroups().isEmpty() || kind < 100) {
       openGroup();
-    } else if (kind < 200) {
+    } else if (kind < 200 || (dead() && chance(60))) {
+      advance();
+    } else if (kind < 230) {
       setContainer();
     } else if (kind < 290) {
       setIommu();
@@ -132,6 +134,24 @@ final class ScriptWriter {
       drivers();
     } else {
       crossed();
+    }
+  }
+
+  private boolean dead() {
+    return openBoxes().stream().noneMatch(b -> b.type != 0);
+  }
+
+  /** Towards a container that has a type. */
+  private void advance() {
+    boolean ready =
+        openBoxes().stream()
+            .anyMatch(b -> b.type == 0 && groups.values().stream().anyMatch(g -> g.in == b));
+    if (ready && chance(70)) {
+      setIommu();
+    } else if (openGroups().stream().anyMatch(g -> g.in == null)) {
+      setContainer();
+    } else {
+      openGroup();
     }
   }
 
