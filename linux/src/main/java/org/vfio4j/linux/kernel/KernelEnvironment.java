@@ -23,6 +23,7 @@ import org.vfio4j.replay.Environment;
  */
 public final class KernelEnvironment implements Environment {
   private static final Duration PATIENCE = Duration.ofSeconds(2);
+  private static final int CAP_SYS_RESOURCE = 24;
   private static final int EDU_BYTES = 16;
   private static final int GUARD = 0x10000;
   private static final int RLIMIT_BYTES = 16;
@@ -35,7 +36,10 @@ public final class KernelEnvironment implements Environment {
   private final long[] limitBefore;
   private final boolean ipcLockBefore;
 
-  /** With no descriptor open, a buffer in memory, and a limit of locked memory of its size. */
+  /**
+   * With no descriptor open, a buffer in memory, and a limit of locked memory of its size, or what
+   * the process may have at most.
+   */
   public KernelEnvironment(SystemCalls calls) {
     this(calls, PATIENCE);
   }
@@ -55,7 +59,9 @@ public final class KernelEnvironment implements Environment {
     SystemCallException.check(guard(), "mmap");
     this.limitBefore = limit();
     this.ipcLockBefore = capabilities.has(Constants.CAP_IPC_LOCK);
-    memlock(BUFFER_SIZE);
+    long hard = limitBefore[1];
+    boolean raises = hard != -1 && hard < BUFFER_SIZE;
+    memlock(raises && !capabilities.has(CAP_SYS_RESOURCE) ? hard : BUFFER_SIZE);
   }
 
   /** Nothing is mapped behind the buffer, so that what reaches past its end is a bad address. */
@@ -118,7 +124,7 @@ public final class KernelEnvironment implements Environment {
       long most = limit()[1] == -1 ? -1 : hard;
       MemorySegment limit = arena.allocateFrom(ValueLayout.JAVA_LONG, soft, most);
       int result = calls.prlimit(Constants.RLIMIT_MEMLOCK, limit, MemorySegment.NULL);
-      SystemCallException.check(result, "prlimit");
+      KernelRefusal.check(result, "prlimit", "RLIMIT_MEMLOCK of %d bytes".formatted(soft));
     }
   }
 
