@@ -1,7 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the vfio4j authors
 
-/** Devices that a Java program implements: what a server asks of one, and what it may use. */
+/**
+ * Devices that a Java program implements: what a server asks of one, and what it may use.
+ *
+ * <p>A PCI device is a {@link org.vfio4j.user.device.PciModel}, what it does, and what {@link
+ * org.vfio4j.user.device.PciDevice#builder} is told, how it looks. This is a whole one:
+ *
+ * {@snippet file="ChecksumDevice.java" region="example"}
+ *
+ * <p>To put it into a VM: {@code Server.at(path).start(ChecksumDevice.create())}.
+ */
 @NullMarked
 package org.vfio4j.user.device;
 

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.user.device;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.spi.ToolProvider;
+import java.util.zip.CRC32C;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.vfio4j.linux.posix.EventFd;
+
+/** The example that the package's Javadoc shows works: it is this very file's neighbour. */
+class ExampleTest {
+  private static final Path DOCUMENTED =
+      Path.of("src/main/java/org/vfio4j/user/device/package-info.java");
+  private static final Path EXAMPLE =
+      Path.of("src/test/java/org/vfio4j/user/device/ChecksumDevice.java");
+
+  @Test
+  void shouldWorkAsItsRegistersSay() {
+    try (Plugged p = new Plugged(ChecksumDevice.create());
+        EventFd done = p.connect(Pci.MSIX, 0)) {
+      p.memory.segment().asSlice(100, 5000).fill((byte) 42);
+      CRC32C expected = new CRC32C();
+      expected.update(p.memory.segment().asSlice(100, 5000).asByteBuffer());
+      p.write(0, 0x00, 8, 100);
+      p.write(0, 0x08, 4, 5000);
+      Plugged.await(done);
+      assertThat(p.read(0, 0x14, 4)).isEqualTo(2);
+      assertThat(p.read(0, 0x10, 4)).isEqualTo(expected.getValue());
+      p.write(0, 0x00, 8, Plugged.MEMORY - 1);
+      p.write(0, 0x08, 4, 2);
+      Plugged.await(done);
+      assertThat(p.read(0, 0x14, 4)).as("a fault").isEqualTo(3);
+    }
+  }
+
+  @Test
+  void shouldBeWhatTheJavadocShows(@TempDir Path folder) throws Exception {
+    StringWriter said = new StringWriter();
+    int status =
+        ToolProvider.findFirst("javadoc")
+            .orElseThrow()
+            .run(
+                new PrintWriter(said),
+                new PrintWriter(said),
+                "-quiet",
+                "-Xdoclint:none",
+                "--ignore-source-errors",
+                "-classpath",
+                System.getProperty("java.class.path"),
+                "-d",
+                folder.toString(),
+                "--snippet-path",
+                EXAMPLE.getParent().toString(),
+                DOCUMENTED.toString(),
+                DOCUMENTED.resolveSibling("PciModel.java").toString());
+    assertThat(status).as(said.toString()).isZero();
+    String page = Files.readString(folder.resolve("org/vfio4j/user/device/package-summary.html"));
+    String shown =
+        page.replaceAll("<[^>]*>", "")
+            .replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("&amp;", "&");
+    String code = Files.readString(EXAMPLE);
+    int from = code.indexOf('\n', code.indexOf("// @start")) + 1;
+    assertThat(shown.replaceAll("\\s+", " "))
+        .contains(code.substring(from, code.indexOf("// @end")).strip().replaceAll("\\s+", " "));
+  }
+}
