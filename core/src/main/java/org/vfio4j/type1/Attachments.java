@@ -49,6 +49,10 @@ final class Attachments {
     return Collections.unmodifiableCollection(byGroup.values());
   }
 
+  Set<IommuGroup> groups() {
+    return Collections.unmodifiableSet(byGroup.keySet());
+  }
+
   List<Domain> domains() {
     return Collections.unmodifiableList(domains);
   }

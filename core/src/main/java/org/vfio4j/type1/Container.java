@@ -161,7 +161,7 @@ public final class Container implements Iommu.Owner, AutoCloseable {
 
   /** Attached VFIO groups, oldest first. */
   public List<IommuGroup> groups() {
-    return locked(() -> attachments.all().stream().map(a -> a.group).toList());
+    return locked(() -> List.copyOf(attachments.groups()));
   }
 
   /** How many domains back the container. */

@@ -17,11 +17,14 @@ import org.vfio4j.model.World.Answer;
 import org.vfio4j.model.World.Step;
 
 /**
- * All states of a world that the real engine reaches, breadth first. A state is reached again by
- * doing the steps of its shortest path again; a step tried from it is undone by its opposite, and
- * after all of them the state must be the one they began with.
+ * All states of a world that the real engine reaches, breadth first. The next state is reached from
+ * the last by undoing steps to where their paths part; a step tried from it is undone by its
+ * opposite, and after all of them the state must be the one they began with. From every eighth
+ * state all is released, which must leave nothing, and its path is done again.
  */
 final class Exploration {
+  private static final int RELEASES = 8;
+
   private final World world;
   private final Machine machine;
   private final List<Step> steps;
@@ -34,7 +37,7 @@ final class Exploration {
   private long transitions;
   private long fingerprint;
 
-  private record Node(Optional<Node> parent, Optional<Step> step, long state) {
+  private record Node(Optional<Node> parent, Optional<Step> step, long state, int depth) {
     List<Step> path() {
       List<Step> path = parent.map(Node::path).orElseGet(ArrayList::new);
       step.ifPresent(path::add);
@@ -42,11 +45,15 @@ final class Exploration {
     }
 
     void redo(Machine machine) {
-      parent.ifPresent(
-          p -> {
-            p.redo(machine);
-            machine.perform(step.orElseThrow(), p.state);
-          });
+      machine.perform(step.orElseThrow(), up().state);
+    }
+
+    void undo(Machine machine) {
+      machine.perform(step.orElseThrow().opposite(), state);
+    }
+
+    Node up() {
+      return parent.orElseThrow();
     }
   }
 
@@ -102,12 +109,18 @@ final class Exploration {
   private void run() {
     long start = machine.state();
     seen.add(mix(start));
-    frontier.add(new Node(Optional.empty(), Optional.empty(), start));
-    while (!frontier.isEmpty()) {
+    Node root = new Node(Optional.empty(), Optional.empty(), start, 0);
+    Node at = root;
+    frontier.add(root);
+    for (long done = 0; !frontier.isEmpty(); done++) {
       Node node = frontier.remove();
       List<Step> path = node.path();
-      machine.reset();
-      node.redo(machine);
+      if (done % RELEASES == 0) {
+        machine.reset();
+        at = root;
+      }
+      go(at, node);
+      at = node;
       expect(machine.state() == node.state, "another state than the first time", path);
       for (Step step : steps) {
         path.addLast(step);
@@ -118,6 +131,23 @@ final class Exploration {
     }
   }
 
+  /** Back from a state to where its way parts from the other's, and on from there. */
+  private void go(Node from, Node to) {
+    Deque<Node> down = new ArrayDeque<>();
+    Node up = from;
+    Node node = to;
+    while (up != node) {
+      if (up.depth >= node.depth) {
+        up.undo(machine);
+        up = up.up();
+      } else {
+        down.push(node);
+        node = node.up();
+      }
+    }
+    down.forEach(each -> each.redo(machine));
+  }
+
   private void take(Node from, Step step, List<Step> path) {
     try {
       Answer answer = machine.perform(step, from.state);
@@ -125,7 +155,7 @@ final class Exploration {
       note(from.state, step, answer, to);
       if (to != from.state) {
         if (seen.add(mix(to))) {
-          frontier.add(new Node(Optional.of(from), Optional.of(step), to));
+          frontier.add(new Node(Optional.of(from), Optional.of(step), to, from.depth + 1));
         }
         undo(from, step, to, path);
       }
