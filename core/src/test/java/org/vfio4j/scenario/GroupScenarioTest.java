@@ -8,10 +8,22 @@ import static org.vfio4j.scenario.ScenarioBench.A;
 import static org.vfio4j.scenario.ScenarioBench.B;
 import static org.vfio4j.scenario.ScenarioBench.C;
 
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.iommu.Iommu;
+import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.iommu.IommuUnit;
+import org.vfio4j.iommu.SoftIommu;
 import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.testing.WatchedIommu;
+import org.vfio4j.vfio.PciFunction;
+import org.vfio4j.vfio.SoftMachine;
+import org.vfio4j.vfio.SoftVfio;
 
 /** Rows G of kernel.md section 10 that a user can see: attach and detach of whole groups. */
 @OnEachKernel
@@ -169,5 +181,48 @@ class GroupScenarioTest extends ApiScenario {
     vm.map(c, SIZE, IOVA, SIZE);
     vm.fill(SIZE, 8);
     assertThat(bench.reads(C, IOVA)).hasValue(8);
+  }
+
+  @Test
+  void G13_shouldDetachInReverseOrder() {
+    List<String> detached = new ArrayList<>();
+    SoftMachine machine = new SoftMachine(kernel, real -> refusingTheFirst(real, detached));
+    List<String> names = List.of("0000:00:01.0", "0000:00:02.0", "0000:00:03.0");
+    for (String name : names) {
+      IommuGroup group = machine.addGroup(names.indexOf(name) + 1, IommuUnit.VT_D, List.of());
+      machine.addFunction(PciFunction.endpoint(name, 0x1234, 0x11e8), Optional.of(group));
+      machine.bind(name, "vfio-pci");
+    }
+    try (SoftVfio process = machine.process("vm")) {
+      int c = process.container();
+      List<Integer> groups = names.stream().map(process::group).toList();
+      groups.forEach(g -> process.setContainer(g, c));
+      refused(Errno.EBUSY, () -> process.setIommu(c, 3));
+      assertThat(detached.subList(detached.size() - 2, detached.size()))
+          .as("attached was the newest first, so 3 before 2")
+          .containsExactly("group 2", "group 3");
+      refused(Errno.EINVAL, () -> process.info(c, 4096));
+      groups.forEach(g -> assertThat(process.groupStatus(g, 8)).isEqualTo(3));
+    }
+    assertThat(machine.iommu().census()).isEqualTo(SoftIommu.Census.EMPTY);
+  }
+
+  /** An IOMMU whose group 1 somebody has. */
+  private static Iommu refusingTheFirst(Iommu real, List<String> detached) {
+    return new WatchedIommu(real) {
+      @Override
+      protected void before(Call call, Object on) {
+        if (call == Call.HOLD && on.toString().equals("group 1")) {
+          throw new VfioException(Errno.EBUSY, Reason.BACKING_GROUP_HELD, "planned");
+        }
+      }
+
+      @Override
+      protected void after(Call call, Object on) {
+        if (call == Call.DETACH) {
+          detached.add(on.toString());
+        }
+      }
+    };
   }
 }
