@@ -46,6 +46,8 @@ final class Actions {
       case CREATE -> !World.isMdev(op.b());
       case REMOVE -> !World.isMdev(op.b()) || ledger.waiting.contains(op.b());
       case PIN, UNPIN -> pinner(op).isEmpty();
+      case AUX -> ledger.aux[op.b()] == (op.flags() == 1) || ledger.pasidsInUse(op.b());
+      case DETACH -> stranger(op).isEmpty();
       case BITMAP -> {
         Box box = ledger.slots[op.a()];
         yield box == null || !box.tracking;
@@ -59,6 +61,12 @@ final class Actions {
     Box box = ledger.slots[op.a()];
     Area area = box == null ? null : box.areas.get(op.iova());
     return op.flags() == Answers.VADDR && area != null && area.vaddr() != op.vaddr();
+  }
+
+  private Optional<Vgroup> stranger(Op op) {
+    Box box = ledger.slots[op.a()];
+    return Optional.ofNullable(ledger.groups.get(World.groupKey(op.b())))
+        .filter(g -> box != null && box.live() && g.box != box);
   }
 
   private Optional<Vgroup> pinner(Op op) {
@@ -96,6 +104,7 @@ final class Actions {
         live.type1 = vfio.type1(fd);
         live.type = op.flags();
         live.hadDomain = live.served();
+        ledger.attached(live);
       }
       case MAP -> map(op, vfio, fd, box);
       case UNMAP -> unmap(op, vfio, fd, box);
@@ -236,6 +245,14 @@ final class Actions {
         ledger.created(op.b(), world.machine.groupOf(name).orElseThrow());
       }
       case REMOVE -> leaving(op.b(), ledger.mustWait(op.b()), world.machine.removeMdev(name));
+      case AUX -> {
+        world.machine.iommu().enableAux(world.machine.function(name), op.flags() == 1);
+        ledger.aux[op.b()] = op.flags() == 1;
+      }
+      case DETACH ->
+          Objects.requireNonNull(ledger.slots[op.a()])
+              .container()
+              .detach(stranger(op).orElseThrow().group);
       default -> pin(op);
     }
   }

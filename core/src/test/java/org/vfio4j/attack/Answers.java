@@ -52,7 +52,7 @@ final class Answers {
   /** What the operation must answer; {@link #OPEN} where that is not foretold. */
   Optional<Optional<Errno>> to(Op op) {
     return switch (op.kind()) {
-      case CONT, MEMLOCK, CAP, UNSAFE, UNBIND -> ok();
+      case CONT, MEMLOCK, CAP, UNSAFE, UNBIND, AUX, DETACH -> ok();
       case CLOSE_CONT -> ledger.slots[op.a()] == null ? refused(Errno.EBADF) : ok();
       case GRP -> open(op.b());
       case CLOSE_GRP -> group(op) == null ? refused(Errno.EBADF) : ok();

@@ -60,6 +60,7 @@ final class Attack {
     final int moves = faults.moves();
     Optional<WatchedIommu.Call> fired = faults.fired();
     faults.arm(0, 0, Errno.ENOMEM);
+    world.pair();
     ledger.sync(waiting());
     if (!checked) {
       return new Outcome(false, refusal, calls);

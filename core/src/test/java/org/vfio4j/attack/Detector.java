@@ -3,7 +3,9 @@
 
 package org.vfio4j.attack;
 
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
 import org.vfio4j.profile.KernelProfile;
@@ -19,25 +21,40 @@ final class Detector implements Function<String, String> {
 
   private static final long SEED = 20190905;
   private static final double EXPLORE_SECONDS = 20;
-  private static final int EXPLORE_DEPTH = 5;
+  private static final Map<Alphabet, Integer> DEPTHS = new LinkedHashMap<>();
+
+  static {
+    DEPTHS.put(Alphabet.ODD, 5);
+    DEPTHS.put(Alphabet.TRACKED, 8);
+    DEPTHS.put(Alphabet.BENEATH, 5);
+    DEPTHS.put(Alphabet.FEW, 5);
+  }
 
   /**
    * Runs the checks.
    *
-   * @param operations how many random ones; or {@code explore} for the explorer instead
+   * @param operations how many random ones; or {@code explore} for the explorer instead, or a
+   *     script
    * @return empty if nothing is broken; else the rule, what was seen, after how many operations,
    *     and the script
    */
   @Override
   public String apply(String operations) {
+    if (operations.startsWith("#")) {
+      return Scripts.read(operations)
+          .run()
+          .map(b -> answer(b.violation(), 0, b.script()))
+          .orElse("");
+    }
     return operations.equals("explore") ? explore() : attack(operations);
   }
 
   private static String explore() {
     long transitions = 0;
-    for (Alphabet alphabet : List.of(Alphabet.ODD, Alphabet.FEW)) {
+    for (Map.Entry<Alphabet, Integer> each : DEPTHS.entrySet()) {
       Explorer.Report report =
-          new Explorer(KernelProfile.LINUX_5_10, alphabet).run(EXPLORE_SECONDS, EXPLORE_DEPTH);
+          new Explorer(KernelProfile.LINUX_5_10, each.getKey())
+              .run(EXPLORE_SECONDS, each.getValue());
       transitions += report.transitions();
       if (report.broken().isPresent()) {
         Broken broken = report.broken().get();

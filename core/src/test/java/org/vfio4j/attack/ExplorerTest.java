@@ -5,28 +5,51 @@ package org.vfio4j.attack;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.ArrayList;
 import java.util.EnumSet;
+import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.testing.WatchedIommu;
 
 /** Everything that can be done on a small world, breadth first, keeps every invariant. */
 class ExplorerTest {
-  private static final double SECONDS = 10;
+  /** Long mode: {@code -Dvfio4j.explore.seconds=600}, for each of three worlds. */
+  private static final double SECONDS =
+      Double.parseDouble(System.getProperty("vfio4j.explore.seconds", "10"));
+
   private static final int NO_LIMIT = Integer.MAX_VALUE;
 
-  /** Long mode: {@code -Dvfio4j.explore.seconds=3600} for each of the two kernels. */
   @Test
   void shouldKeepTheInvariantsOnEveryPath() {
-    double seconds = Double.parseDouble(System.getProperty("vfio4j.explore.seconds", "" + SECONDS));
     Set<WatchedIommu.Call> failed = EnumSet.noneOf(WatchedIommu.Call.class);
-    explore(KernelProfile.LINUX_6_1, Alphabet.SMALL, seconds, NO_LIMIT, 3, failed);
-    explore(KernelProfile.LINUX_5_10, Alphabet.SMALL, seconds, NO_LIMIT, 3, failed);
-    explore(KernelProfile.LINUX_5_10, Alphabet.ODD, seconds, 5, 4, failed);
+    explore(KernelProfile.LINUX_6_1, Alphabet.SMALL, SECONDS, NO_LIMIT, 3, failed);
+    explore(KernelProfile.LINUX_5_10, Alphabet.SMALL, SECONDS, NO_LIMIT, 3, failed);
+    explore(KernelProfile.LINUX_5_10, Alphabet.ODD, SECONDS, 5, 4, failed);
     assertThat(failed)
         .as("calls made to fail")
         .containsExactlyInAnyOrderElementsOf(WatchedIommu.Call.FALLIBLE);
+  }
+
+  /** Small worlds are explored to their end; the largest of them in long mode only. */
+  @ParameterizedTest
+  @ValueSource(strings = {"6.1", "5.10"})
+  void shouldKeepTheInvariantsInEveryStateOfASmallWorld(String kernel) {
+    KernelProfile profile = KernelProfile.named(kernel).orElseThrow();
+    List<Alphabet> worlds =
+        new ArrayList<>(List.of(Alphabet.SEED, Alphabet.PAIR, Alphabet.TRACKED));
+    if (SECONDS > 60) {
+      worlds.add(Alphabet.BENEATH);
+    }
+    for (Alphabet world : worlds) {
+      Explorer.Report report = new Explorer(profile, world).run(3600, NO_LIMIT);
+      System.out.printf("explorer, kernel %s, %s: %s%n", profile, world.name(), report);
+      assertThat(report.broken().map(Broken::script)).isEmpty();
+      assertThat(report.complete()).isTrue();
+    }
   }
 
   private static void explore(
@@ -37,7 +60,7 @@ class ExplorerTest {
       int least,
       Set<WatchedIommu.Call> failed) {
     Explorer.Report report = new Explorer(profile, alphabet).run(seconds, depth);
-    System.out.printf("explorer, kernel %s: %s%n", profile, report);
+    System.out.printf("explorer, kernel %s, %s: %s%n", profile, alphabet.name(), report);
     System.out.println("  made to fail: " + report.faults());
     assertThat(report.broken().map(Broken::script)).isEmpty();
     assertThat(report.complete() || report.depth() >= Math.min(least, depth))

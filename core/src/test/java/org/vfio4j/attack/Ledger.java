@@ -117,6 +117,10 @@ final class Ledger {
     boolean dead;
     boolean fileOpen;
     boolean listening;
+
+    /** Whether another user of its backing group was attached before it. */
+    boolean second;
+
     int deviceFiles;
     @Nullable Box box;
 
@@ -279,9 +283,16 @@ final class Ledger {
 
   void join(Vgroup group, Box box) {
     group.box = box;
+    group.second = box.groups.stream().anyMatch(g -> g.backing() == group.backing());
     box.groups.addFirst(group);
     boxes.add(box);
     box.hadDomain |= box.served();
+  }
+
+  /** SET_IOMMU attaches the groups newest first. */
+  void attached(Box box) {
+    Set<Integer> before = new HashSet<>();
+    box.groups.forEach(g -> g.second = !before.add(g.backing()));
   }
 
   void leave(Vgroup group) {
@@ -341,6 +352,13 @@ final class Ledger {
       }
     }
     return false;
+  }
+
+  /** Whether a mediated device has a PASID of the function. */
+  boolean pasidsInUse(int function) {
+    return groups.values().stream()
+        .anyMatch(
+            g -> g.kind == Kind.AUX && g.attached() && g.physical == World.physicalOf(function));
   }
 
   boolean wrapped(int function) {

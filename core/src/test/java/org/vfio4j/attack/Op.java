@@ -56,7 +56,11 @@ record Op(
     BIND,
     UNBIND,
     CREATE,
-    REMOVE
+    REMOVE,
+    /** The function's driver enters or leaves PASID mode: no user can have it do so. */
+    AUX,
+    /** VFIO has a container detach a group that is not there, which it takes care not to do. */
+    DETACH
   }
 
   static Op of(Kind kind, int a, int b) {
@@ -81,6 +85,10 @@ record Op(
 
   static Op limit(int process, long pages) {
     return new Op(Kind.MEMLOCK, process, 0, 0, 0, pages, 0, 0, 0, Errno.ENOMEM);
+  }
+
+  static Op bitmap(int slot, long iova, long size) {
+    return new Op(Kind.BITMAP, slot, 0, 0, iova, size, 0, 0, 0, Errno.ENOMEM);
   }
 
   private Op with(int newFlags) {
@@ -126,6 +134,9 @@ record Op(
               "write /sys/bus/pci/devices/%s/mdev_supported_types/%s/create %s"
                   .formatted(World.parent(b), World.type(b), name);
           case REMOVE -> "write /sys/bus/mdev/devices/" + name + "/remove 1";
+          case AUX ->
+              "# the driver of %s turns PASIDs %s".formatted(name, flags == 1 ? "on" : "off");
+          case DETACH -> "# detach of %s from %s, which does not have it".formatted(name, c);
         };
     String injected =
         fault == 0
@@ -137,7 +148,7 @@ record Op(
 
   private boolean onContainer() {
     return switch (kind) {
-      case CONT, CLOSE_CONT, SET, IOMMU, MAP, UNMAP, DIRTY, BITMAP -> true;
+      case CONT, CLOSE_CONT, SET, IOMMU, MAP, UNMAP, DIRTY, BITMAP, DETACH -> true;
       default -> false;
     };
   }

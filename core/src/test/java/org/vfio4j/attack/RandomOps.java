@@ -57,6 +57,8 @@ final class RandomOps {
     {Op.Kind.UNBIND.ordinal(), 2},
     {Op.Kind.CREATE.ordinal(), 3},
     {Op.Kind.REMOVE.ordinal(), 2},
+    {Op.Kind.AUX.ordinal(), 1},
+    {Op.Kind.DETACH.ordinal(), 1},
   };
 
   private static final int TOTAL = total();
@@ -131,7 +133,7 @@ final class RandomOps {
       case MAP -> map(live(slot));
       case UNMAP -> unmap(live(slot));
       case DIRTY -> Op.of(kind, live(slot), 0, pick(new int[] {1, 1, 1, 2, 3}));
-      case BITMAP -> new Op(kind, live(slot), 0, 0, POOL, 64 * World.PAGE, 0, 0, 0, Errno.ENOMEM);
+      case BITMAP -> Op.bitmap(live(slot), POOL, 64 * World.PAGE);
       case PIN, UNPIN ->
           Op.pin(
               kind,
@@ -143,6 +145,8 @@ final class RandomOps {
       case BIND -> Op.of(kind, 0, undriven(), random.nextInt(World.DRIVERS.size()));
       case UNBIND -> Op.of(kind, 0, random.nextInt(World.FIRST_MDEV));
       case CREATE, REMOVE -> Op.of(kind, 0, mdev(kind == Op.Kind.REMOVE));
+      case AUX -> Op.of(kind, 0, World.AUX_PARENT, random.nextInt(2));
+      case DETACH -> Op.of(kind, live(slot), random.nextInt(World.NAMES.size()));
     };
   }
 

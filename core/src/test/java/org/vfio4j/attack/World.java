@@ -14,7 +14,9 @@ import java.util.Optional;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.IommuUnit;
 import org.vfio4j.iommu.ReservedRegion;
+import org.vfio4j.mdev.Isolation;
 import org.vfio4j.mdev.MdevParent;
+import org.vfio4j.mdev.MediatedDevice;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.vfio.PciFunction;
 import org.vfio4j.vfio.SoftMachine;
@@ -57,6 +59,13 @@ final class World {
   private static final int[] MDEVS = {2, 3, 3, 4, 4, 6, 9, 10, 10};
 
   static final int FIRST_MDEV = FUNCTIONS.size();
+
+  /** The function with aux mediated devices. */
+  static final int AUX_PARENT = 4;
+
+  /** The second of them, in whose group there is another that VFIO does not know. */
+  private static final int PAIRED = 15;
+
   static final List<String> NAMES = names();
   private static final int[] PHYSICAL = physicalGroups();
   private static final int[] GROUP_KEYS = groupKeys();
@@ -74,6 +83,8 @@ final class World {
   final List<Long> base = new ArrayList<>();
   final Map<Integer, IommuGroup> physical = new LinkedHashMap<>();
   private Optional<FaultyIommu> between = Optional.empty();
+  private Optional<IommuGroup> paired = Optional.empty();
+  private Optional<MediatedDevice> second = Optional.empty();
 
   World(KernelProfile profile, Memory pool) {
     this.profile = profile;
@@ -92,6 +103,7 @@ final class World {
     for (int i = FIRST_MDEV; i < NAMES.size(); i++) {
       machine.createMdev(parent(i), type(i), NAMES.get(i));
     }
+    pair();
     for (int p = 0; p < PROCESSES; p++) {
       SoftVfio process = machine.process("p" + p);
       MemorySegment own = pool.of(p);
@@ -101,6 +113,22 @@ final class World {
       memory.add(own);
       base.add(at);
     }
+  }
+
+  /**
+   * Keeps a second member in the group of one aux device, as the kernel has room for and no driver
+   * makes: each attach and detach of the group is one of two PASIDs.
+   */
+  void pair() {
+    Optional<IommuGroup> group = machine.groupOf(NAMES.get(PAIRED));
+    if (group.equals(paired)) {
+      return;
+    }
+    second.ifPresent(machine.iommu()::removeDevice);
+    PciFunction parent = machine.function(parent(PAIRED));
+    second = group.map(g -> new MediatedDevice("second", "aux", parent, new Isolation.Aux(parent)));
+    group.ifPresent(g -> machine.iommu().addDevice(g, second.orElseThrow()));
+    paired = group;
   }
 
   /** Memory that worlds one after another can use: only its addresses matter. */
