@@ -241,8 +241,8 @@ public final class Container implements Iommu.Owner, AutoCloseable {
       }
       for (int round = 0; ; round++) {
         List<Dma> going = rules.toUnmap(mm, iova, size, flags, bitmapPageSize);
-        List<Dma> pinned = going.stream().filter(d -> !d.pins.isEmpty()).toList();
-        if (pinned.isEmpty() || listeners.isEmpty()) {
+        List<Dma> pinned = listeners.isEmpty() ? List.of() : pinned(going);
+        if (pinned.isEmpty()) {
           return remove(going, iova, (flags & UNMAP_DIRTY) != 0, bitmap);
         }
         if (round == UNMAP_ROUNDS) {
@@ -259,6 +259,10 @@ public final class Container implements Iommu.Owner, AutoCloseable {
   /** Unmaps a range, without dirty bits. */
   public long unmap(AddressSpace mm, long iova, long size) {
     return unmap(mm, iova, size, 0, new long[0], 0);
+  }
+
+  private static List<Dma> pinned(List<Dma> going) {
+    return going.stream().filter(d -> !d.pins.isEmpty()).toList();
   }
 
   private long remove(List<Dma> going, long base, boolean wantDirty, long[] bitmap) {

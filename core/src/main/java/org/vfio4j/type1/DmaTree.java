@@ -7,6 +7,7 @@ import java.util.Collection;
 import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
+import org.jspecify.annotations.Nullable;
 
 /** The mappings of a container by IOVA ({@code iommu->dma_list}); they never overlap. */
 final class DmaTree {
@@ -23,9 +24,9 @@ final class DmaTree {
 
   /** The lowest mapping that shares an address with the inclusive range. */
   Optional<Dma> firstIn(long first, long last) {
-    Map.Entry<Long, Dma> before = byIova.floorEntry(key(first));
-    if (before != null && Long.compareUnsigned(before.getValue().last(), first) >= 0) {
-      return Optional.of(before.getValue());
+    Dma before = holding(first);
+    if (before != null) {
+      return Optional.of(before);
     }
     Map.Entry<Long, Dma> after = byIova.higherEntry(key(first));
     return after != null && Long.compareUnsigned(after.getValue().iova, last) <= 0
@@ -35,13 +36,24 @@ final class DmaTree {
 
   /** The mapping that holds the address. */
   Optional<Dma> at(long iova) {
-    return firstIn(iova, iova);
+    return Optional.ofNullable(holding(iova));
+  }
+
+  private @Nullable Dma holding(long iova) {
+    Map.Entry<Long, Dma> before = byIova.floorEntry(key(iova));
+    return before != null && Long.compareUnsigned(before.getValue().last(), iova) >= 0
+        ? before.getValue()
+        : null;
   }
 
   /** Whether the inclusive range would cut a mapping in two at one of its ends. */
   boolean bisects(long first, long last) {
-    return at(first).filter(d -> d.iova != first).isPresent()
-        || at(last).filter(d -> d.last() != last).isPresent();
+    Dma atFirst = holding(first);
+    if (atFirst != null && atFirst.iova != first) {
+      return true;
+    }
+    Dma atLast = holding(last);
+    return atLast != null && atLast.last() != last;
   }
 
   Collection<Dma> all() {

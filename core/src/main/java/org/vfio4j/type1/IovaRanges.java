@@ -22,7 +22,12 @@ record IovaRanges(List<IovaRange> ranges) {
   }
 
   boolean allows(long first, long last) {
-    return ranges.isEmpty() || ranges.stream().anyMatch(r -> r.contains(first, last));
+    for (IovaRange range : ranges) {
+      if (range.contains(first, last)) {
+        return true;
+      }
+    }
+    return ranges.isEmpty();
   }
 
   /** {@code vfio_iommu_aper_resize}. */
