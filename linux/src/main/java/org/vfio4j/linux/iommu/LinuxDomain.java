@@ -91,7 +91,7 @@ final class LinuxDomain implements IommuDomain {
     try {
       container.ifPresent(this::learn);
     } catch (RuntimeException refused) {
-      LOG.log(Level.WARNING, "the kernel does not tell what a container can do now", refused);
+      LOG.log(Level.WARNING, "what a container can do now is unknown: " + refused.getMessage());
     }
   }
 
@@ -143,9 +143,8 @@ final class LinuxDomain implements IommuDomain {
         if (attempt == UNMAP_ATTEMPTS) {
           LOG.log(
               Level.ERROR,
-              "0x%x bytes at IOVA 0x%x stay mapped until the container is gone"
-                  .formatted(size, iova),
-              refused);
+              "0x%x bytes at IOVA 0x%x stay mapped until the container is gone: %s"
+                  .formatted(size, iova, refused.getMessage()));
           return 0;
         }
       }

@@ -164,6 +164,10 @@ final class LinuxGroup implements IommuGroup {
 
   /** GET_DEVICE_FD. The descriptor is its user's; a detach closes it. */
   synchronized DeviceCalls openDevice(String name) {
+    if (domain.isEmpty()) {
+      throw new VfioException(
+          Errno.EINVAL, Reason.CONTAINER_STATE, this + " is in no container with an IOMMU", name);
+    }
     DeviceCalls device = file().device(name);
     devices.removeIf(d -> !d.descriptor().isOpen());
     devices.add(device);
@@ -226,7 +230,7 @@ final class LinuxGroup implements IommuGroup {
       try {
         park();
       } catch (RuntimeException refused) {
-        LOG.log(Level.WARNING, "IOMMU group %d is not claimed any more".formatted(id), refused);
+        LOG.log(Level.WARNING, "group " + id + " is not claimed any more: " + refused.getMessage());
       }
     }
   }
@@ -240,7 +244,8 @@ final class LinuxGroup implements IommuGroup {
       file().unsetContainer();
     } catch (RuntimeException refused) {
       LOG.log(
-          Level.WARNING, "IOMMU group %d is closed to leave its container".formatted(id), refused);
+          Level.WARNING,
+          "group " + id + " is closed to leave its container: " + refused.getMessage());
       closeFile();
     }
   }

@@ -52,10 +52,15 @@ public final class LinuxIommu implements Iommu {
    * @param device a PCI address, or another bus's name
    */
   public Optional<IommuGroup> groupOf(String device) {
-    return sysfs.groupOf(device).stream().mapToObj(this::group).findFirst();
+    return sysfs.groupOf(device).stream().mapToObj(this::known).findFirst();
   }
 
-  private IommuGroup group(int number) {
+  /** The group of that number. */
+  public Optional<IommuGroup> group(int number) {
+    return sysfs.exists(number) ? Optional.of(known(number)) : Optional.empty();
+  }
+
+  private IommuGroup known(int number) {
     return groups.computeIfAbsent(number, n -> new LinuxGroup(n, sysfs, calls));
   }
 
