@@ -7,7 +7,6 @@ module org.vfio4j.linux {
   requires static org.jspecify;
 
   exports org.vfio4j.linux.bind;
-  exports org.vfio4j.linux.iommu;
   exports org.vfio4j.linux.device;
   exports org.vfio4j.linux.iommu;
   exports org.vfio4j.linux.kernel;

@@ -135,8 +135,7 @@ final class ServeCommand implements Callable<Integer> {
     } catch (SystemCallException e) {
       throw new BadInputException(path.toString(), 0, "", "no socket there: " + e.getMessage());
     } catch (UncheckedIOException e) {
-      throw new BadInputException(
-          path.toString(), 0, "", "no socket there: " + e.getMessage());
+      throw new BadInputException(path.toString(), 0, "", "no socket there: " + e.getMessage());
     } catch (IllegalArgumentException e) {
       throw new BadInputException(path.toString(), 0, "", String.valueOf(e.getMessage()));
     }

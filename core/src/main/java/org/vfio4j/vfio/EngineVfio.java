@@ -191,7 +191,13 @@ public class EngineVfio implements Vfio, AutoCloseable {
 
   @Override
   public void setIommu(int fd, int type) {
-    run("VFIO_SET_IOMMU", () -> core.setIommu(files.container(fd), type));
+    run(
+        "VFIO_SET_IOMMU",
+        () -> {
+          VfioContainer container = files.container(fd);
+          List.copyOf(container.groups).forEach(g -> machine.refresh(g.group));
+          core.setIommu(container, type);
+        });
   }
 
   @Override

@@ -62,9 +62,19 @@ public final class VfioCore {
     groups.computeIfAbsent(group, VfioGroup::new).devices.add(device);
   }
 
-  /** {@code vfio_unregister_group_dev} of a device that is gone, whoever had it open. */
-  public void unregister(IommuGroup group, Device device) {
-    find(group).ifPresent(g -> unregister(g, device));
+  /**
+   * The device's driver is going: {@code vfio_unregister_group_dev}, unless that has to wait.
+   *
+   * @param open whether somebody has the device open
+   * @return whether it is done
+   */
+  public boolean unregister(IommuGroup group, Device device, boolean open) {
+    Optional<VfioGroup> there = find(group).filter(g -> g.devices.contains(device));
+    if (there.isPresent() && waits(there.get(), open)) {
+      return false;
+    }
+    there.ifPresent(g -> unregister(g, device));
+    return true;
   }
 
   /**

@@ -197,4 +197,29 @@ public abstract class WatchedSystemCalls implements SystemCalls {
     int refused = before("capset", 0);
     return refused < 0 ? refused : calls.capset(header, data);
   }
+
+  @Override
+  public final int statx(
+      int folder, MemorySegment path, int flags, int mask, MemorySegment status) {
+    int refused = before("statx", 0);
+    return refused < 0 ? refused : calls.statx(folder, path, flags, mask, status);
+  }
+
+  @Override
+  public final int fstatfs(int fd, MemorySegment status) {
+    int refused = before("fstatfs", 0);
+    return refused < 0 ? refused : calls.fstatfs(fd, status);
+  }
+
+  @Override
+  public final long processVmRead(int pid, MemorySegment local, MemorySegment remote) {
+    int refused = before("processVmRead", 0);
+    return refused < 0 ? refused : calls.processVmRead(pid, local, remote);
+  }
+
+  @Override
+  public final long processVmWrite(int pid, MemorySegment local, MemorySegment remote) {
+    int refused = before("processVmWrite", 0);
+    return refused < 0 ? refused : calls.processVmWrite(pid, local, remote);
+  }
 }

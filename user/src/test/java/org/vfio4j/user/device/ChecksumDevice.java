@@ -54,7 +54,7 @@ final class ChecksumDevice implements PciModel {
       status = 1;
       PciBus from = bus;
       long start = address;
-      worker.execute(() -> compute(from, start, (int) Math.clamp(value, 0, MAX)));
+      worker.execute(() -> compute(from, start, Math.clamp(value, 0, MAX)));
     }
   }
 

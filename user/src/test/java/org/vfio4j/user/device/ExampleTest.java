@@ -19,8 +19,8 @@ import org.vfio4j.linux.posix.EventFd;
 class ExampleTest {
   private static final Path DOCUMENTED =
       Path.of("src/main/java/org/vfio4j/user/device/package-info.java");
-  private static final Path EXAMPLE =
-      Path.of("src/test/java/org/vfio4j/user/device/ChecksumDevice.java");
+  private static final Path FOLDER = Path.of("src/test/java/org/vfio4j/user/device");
+  private static final Path EXAMPLE = FOLDER.resolve("ChecksumDevice.java");
 
   @Test
   void shouldWorkAsItsRegistersSay() {
@@ -58,7 +58,7 @@ class ExampleTest {
                 "-d",
                 folder.toString(),
                 "--snippet-path",
-                EXAMPLE.getParent().toString(),
+                FOLDER.toString(),
                 DOCUMENTED.toString(),
                 DOCUMENTED.resolveSibling("PciModel.java").toString());
     assertThat(status).as(said.toString()).isZero();
