@@ -13,13 +13,14 @@ note "$rounds rounds, seed $seed"
 RANDOM=$seed
 
 # The server where it is not running, and a VM that copies on and on.
-start_all() {
+# all start_guest|boot_guest
+all() {
   alive "${server_pid[ioat]:-}" || start_server ioat
-  start_guest kill 512M "bench=forever copies=100" -no-reboot -device "${device[ioat]}"
+  "$1" kill 512M "bench=forever copies=100" -no-reboot -device "${device[ioat]}"
 }
 
 # In half of the rounds a VM that has just started is the target, in the others one that copies.
-start_all
+all start_guest
 within=$boot_ms
 for ((round = 1; round <= rounds; round++)); do
   victim=${victims[(round - 1) % 3]}
@@ -35,14 +36,14 @@ for ((round = 1; round <= rounds; round++)); do
     both) kill -KILL "$guest_pid" && kill_server ioat && kill_guest ;;
   esac
   from=$(now)
-  start_all
+  all boot_guest
   await_guest 'vm-bench: COPIED 1'
   note "round $round: killed $victim after $moment ms and $copies rounds of copies;" \
     "copies again $(seconds_since "$from") later"
   within=$copy_ms
   if ((RANDOM % 2)); then
     kill_guest
-    start_all
+    all start_guest
     within=$boot_ms
   fi
 done
