@@ -44,6 +44,8 @@ final class ScriptWriter {
 
   /** A container. */
   private static final class Box {
+    static final Box NOWHERE = new Box("");
+
     final String name;
     int type;
     boolean open = true;
@@ -59,7 +61,7 @@ final class ScriptWriter {
     final int id;
     final String name;
     boolean open = true;
-    Box in = null;
+    Box in = Box.NOWHERE;
 
     Group(int id, String name) {
       this.id = id;
@@ -148,7 +150,7 @@ final class ScriptWriter {
             .anyMatch(b -> b.type == 0 && groups.values().stream().anyMatch(g -> g.in == b));
     if (ready && chance(70)) {
       setIommu();
-    } else if (openGroups().stream().anyMatch(g -> g.in == null)) {
+    } else if (openGroups().stream().anyMatch(g -> g.in == Box.NOWHERE)) {
       setContainer();
     } else {
       openGroup();
@@ -190,7 +192,7 @@ final class ScriptWriter {
   }
 
   private void setContainer() {
-    List<Group> outside = openGroups().stream().filter(g -> g.in == null).toList();
+    List<Group> outside = openGroups().stream().filter(g -> g.in == Box.NOWHERE).toList();
     Group group = outside.isEmpty() || chance(5) ? pick(openGroups()) : pick(outside);
     if (chance(3)) {
       lines.add("setcont $%s %s".formatted(group.name, chance(50) ? "-1" : "9999"));
@@ -199,7 +201,7 @@ final class ScriptWriter {
     Box box = pick(openBoxes());
     lines.add("setcont $%s $%s".formatted(group.name, box.name));
     boolean claimed = !(group.id == 11 && hostDriven && kernel.ownership());
-    if (group.in == null && claimed) {
+    if (group.in == Box.NOWHERE && claimed) {
       group.in = box;
     }
   }
@@ -225,7 +227,8 @@ final class ScriptWriter {
   }
 
   private void openDevice() {
-    List<Group> live = openGroups().stream().filter(g -> g.in != null && g.in.type != 0).toList();
+    List<Group> live =
+        openGroups().stream().filter(g -> g.in != Box.NOWHERE && g.in.type != 0).toList();
     Group group = live.isEmpty() || chance(4) ? pick(openGroups()) : pick(live);
     if (live.isEmpty() && chance(80)) {
       ask();
@@ -332,7 +335,7 @@ final class ScriptWriter {
   }
 
   private void unset() {
-    List<Group> inside = openGroups().stream().filter(g -> g.in != null).toList();
+    List<Group> inside = openGroups().stream().filter(g -> g.in != Box.NOWHERE).toList();
     Group group = inside.isEmpty() || chance(10) ? pick(openGroups()) : pick(inside);
     lines.add("unset $" + group.name);
     if (devices.stream().noneMatch(d -> d.group == group)) {
@@ -342,8 +345,8 @@ final class ScriptWriter {
 
   private void leave(Group group) {
     Box box = group.in;
-    group.in = null;
-    if (box != null && groups.values().stream().noneMatch(g -> g.in == box)) {
+    group.in = Box.NOWHERE;
+    if (box != Box.NOWHERE && groups.values().stream().noneMatch(g -> g.in == box)) {
       box.type = 0;
       box.maps.clear();
     }
@@ -451,11 +454,11 @@ final class ScriptWriter {
     long from = 0x100000 + random.nextInt(48) * 0x4000L;
     long to = from + 0x1000;
     Box box = device.group.in;
-    if (box != null && !box.maps.isEmpty()) {
+    if (box != Box.NOWHERE && !box.maps.isEmpty()) {
       from = box.maps.get(random.nextInt(box.maps.size()))[0] & 0xffff000;
       to = box.maps.get(random.nextInt(box.maps.size()))[0] & 0xffff000;
     }
-    if (box != null && box.open && box.type != 0 && chance(60)) {
+    if (box != Box.NOWHERE && box.open && box.type != 0 && chance(60)) {
       from = 0xe000000 + random.nextInt(256) * 0x4000L;
       to = from + PAGE;
       lines.add("map $%s buf+0x%x 0x%x 0x2000".formatted(box.name, page, from));
@@ -473,7 +476,7 @@ final class ScriptWriter {
       case 0 -> lines.add("bind %s none".formatted(HOST_FUNCTION));
       case 1 -> lines.add("bind %s pci-stub".formatted(HOST_FUNCTION));
       case 2 -> {
-        boolean live = bridgeGroup && groups.get(11).in != null;
+        boolean live = bridgeGroup && groups.get(11).in != Box.NOWHERE;
         if (kernel.ownership() && live && !hostDriven) {
           lines.add("bind %s %s".formatted(HOST_FUNCTION, HOST_DRIVER));
         }
