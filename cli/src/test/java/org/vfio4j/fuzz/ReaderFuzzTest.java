@@ -54,6 +54,11 @@ class ReaderFuzzTest {
       this.ending = ending;
     }
 
+    /** Where its files and those that once were a bug are. */
+    List<Path> folders() {
+      return Stream.of(folder, KEPT).filter(Files::isDirectory).toList();
+    }
+
     void read(byte[] input) {
       switch (this) {
         case CAPTURE, TEXT -> HostSource.parse("input", "host", input);
@@ -64,13 +69,11 @@ class ReaderFuzzTest {
 
     List<byte[]> corpus() throws IOException {
       List<byte[]> corpus = new ArrayList<>();
-      for (Path root : List.of(folder, KEPT)) {
-        if (Files.isDirectory(root)) {
-          try (Stream<Path> files = Files.walk(root)) {
-            for (Path file : files.filter(Files::isRegularFile).sorted().toList()) {
-              if (root.equals(KEPT) || file.toString().endsWith(ending)) {
-                corpus.add(Files.readAllBytes(file));
-              }
+      for (Path root : folders()) {
+        try (Stream<Path> files = Files.walk(root)) {
+          for (Path file : files.filter(Files::isRegularFile).sorted().toList()) {
+            if (root.equals(KEPT) || file.toString().endsWith(ending)) {
+              corpus.add(Files.readAllBytes(file));
             }
           }
         }
@@ -169,7 +172,7 @@ class ReaderFuzzTest {
   }
 
   /** The line of the refusal; -1 if the input is accepted. */
-  private static int refusal(Reader reader, byte[] input) {
+  static int refusal(Reader reader, byte[] input) {
     try {
       reader.read(input);
       return -1;
