@@ -85,6 +85,11 @@ final class Explorer {
 
   /** Explores until nothing is left, a rule is broken, the depth is done or the time is up. */
   Report run(double seconds, int depth) {
+    return run(seconds, 0, depth);
+  }
+
+  /** The same; the time is not up before the least depth is done. */
+  Report run(double seconds, int least, int depth) {
     long start = System.nanoTime();
     long end = start + (long) (seconds * 1e9);
     List<Node> frontier = new ArrayList<>();
@@ -96,7 +101,7 @@ final class Explorer {
       for (int at = 0; at < frontier.size() && inTime && broken.get() == null; at += CHUNK) {
         List<Node> chunk = frontier.subList(at, Math.min(at + CHUNK, frontier.size()));
         next.addAll(chunk.parallelStream().flatMap(n -> expand(n).stream()).toList());
-        inTime = System.nanoTime() < end;
+        inTime = System.nanoTime() < end || done < least;
       }
       done += inTime && broken.get() == null ? 1 : 0;
       frontier = next;

@@ -59,7 +59,7 @@ class ExplorerTest {
       int depth,
       int least,
       Set<WatchedIommu.Call> failed) {
-    Explorer.Report report = new Explorer(profile, alphabet).run(seconds, depth);
+    Explorer.Report report = new Explorer(profile, alphabet).run(seconds, least, depth);
     System.out.printf("explorer, kernel %s, %s: %s%n", profile, alphabet.name(), report);
     System.out.println("  made to fail: " + report.faults());
     assertThat(report.broken().map(Broken::script)).isEmpty();
