@@ -138,7 +138,7 @@ final class DmaRules {
 
   /** GET_BITMAP's arguments, before anything is read. */
   void checkBitmap(long iova, long size, long pageSize) {
-    if (iova + size < iova && iova + size != 0) {
+    if (Long.compareUnsigned(iova + size, iova) < 0) {
       throw bad("0x%x bytes at 0x%x wrap".formatted(size, iova));
     }
     if (pageSize != mappings.pageSize()) {

@@ -60,10 +60,6 @@ final class DmaTree {
     return byIova.values();
   }
 
-  boolean isEmpty() {
-    return byIova.isEmpty();
-  }
-
   private static long key(long iova) {
     return iova ^ Long.MIN_VALUE;
   }
