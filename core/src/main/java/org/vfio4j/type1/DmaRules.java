@@ -138,7 +138,8 @@ final class DmaRules {
 
   /** GET_BITMAP's arguments, before anything is read. */
   void checkBitmap(long iova, long size, long pageSize) {
-    if (Long.compareUnsigned(iova + size, iova) < 0) {
+    boolean whole = profile.sizeBeforeOverflow() && iova + size == 0;
+    if (Long.compareUnsigned(iova + size, iova) < 0 && !whole) {
       throw bad("0x%x bytes at 0x%x wrap".formatted(size, iova));
     }
     if (pageSize != mappings.pageSize()) {

@@ -67,6 +67,7 @@ final class DmaCalls {
 
   static void dirtyBitmap(KernelProfile profile, Container container, Vfio.BitmapRequest r) {
     checkDirty(profile, container);
+    checkWrap(profile, r.iova(), r.size());
     checkBitmap(r.size(), r.bitmap());
     container.dirtyBitmap(r.iova(), r.size(), r.bitmap().pageSize(), r.bitmap().words());
   }
@@ -79,6 +80,14 @@ final class DmaCalls {
     if (container.type() == Type1.V1) {
       throw new VfioException(
           Errno.EACCES, Reason.NOT_SUPPORTED, "a v1 container does not track dirty pages");
+    }
+  }
+
+  /** Comes before the bitmap is looked at, which only an errno of its own shows (7.x). */
+  private static void checkWrap(KernelProfile profile, long iova, long size) {
+    if (size != 0 && Long.compareUnsigned(iova + size - 1, iova) < 0) {
+      throw new VfioException(
+          profile.overflow(), Reason.BAD_ARGUMENT, "0x%x bytes at 0x%x wrap".formatted(size, iova));
     }
   }
 

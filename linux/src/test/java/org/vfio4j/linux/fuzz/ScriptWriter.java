@@ -394,6 +394,10 @@ final class ScriptWriter {
       iova = known[0];
       size = Math.clamp(known[1], 0, 0x40000);
     }
+    if (chance(3)) {
+      iova = -PAGE;
+      size = PAGE;
+    }
     String pages = chance(90) ? "4096" : pick(List.of("0x2000", "0", "512", "0x200000"));
     lines.add(
         "getbm $%s 0x%x 0x%x %s %d"
