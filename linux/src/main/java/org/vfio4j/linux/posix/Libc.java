@@ -76,6 +76,8 @@ final class Libc implements SystemCalls {
   private static final MethodHandle SHUTDOWN = function("shutdown", JAVA_INT, JAVA_INT, JAVA_INT);
   private static final MethodHandle GETSOCKOPT =
       function("getsockopt", JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS, ADDRESS);
+  private static final MethodHandle SEND =
+      function("send", JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT);
   private static final MethodHandle SENDMSG =
       function("sendmsg", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_INT);
   private static final MethodHandle RECVMSG =
@@ -401,6 +403,16 @@ final class Libc implements SystemCalls {
     MemorySegment state = STATES.get();
     try {
       return checked((int) GETSOCKOPT.invokeExact(state, fd, level, option, value, length), state);
+    } catch (Throwable t) {
+      throw unchecked(t);
+    }
+  }
+
+  @Override
+  public long send(int fd, long address, long length, int flags) {
+    MemorySegment state = STATES.get();
+    try {
+      return checked((long) SEND.invokeExact(state, fd, address, length, flags), state);
     } catch (Throwable t) {
       throw unchecked(t);
     }

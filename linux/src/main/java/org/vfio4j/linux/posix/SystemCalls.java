@@ -127,6 +127,9 @@ public interface SystemCalls {
   /** {@code getsockopt(2)}. */
   int getsockopt(int fd, int level, int option, MemorySegment value, MemorySegment length);
 
+  /** {@code send(2)}: bytes sent from an address. */
+  long send(int fd, long address, long length, int flags);
+
   /** {@code sendmsg(2)}: bytes sent. */
   long sendmsg(int fd, MemorySegment message, int flags);
 

@@ -169,6 +169,12 @@ public abstract class WatchedSystemCalls implements SystemCalls {
   }
 
   @Override
+  public final long send(int fd, long address, long length, int flags) {
+    int refused = before("send", 0);
+    return refused < 0 ? refused : calls.send(fd, address, length, flags);
+  }
+
+  @Override
   public final long sendmsg(int fd, MemorySegment message, int flags) {
     int refused = before("sendmsg", 0);
     return refused < 0 ? refused : calls.sendmsg(fd, message, flags);
