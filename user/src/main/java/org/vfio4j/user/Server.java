@@ -170,7 +170,8 @@ public final class Server implements AutoCloseable {
       }
       try {
         serve(socket);
-      } catch (RuntimeException e) {
+      } catch (RuntimeException | Error e) {
+        // Whatever a device throws, the next client is served.
         LOG.log(Level.ERROR, () -> path() + ": a connection failed", e);
       } finally {
         synchronized (lock) {
