@@ -21,7 +21,6 @@ import org.vfio4j.linux.iommu.LinuxIommu;
 import org.vfio4j.linux.iommu.LinuxMachine;
 import org.vfio4j.linux.kernel.KernelEnvironment;
 import org.vfio4j.linux.posix.SystemCalls;
-import org.vfio4j.linux.uapi.DeviceCalls;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.replay.Environment;
 import org.vfio4j.vfio.EngineVfio;
@@ -211,24 +210,21 @@ final class LinuxBench extends ScenarioBench {
     processes.forEach(p -> p.user.environment().poke(page(), value, PAGE));
   }
 
-  private Optional<DeviceCalls> device(String function) {
+  /** By its descriptor; a device that VFIO does not offer just now moves with its group as well. */
+  private Edu edu(String function) {
     try {
-      return Optional.of(iommu.openDevice(function));
+      return Edu.take(iommu.openDevice(function));
     } catch (VfioException refused) {
-      return Optional.empty();
+      return Edu.openBehindVfio(function);
     }
   }
 
   @Override
   OptionalInt reads(String function, long iova) {
     assertThat(drives(function, iova)).as("%s at 0x%x", function, iova).isTrue();
-    Optional<DeviceCalls> device = device(function);
-    if (device.isEmpty()) {
-      return OptionalInt.empty();
-    }
     List<Runnable> undo = scratch();
     byte read = SENTINEL;
-    try (Edu edu = Edu.take(device.get())) {
+    try (Edu edu = edu(function)) {
       fill(SENTINEL);
       edu.fill(SCRATCH, 1);
       edu.fill(iova, 1);
@@ -247,12 +243,8 @@ final class LinuxBench extends ScenarioBench {
   @Override
   boolean writes(String function, long iova, byte value) {
     assertThat(drives(function, iova)).as("%s at 0x%x", function, iova).isTrue();
-    Optional<DeviceCalls> device = device(function);
-    if (device.isEmpty()) {
-      return false;
-    }
     List<Runnable> undo = scratch();
-    try (Edu edu = Edu.take(device.get())) {
+    try (Edu edu = edu(function)) {
       fill(value);
       edu.fill(SCRATCH, 1);
       List<Byte> before = watched();

@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -34,9 +35,22 @@ class DriverBindingGuestTest {
         VfioPresence.ofThisMachine().missing().isEmpty()
             && Files.exists(Path.of("/sys/bus/pci/devices", NIC)),
         "kernel-bench/run runs it in its guest");
+    freeBoth();
     bus.load("e1000");
     bus.probe(NIC);
     assertThat(bus.driver(NIC)).contains("e1000");
+  }
+
+  @AfterEach
+  void freeBoth() {
+    if (Files.exists(Path.of("/sys/bus/pci/devices", NIC))) {
+      for (String address : List.of(NIC, EDU)) {
+        bus.override(address, Optional.empty());
+        if (bus.driver(address).isPresent()) {
+          bus.unbind(address);
+        }
+      }
+    }
   }
 
   private DriverBinding binding() {
