@@ -111,8 +111,9 @@ final class SysfsPciBus implements PciBus {
 
   @Override
   public List<String> users(String address) {
-    return linkName(device(address).resolve("iommu_group"))
-        .map(group -> OpenFiles.users(Path.of("/dev/vfio", group)))
-        .orElse(List.of());
+    return linkName(device(address).resolve("iommu_group")).stream()
+        .flatMap(group -> OpenFiles.users(Path.of("/dev/vfio", group)).stream())
+        .map(OpenFiles.User::toString)
+        .toList();
   }
 }

@@ -16,6 +16,7 @@ import org.vfio4j.error.Refusal;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IovaRange;
 import org.vfio4j.linux.posix.Constants;
+import org.vfio4j.linux.posix.OpenFiles;
 import org.vfio4j.linux.posix.SystemCallException;
 import org.vfio4j.linux.posix.SystemCalls;
 
@@ -212,10 +213,10 @@ final class Diagnosis {
 
   private VfioException held(VfioException refusal, int group, String address) {
     String file = "/dev/vfio/" + group;
-    List<Long> holders = sysfs.openedBy(file);
+    List<OpenFiles.User> holders = sysfs.openedBy(file);
     long self = ProcessHandle.current().pid();
     String advice =
-        holders.contains(self)
+        holders.stream().anyMatch(h -> h.pid() == self)
             ? "; it is this process: open both devices in one DmaSpace"
             : "; one process can have a group open at a time";
     Refusal r = refusal.refusal();
@@ -228,9 +229,7 @@ final class Diagnosis {
             List.of(address),
             Optional.empty());
     if (!holders.isEmpty()) {
-      long pid = holders.getFirst();
-      String name = "process %d (%s)".formatted(pid, sysfs.command(pid).orElse("unknown"));
-      told = told.heldBy(new Holder(name, List.of(file)));
+      told = told.heldBy(new Holder("process " + holders.getFirst(), List.of(file)));
     }
     return new VfioException(told);
   }

@@ -12,6 +12,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.stream.Stream;
 import org.vfio4j.linux.posix.Constants;
+import org.vfio4j.linux.posix.OpenFiles;
 
 /**
  * What {@code /sys} and {@code /proc} tell of a device: read once per question, never kept. What
@@ -46,18 +47,9 @@ record Sysfs(Path sys, Path proc) {
     return names(sys.resolve("kernel/iommu_groups").resolve(group + "/devices"));
   }
 
-  /** Processes that have a file open, by id; only those that this user may look into. */
-  List<Long> openedBy(String path) {
-    return names(proc).stream()
-        .filter(name -> name.chars().allMatch(Character::isDigit))
-        .filter(pid -> hasOpen(proc.resolve(pid).resolve("fd"), path))
-        .map(Long::valueOf)
-        .toList();
-  }
-
-  /** The name of a process. */
-  Optional<String> command(long pid) {
-    return line(proc.resolve(pid + "/comm"));
+  /** Processes that have a file open; only those that this user may look into. */
+  List<OpenFiles.User> openedBy(String path) {
+    return OpenFiles.users(proc, Path.of(path));
   }
 
   /** Bytes that this process has locked. */
@@ -84,18 +76,6 @@ record Sysfs(Path sys, Path proc) {
     }
   }
 
-  private boolean hasOpen(Path descriptors, String path) {
-    return names(descriptors).stream().anyMatch(fd -> links(descriptors.resolve(fd), path));
-  }
-
-  private static boolean links(Path link, String path) {
-    try {
-      return Files.readSymbolicLink(link).toString().equals(path);
-    } catch (IOException _) {
-      return false;
-    }
-  }
-
   private Path device(String address) {
     return sys.resolve("bus/pci/devices").resolve(address);
   }
@@ -103,14 +83,6 @@ record Sysfs(Path sys, Path proc) {
   private static Optional<String> target(Path link) {
     try {
       return Optional.of(Files.readSymbolicLink(link).getFileName().toString());
-    } catch (IOException _) {
-      return Optional.empty();
-    }
-  }
-
-  private static Optional<String> line(Path file) {
-    try {
-      return Optional.of(Files.readString(file).strip());
     } catch (IOException _) {
       return Optional.empty();
     }

@@ -4,6 +4,7 @@
 package org.vfio4j.linux.iommu;
 
 import java.lang.System.Logger.Level;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -15,6 +16,7 @@ import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.Iommu;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.ReservedRegion;
+import org.vfio4j.linux.posix.OpenFiles;
 import org.vfio4j.linux.posix.SystemCallException;
 import org.vfio4j.linux.posix.SystemCalls;
 import org.vfio4j.linux.uapi.ContainerCalls;
@@ -279,8 +281,7 @@ final class LinuxGroup implements IommuGroup {
       return refused;
     }
     List<String> inTheWay = r.reason() == Reason.GROUP_NOT_VIABLE ? hostDriven() : List.of();
-    Optional<Holder> other =
-        r.reason() == Reason.GROUP_OPEN ? GroupHolder.of(id, List.of(names())) : Optional.empty();
+    Optional<Holder> other = r.reason() == Reason.GROUP_OPEN ? opener() : Optional.empty();
     return new VfioException(
         new Refusal(
             r.errno(),
@@ -289,6 +290,13 @@ final class LinuxGroup implements IommuGroup {
             r.message(),
             inTheWay.isEmpty() ? List.of(names()) : inTheWay,
             other));
+  }
+
+  /** Who has the group's file open. Who keeps a device's descriptor only is not to be found. */
+  private Optional<Holder> opener() {
+    return OpenFiles.users(Path.of("/dev/vfio/" + id)).stream()
+        .findFirst()
+        .map(user -> new Holder("process " + user, List.of(names())));
   }
 
   /** Devices with identity mappings of firmware: EPERM at SET_IOMMU, EINVAL at SET_CONTAINER. */

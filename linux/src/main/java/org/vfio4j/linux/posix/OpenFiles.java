@@ -13,20 +13,40 @@ import java.util.List;
 
 /** Who has a file open, as far as {@code /proc} shows it to this process. */
 public final class OpenFiles {
-  private static final Path PROC = Path.of("/proc");
-
   private OpenFiles() {}
 
   /**
-   * The processes that have the file open, as in {@code 812 (qemu-system-x86)}. Those of other
-   * users are missing where this process may not look at them.
+   * A process that has a file open; prints as {@code 812 (qemu-system-x86)}.
+   *
+   * @param pid its number
+   * @param command its name
    */
-  public static List<String> users(Path file) {
-    List<String> users = new ArrayList<>();
-    try (DirectoryStream<Path> processes = Files.newDirectoryStream(PROC, "[0-9]*")) {
+  public record User(long pid, String command) {
+    @Override
+    public String toString() {
+      return "%d (%s)".formatted(pid, command);
+    }
+  }
+
+  /**
+   * The processes that have the file open, as far as this process may look at them: root at all,
+   * others at their own.
+   */
+  public static List<User> users(Path file) {
+    return users(Path.of("/proc"), file);
+  }
+
+  /**
+   * The same.
+   *
+   * @param proc another place than {@code /proc}
+   */
+  public static List<User> users(Path proc, Path file) {
+    List<User> users = new ArrayList<>();
+    try (DirectoryStream<Path> processes = Files.newDirectoryStream(proc, "[0-9]*")) {
       for (Path process : processes) {
         if (hasOpen(process, file)) {
-          users.add("%s (%s)".formatted(process.getFileName(), name(process)));
+          users.add(new User(Long.parseLong(process.getFileName().toString()), name(process)));
         }
       }
     } catch (IOException | DirectoryIteratorException _) {
