@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.bench.user;
+
+import com.sun.management.ThreadMXBean;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import org.vfio4j.linux.posix.UnixSocket.Credentials;
+import org.vfio4j.user.Server;
+import org.vfio4j.user.device.DmaSpace;
+import org.vfio4j.user.device.Interrupts;
+import org.vfio4j.user.device.Irq;
+import org.vfio4j.user.device.Region;
+import org.vfio4j.user.device.ServedDevice;
+
+/** Serves 64 KiB of registers without side effects, so that what is measured is the server. */
+public final class RegisterServer implements ServedDevice {
+  private static final int SIZE = 1 << 16;
+
+  /** Eight bytes that are read here are what this thread has allocated so far. */
+  private static final int ALLOCATED = 0x8000;
+
+  private static final List<Region> REGIONS = List.of(Region.registers(SIZE));
+
+  private final MemorySegment registers = Arena.global().allocate(SIZE, Long.BYTES);
+  private final ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+
+  private RegisterServer() {}
+
+  /**
+   * Serves until it is killed, or until so many clients have left.
+   *
+   * @param args the socket, and, if it is to end, how many clients
+   */
+  public static void main(String[] args) throws InterruptedException {
+    int clients = args.length > 1 ? Integer.parseInt(args[1]) : Integer.MAX_VALUE;
+    CountDownLatch left = new CountDownLatch(clients);
+    Server.Events events =
+        new Server.Events() {
+          @Override
+          public void disconnected(Credentials peer, String why) {
+            left.countDown();
+          }
+        };
+    try (Server _ = Server.at(Path.of(args[0])).events(events).start(new RegisterServer())) {
+      left.await();
+    }
+  }
+
+  @Override
+  public int flags() {
+    return RESET;
+  }
+
+  @Override
+  public List<Region> regions() {
+    return REGIONS;
+  }
+
+  @Override
+  public List<Irq> irqs() {
+    return List.of();
+  }
+
+  @Override
+  public void read(int region, long offset, MemorySegment target, long targetOffset, int count) {
+    if (offset == ALLOCATED) {
+      registers.set(ValueLayout.JAVA_LONG, ALLOCATED, threads.getCurrentThreadAllocatedBytes());
+    }
+    MemorySegment.copy(registers, offset, target, targetOffset, count);
+  }
+
+  @Override
+  public void write(int region, long offset, MemorySegment source, long sourceOffset, int count) {
+    MemorySegment.copy(source, sourceOffset, registers, offset, count);
+  }
+
+  @Override
+  public void reset() {
+    registers.fill((byte) 0);
+  }
+
+  @Override
+  public void attached(DmaSpace dma, Interrupts interrupts) {}
+
+  @Override
+  public void detached() {}
+}
