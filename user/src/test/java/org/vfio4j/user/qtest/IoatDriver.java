@@ -16,7 +16,6 @@ final class IoatDriver {
   static final int HALTED = 3;
 
   static final int MSIX_TABLE = 0x2000;
-  static final int MSIX_PENDING = 0x3000;
 
   /** Where the chain of {@link #copy} lies, out of every test's way. */
   private static final long CHAIN = 0x7f_0000;
@@ -78,9 +77,14 @@ final class IoatDriver {
     qtest.write(bar + 3, 1, 1);
   }
 
-  /** Reading ATTNSTATUS takes the pin back. */
-  void acknowledge() {
-    qtest.readl(bar + 4);
+  /** Reading ATTNSTATUS takes the pin back; what it was. */
+  int acknowledge() {
+    return qtest.readl(bar + 4);
+  }
+
+  /** Until the device has interrupted, whatever became of that; acknowledges it. */
+  void awaitAttention() {
+    qtest.await("the device's attention", () -> acknowledge() != 0);
   }
 
   /** Has the device interrupt once, with nothing to copy that matters. */

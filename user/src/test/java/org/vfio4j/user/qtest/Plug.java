@@ -71,9 +71,14 @@ final class Plug implements AutoCloseable {
     return Objects.requireNonNull(why, "the user has not left");
   }
 
+  /** Ends the server, whoever is there. */
+  void end() {
+    server.close();
+  }
+
   @Override
   public void close() {
-    server.close();
+    end();
   }
 
   /** The device, with its user's memory and its resets noted. */

@@ -11,9 +11,9 @@ import java.nio.channels.Channels;
 import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
-import java.util.ArrayDeque;
 import java.util.HexFormat;
-import java.util.Queue;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.function.BooleanSupplier;
 
 /**
@@ -27,8 +27,8 @@ final class Qtest implements AutoCloseable {
   private final SocketChannel channel;
   private final BufferedReader in;
 
-  /** Lines that QEMU sent on its own: {@code IRQ raise 21}. */
-  private final Queue<String> interrupts = new ArrayDeque<>();
+  /** Inputs of the interrupt controller that are raised. */
+  private final Set<Integer> raised = new TreeSet<>();
 
   Qtest(SocketChannel channel) {
     this.channel = channel;
@@ -48,7 +48,7 @@ final class Qtest implements AutoCloseable {
         if (answer == null) {
           throw new IOException("QEMU has gone");
         } else if (answer.startsWith("IRQ ")) {
-          interrupts.add(answer);
+          line(answer);
         } else if (answer.equals("OK") || answer.startsWith("OK ")) {
           return answer.substring(2).strip();
         } else {
@@ -57,6 +57,16 @@ final class Qtest implements AutoCloseable {
       }
     } catch (IOException e) {
       throw new UncheckedIOException(line + ": " + e.getMessage(), e);
+    }
+  }
+
+  /** QEMU says by itself: {@code IRQ raise 21}. */
+  private void line(String said) {
+    String[] words = said.split(" ");
+    if (words[1].equals("raise")) {
+      raised.add(Integer.parseInt(words[2]));
+    } else {
+      raised.remove(Integer.parseInt(words[2]));
     }
   }
 
@@ -104,16 +114,10 @@ final class Qtest implements AutoCloseable {
     command("irq_intercept_in ioapic");
   }
 
-  /** The next interrupt line that changes, as in {@code raise 21}. */
-  String awaitInterrupt() {
-    await("an interrupt line that changes", () -> !interrupts.isEmpty());
-    return interrupts.remove().substring(4);
-  }
-
-  /** Whether interrupt lines have changed that nobody asked for. */
-  boolean interruptsLeft() {
+  /** The inputs that are raised, as far as QEMU has said by now. */
+  Set<Integer> raised() {
     turn();
-    return !interrupts.isEmpty();
+    return raised;
   }
 
   /** Lets QEMU's main loop go round. */
