@@ -25,9 +25,11 @@ public record IommuUnit(
     boolean defaultDomain,
     int pasids) {
 
+  private static final String INTEL = "intel-iommu";
+
   /** The IOMMU that QEMU's {@code intel-iommu} is: 48 bits, interrupt remapping on. */
   public static final IommuUnit VT_D =
-      new IommuUnit("intel-iommu", 48, 0x40201000L, false, true, false, true, 1 << 20);
+      new IommuUnit(INTEL, 48, 0x40201000L, false, true, false, true, 1 << 20);
 
   /** No IOMMU: where a mediated device's own group sits. */
   public static final IommuUnit NONE =
@@ -41,6 +43,11 @@ public record IommuUnit(
     if (pageSizes == 0) {
       throw new IllegalArgumentException("an IOMMU needs a page size");
     }
+  }
+
+  /** Whether it is a VT-d. */
+  public boolean intel() {
+    return driver.equals(INTEL);
   }
 
   /** The same, with these page sizes. */

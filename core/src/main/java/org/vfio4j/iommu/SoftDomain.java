@@ -97,6 +97,12 @@ final class SoftDomain implements IommuDomain {
     return requests;
   }
 
+  /** What devices may do where a caller asked for this. */
+  private int allowed(int prot) {
+    boolean readableToo = iommu.profile().writeOnlyReadable() && unit.intel();
+    return readableToo && (prot & Mapping.WRITE) != 0 ? prot | Mapping.READ : prot;
+  }
+
   @Override
   public void map(long iova, MemorySegment memory, int prot) {
     live();
@@ -108,7 +114,7 @@ final class SoftDomain implements IommuDomain {
           "IOVA 0x%x to 0x%x is beyond %d bits".formatted(iova, last, unit.addressBits()));
     }
     try {
-      table.map(new Mapping(iova, memory.byteSize(), memory, prot));
+      table.map(new Mapping(iova, memory.byteSize(), memory, allowed(prot)));
     } catch (IllegalStateException overlap) {
       throw new VfioException(
           Errno.EEXIST,

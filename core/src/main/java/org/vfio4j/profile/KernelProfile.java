@@ -38,6 +38,9 @@ import org.vfio4j.error.Errno;
  * @param foreignUnmapStops another address space than the mapper's cannot unmap: the call stops
  *     there, with success
  * @param topUnmapIsEmpty an unmap that ends at 2^64 finds nothing
+ * @param writeOnlyReadable what is mapped for writing only, devices behind an Intel IOMMU can read
+ *     too ({@code __domain_mapping} sets the present bit of the other table format, which here
+ *     means readable)
  * @param pageSizes page sizes of an Intel IOMMU on this kernel, a bitmap in bytes
  */
 public record KernelProfile(
@@ -62,6 +65,7 @@ public record KernelProfile(
     boolean alignedCapabilities,
     boolean foreignUnmapStops,
     boolean topUnmapIsEmpty,
+    boolean writeOnlyReadable,
     long pageSizes) {
 
   /** Linux 5.10: the seed's world, default-domain rule and viability by driver. */
@@ -88,6 +92,7 @@ public record KernelProfile(
           /* alignedCapabilities= */ false,
           /* foreignUnmapStops= */ true,
           /* topUnmapIsEmpty= */ true,
+          /* writeOnlyReadable= */ true,
           /* pageSizes= */ ~0xfffL);
 
   /** Linux 5.3, the seed's base: 5.10 without IOVA ranges and dirty tracking. */
@@ -117,6 +122,7 @@ public record KernelProfile(
           /* alignedCapabilities= */ false,
           /* foreignUnmapStops= */ false,
           /* topUnmapIsEmpty= */ true,
+          /* writeOnlyReadable= */ true,
           /* pageSizes= */ 0x40201000L);
 
   /** Linux 6.12. */
@@ -143,6 +149,7 @@ public record KernelProfile(
           /* alignedCapabilities= */ true,
           /* foreignUnmapStops= */ false,
           /* topUnmapIsEmpty= */ true,
+          /* writeOnlyReadable= */ true,
           /* pageSizes= */ 0x40201000L);
 
   /** Linux 7.2: nesting is gone, ranges that wrap have an errno of their own. */
@@ -169,6 +176,7 @@ public record KernelProfile(
           /* alignedCapabilities= */ true,
           /* foreignUnmapStops= */ false,
           /* topUnmapIsEmpty= */ false,
+          /* writeOnlyReadable= */ false,
           /* pageSizes= */ 0x40201000L);
 
   /** What a caller gets who does not choose: 6.1, with backed and aux mediated devices. */
@@ -212,6 +220,7 @@ public record KernelProfile(
         alignedCapabilities,
         foreignUnmapStops,
         topUnmapIsEmpty,
+        /* writeOnlyReadable= */ false,
         pageSizes);
   }
 }
