@@ -39,6 +39,9 @@ class RoundsTest {
   /** Every n-th call fails; 0 is no failure. A round makes 20 to 30 calls. */
   private static final int[] EVERY = {0, 2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37};
 
+  /** The bench takes a guest that says nothing for dead. */
+  private static final int PROGRESS = 200;
+
   private static final long SIZE = 0x10000;
   private static final long IOVA = 0x100000;
   private static final long PAGE = 4096;
@@ -82,6 +85,9 @@ class RoundsTest {
       calls.every(EVERY[i]);
       for (; done < until; done++) {
         roundThatMayFail(random);
+        if (done % PROGRESS == 0) {
+          System.out.printf("  %d of %d rounds%n", done, ROUNDS);
+        }
       }
       calls.every(0);
       String which =
