@@ -109,6 +109,7 @@ class DriverScenarioTest extends ApiScenario {
     if (claims()) {
       refused(Errno.EBUSY, () -> bench.bind(H, HOST_DRIVER_OF_H));
     } else {
+      needsModel("a kernel would be gone");
       assertThatThrownBy(() -> bench.bind(H, HOST_DRIVER_OF_H))
           .isInstanceOf(KernelBugException.class);
     }
@@ -147,7 +148,10 @@ class DriverScenarioTest extends ApiScenario {
     vm.map(c, IOVA, SIZE);
     if (!claims()) {
       assertThat(bench.bind(A, "none")).as("done at once").isFalse();
-      assertThat(bench.reads(A, IOVA)).isNotEmpty();
+      if (Backend.chosen().explains()) {
+        // A kernel opens no device whose driver is leaving, and nobody else makes it do DMA.
+        assertThat(bench.reads(A, IOVA)).isNotEmpty();
+      }
       vm.unset(a);
     } else {
       assertThat(bench.bind(A, "none")).as("done at once").isTrue();
@@ -207,6 +211,9 @@ class DriverScenarioTest extends ApiScenario {
 
   @Test
   void D12_shouldKeepVfioOffAFunctionWithVirtualFunctions() {
+    if (!claims()) {
+      needsModel("bind_store() of 5.10 answers ENODEV whatever the driver said");
+    }
     bench.enableVirtualFunctions("nvme");
     refused(Errno.EBUSY, Reason.DEVICE_BUSY, () -> bench.bind(PF, "vfio-pci"));
     assertThat(bench.driver(PF)).isEqualTo("none");
