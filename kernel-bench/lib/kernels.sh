@@ -125,7 +125,7 @@ fetch_kernel() {
   [[ ! -e $home ]] || echo "kernel $kernel: the cache is incomplete, downloading again"
   work=$cache/$kernel.new
   rm -rf "$work" "$home"
-  mkdir -p "$work/root"
+  mkdir -p "$work/unpacked"
   apt_home=$work/apt
   image=
   for suite in $(suites_of "$kernel"); do
@@ -142,16 +142,16 @@ fetch_kernel() {
   for package in $(packages_of "$image"); do
     (cd "$work" && private_apt apt-get download -qq "$package")
   done
-  for package in "$work"/*.deb; do dpkg -x "$package" "$work/root"; done
+  for package in "$work"/*.deb; do dpkg -x "$package" "$work/unpacked"; done
   mkdir -p "$work/lib/modules"
-  if [[ -d $work/root/usr/lib/modules/$release ]]; then
-    mv "$work/root/usr/lib/modules/$release" "$work/lib/modules/"
+  if [[ -d $work/unpacked/usr/lib/modules/$release ]]; then
+    mv "$work/unpacked/usr/lib/modules/$release" "$work/lib/modules/"
   else
-    mv "$work/root/lib/modules/$release" "$work/lib/modules/"
+    mv "$work/unpacked/lib/modules/$release" "$work/lib/modules/"
   fi
   # Split packages have the kernel beside its modules.
-  if [[ -f $work/root/boot/vmlinuz-$release ]]; then
-    mv "$work/root/boot/vmlinuz-$release" "$work/vmlinuz"
+  if [[ -f $work/unpacked/boot/vmlinuz-$release ]]; then
+    mv "$work/unpacked/boot/vmlinuz-$release" "$work/vmlinuz"
   else
     mv "$work/lib/modules/$release/vmlinuz" "$work/vmlinuz"
   fi
@@ -159,7 +159,7 @@ fetch_kernel() {
   mkdir "$work/usr"
   ln -s ../lib "$work/usr/lib"
   depmod -b "$work" "$release"
-  rm -rf "$work/root" "$work/apt" "$work"/*.deb
+  rm -rf "$work/unpacked" "$work/apt" "$work"/*.deb
   echo "$release" >"$work/release"
   manifest "$work" >"$work/manifest"
   mv "$work" "$home"
