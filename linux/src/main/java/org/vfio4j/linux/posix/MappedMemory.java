@@ -30,14 +30,15 @@ public final class MappedMemory implements AutoCloseable {
    * @throws SystemCallException if the kernel refuses
    */
   public static MappedMemory ofFile(Descriptor file, long offset, long length, int protection) {
-    return map(
-        file.calls(),
-        length,
-        protection,
-        Constants.MAP_SHARED,
-        file.number(),
-        offset,
-        "mmap of 0x%x bytes of %s at 0x%x".formatted(length, file.name(), offset));
+    checkLength(length);
+    SystemCalls calls = file.calls();
+    long address = calls.mmap(0, length, protection, Constants.MAP_SHARED, file.number(), offset);
+    if (address < 0) {
+      throw new SystemCallException(
+          "mmap of 0x%x bytes of %s at 0x%x".formatted(length, file.name(), offset),
+          (int) -address);
+    }
+    return new MappedMemory(calls, segment(address, length, protection));
   }
 
   /**
@@ -47,27 +48,26 @@ public final class MappedMemory implements AutoCloseable {
    * @throws SystemCallException ENOMEM
    */
   public static MappedMemory anonymous(SystemCalls calls, long length) {
-    return map(
-        calls,
-        length,
-        Constants.PROT_READ | Constants.PROT_WRITE,
-        Constants.MAP_PRIVATE | Constants.MAP_ANONYMOUS,
-        -1,
-        0,
-        "mmap of 0x%x bytes".formatted(length));
+    checkLength(length);
+    int protection = Constants.PROT_READ | Constants.PROT_WRITE;
+    int flags = Constants.MAP_PRIVATE | Constants.MAP_ANONYMOUS;
+    long address = calls.mmap(0, length, protection, flags, -1, 0);
+    if (address < 0) {
+      throw new SystemCallException("mmap of 0x%x bytes".formatted(length), (int) -address);
+    }
+    return new MappedMemory(calls, segment(address, length, protection));
   }
 
-  @SuppressWarnings("restricted")
-  private static MappedMemory map(
-      SystemCalls calls, long length, int protection, int flags, int fd, long offset, String call) {
+  private static void checkLength(long length) {
     if (length <= 0) {
       throw new IllegalArgumentException("nothing to map: length=" + length);
     }
-    long address =
-        SystemCallException.check(calls.mmap(0, length, protection, flags, fd, offset), call);
+  }
+
+  @SuppressWarnings("restricted")
+  private static MemorySegment segment(long address, long length, int protection) {
     MemorySegment segment = MemorySegment.ofAddress(address).reinterpret(length);
-    boolean writable = (protection & Constants.PROT_WRITE) != 0;
-    return new MappedMemory(calls, writable ? segment : segment.asReadOnly());
+    return (protection & Constants.PROT_WRITE) != 0 ? segment : segment.asReadOnly();
   }
 
   /** All of it; read-only if it was mapped so. */
