@@ -3,16 +3,13 @@
 
 package org.vfio4j.user.device;
 
+import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
-import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.concurrent.ConcurrentSkipListMap;
 import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.error.Errno;
@@ -26,11 +23,8 @@ import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.IommuUnit;
 import org.vfio4j.iommu.Mapping;
 import org.vfio4j.iommu.SoftIommu;
-import org.vfio4j.linux.posix.CheckedMemory;
 import org.vfio4j.linux.posix.Descriptor;
 import org.vfio4j.linux.posix.FileStatus;
-import org.vfio4j.linux.posix.SystemCallException;
-import org.vfio4j.linux.posix.SystemCalls;
 import org.vfio4j.mdev.Isolation;
 import org.vfio4j.mdev.MediatedDevice;
 import org.vfio4j.profile.KernelProfile;
@@ -38,6 +32,7 @@ import org.vfio4j.type1.AddressSpace;
 import org.vfio4j.type1.Container;
 import org.vfio4j.type1.Type1;
 import org.vfio4j.type1.Type1Parameters;
+import org.vfio4j.user.device.Windows.Window;
 
 /**
  * The memory of a device's user: what the user maps and unmaps, and what the device reads and
@@ -54,7 +49,7 @@ import org.vfio4j.type1.Type1Parameters;
  * <p><b>Memory that goes away.</b> A user can shrink a file that it handed over, and an access by
  * the JVM would then end in SIGBUS. A file that is sealed against that (QEMU's {@code
  * memory-backend-memfd}, unless it was told {@code seal=off}) is accessed directly. Every other is
- * copied by the kernel, {@link CheckedMemory}, for which missing memory is an errno: about a
+ * copied by the kernel ({@link IndirectAccess}), for which missing memory is an errno: about a
  * microsecond for each access, and a fault of that access only. Memory without a descriptor is
  * asked for by message, {@link RemoteMemory}.
  *
@@ -75,6 +70,8 @@ public final class DmaSpace implements AutoCloseable {
   /** {@code VFIO_DMA_UNMAP_FLAG_ALL}. */
   public static final int UNMAP_ALL = Container.UNMAP_ALL;
 
+  private static final long[] NO_BITMAP = {};
+
   /** 7.2's rules: an unmap that ends at 2^64 works there, which QEMU sends. */
   private static final KernelProfile PROFILE = KernelProfile.LINUX_7_2;
 
@@ -88,31 +85,19 @@ public final class DmaSpace implements AutoCloseable {
     }
   }
 
-  /** A live mapping. {@code file} is absent for memory that came without a descriptor. */
-  private record Window(long iova, long size, int prot, @Nullable ClientFile file, long address) {
-    boolean holds(long at) {
-      return Long.compareUnsigned(at - iova, size) < 0;
-    }
-
-    boolean direct() {
-      return file != null && file.lasting;
-    }
-  }
-
-  private final RemoteMemory remote;
   private final SoftIommu iommu = new SoftIommu(PROFILE);
   private final Container container;
   private final DmaPort port;
   private final AddressSpace memory = new AddressSpace();
   private final Guard guard = new Guard();
   private final ReentrantLock lock = new ReentrantLock();
-  private final Map<ClientFile.Key, ClientFile> files = new HashMap<>();
+  private final Windows windows = new Windows(memory);
+  private final IndirectAccess indirect;
 
-  /** By IOVA with its top bit flipped, so that the signed order of keys is the unsigned one. */
-  private final ConcurrentSkipListMap<Long, Window> windows = new ConcurrentSkipListMap<>();
+  private final Arena arena = Arena.ofShared();
 
-  /** One buffer: copies through the kernel go one after the other. */
-  private final CheckedMemory checked;
+  /** Where the kernel tells of a file; the lock covers it. */
+  private final MemorySegment statusBuffer = arena.allocate(FileStatus.BUFFER_SIZE, Long.BYTES);
 
   private boolean closed;
 
@@ -124,8 +109,6 @@ public final class DmaSpace implements AutoCloseable {
    * @param remote asked for memory that came without a descriptor
    */
   public DmaSpace(String device, int entryLimit, RemoteMemory remote) {
-    this.remote = remote;
-    this.checked = new CheckedMemory(SystemCalls.libc());
     Type1Parameters parameters = new Type1Parameters();
     parameters.entryLimit(entryLimit);
     IommuGroup group = iommu.addGroup(1, IommuUnit.NONE, List.of());
@@ -134,6 +117,7 @@ public final class DmaSpace implements AutoCloseable {
     container = new Container("user of " + device, iommu, PROFILE, Type1.V2, parameters);
     container.attach(group);
     port = container.emulatedPort(device, iommu::report);
+    indirect = new IndirectAccess(device, windows, guard, remote, iommu::report);
   }
 
   /** An empty space with the kernel's limit and no memory without descriptors. */
@@ -161,7 +145,7 @@ public final class DmaSpace implements AutoCloseable {
       if (file.isEmpty() || !plausible(size, offset)) {
         // Nothing lies at address 0: the engine checks the call and lets the device fault there.
         container.map(memory, file.isEmpty() ? 0 : offset & (PAGE - 1), iova, size, prot);
-        windows.put(key(iova), new Window(iova, size, prot, null, 0));
+        windows.add(new Window(iova, size, prot, null, 0));
       } else {
         mapFile(iova, size, prot, file.get(), offset);
       }
@@ -183,7 +167,7 @@ public final class DmaSpace implements AutoCloseable {
   }
 
   private void mapFile(long iova, long size, int prot, Descriptor descriptor, long offset) {
-    FileStatus status = FileStatus.of(descriptor);
+    FileStatus status = FileStatus.of(descriptor, statusBuffer);
     if ((prot & WRITE) != 0 && !status.writable()) {
       throw new VfioException(
           Errno.EACCES, Reason.BAD_DESCRIPTOR, "the device may write, the descriptor may not");
@@ -195,42 +179,17 @@ public final class DmaSpace implements AutoCloseable {
           "0x%x bytes at 0x%x are beyond the end of the file, 0x%x"
               .formatted(size, offset, status.length()));
     }
-    ClientFile file = file(descriptor, status, offset + size);
+    ClientFile file = windows.use(descriptor, status, offset + size);
     boolean done = false;
     try {
       // What is not lasting is not placed: the table then holds only what may be accessed directly.
       container.map(memory, file.lasting ? file.address() + offset : 0, iova, size, prot);
-      windows.put(key(iova), new Window(iova, size, prot, file, file.address() + offset));
+      windows.add(new Window(iova, size, prot, file, file.address() + offset));
       done = true;
     } finally {
       if (!done) {
-        release(file);
+        windows.unuse(file);
       }
-    }
-  }
-
-  /** The file, mapped up to {@code end} at least, with one more use. */
-  private ClientFile file(Descriptor descriptor, FileStatus status, long end) {
-    ClientFile known = files.get(ClientFile.Key.of(status));
-    if (known != null && known.size() >= end && known.lasting == status.lasting()) {
-      known.use();
-      return known;
-    }
-    ClientFile fresh = ClientFile.map(descriptor, status);
-    if (fresh.lasting) {
-      memory.place(fresh.address(), fresh.segment(), status.writable());
-    }
-    files.put(fresh.key, fresh);
-    fresh.use();
-    return fresh;
-  }
-
-  /** Takes a use back. With the last one the memory goes; nobody is inside any more. */
-  private void release(ClientFile file) {
-    if (file.unuse()) {
-      files.remove(file.key, file);
-      memory.remove(file.address());
-      file.close();
     }
   }
 
@@ -253,7 +212,7 @@ public final class DmaSpace implements AutoCloseable {
     lock.lock();
     try {
       checkOpen();
-      long bytes = container.unmap(memory, iova, size, flags, new long[0], 0);
+      long bytes = container.unmap(memory, iova, size, flags, NO_BITMAP, 0);
       if (bytes != 0) {
         boolean all = flags == UNMAP_ALL;
         forget(all ? 0 : iova, all ? -1L : iova + size - 1);
@@ -266,22 +225,14 @@ public final class DmaSpace implements AutoCloseable {
 
   /** Drops what the container has unmapped. */
   private void forget(long first, long last) {
-    List<ClientFile> used = new ArrayList<>();
-    var going = windows.subMap(key(first), true, key(last), true).values().iterator();
-    while (going.hasNext()) {
-      ClientFile file = going.next().file();
-      if (file != null) {
-        used.add(file);
-      }
-      going.remove();
-    }
+    windows.remove(first, last);
     guard.await();
-    used.forEach(this::release);
+    windows.release();
   }
 
   /** Live mappings. */
   public int mappings() {
-    return windows.size();
+    return windows.count();
   }
 
   /** Mappings that can still be added. */
@@ -321,7 +272,7 @@ public final class DmaSpace implements AutoCloseable {
     } finally {
       guard.leave(inside);
     }
-    return indirect(iova, target, offset, count, READ);
+    return indirect.read(iova, target, offset, count);
   }
 
   /**
@@ -351,7 +302,7 @@ public final class DmaSpace implements AutoCloseable {
     } finally {
       guard.leave(inside);
     }
-    return indirect(iova, source, offset, count, WRITE);
+    return indirect.write(iova, source, offset, count);
   }
 
   /**
@@ -422,76 +373,6 @@ public final class DmaSpace implements AutoCloseable {
     write(iova, bytes, 0, Long.BYTES);
   }
 
-  /** Accesses what the table does not hold: memory to be copied by the kernel or by message. */
-  private long indirect(long iova, MemorySegment segment, long offset, long count, int access) {
-    Map.Entry<Long, Window> found = windows.floorEntry(key(iova));
-    if (found == null || !found.getValue().holds(iova)) {
-      throw fault(iova, count, access, DmaFault.Cause.NOT_MAPPED);
-    }
-    Window window = found.getValue();
-    if ((window.prot() & access) == 0) {
-      throw fault(iova, count, access, DmaFault.Cause.NO_PERMISSION);
-    }
-    if (window.direct()) {
-      // Mapped since this access found nothing: it raced with the user, who cannot tell.
-      throw fault(iova, count, access, DmaFault.Cause.NOT_MAPPED);
-    }
-    long left = window.size() - (iova - window.iova());
-    long some = Long.compareUnsigned(left, count) < 0 ? left : count;
-    try {
-      if (window.file() == null) {
-        ask(window, iova, segment, offset, some, access);
-      } else {
-        copyChecked(window, iova, segment, offset, some, access);
-      }
-      return some;
-    } catch (VfioException | SystemCallException e) {
-      throw fault(iova, some, access, DmaFault.Cause.MEMORY_GONE);
-    }
-  }
-
-  private void ask(
-      Window window, long iova, MemorySegment segment, long offset, long count, int access) {
-    if (access == READ) {
-      remote.read(iova, segment, offset, count);
-    } else {
-      remote.write(iova, segment, offset, count);
-    }
-    if (windows.get(key(window.iova())) != window) {
-      throw fault(iova, count, access, DmaFault.Cause.NOT_MAPPED);
-    }
-  }
-
-  private void copyChecked(
-      Window window, long iova, MemorySegment segment, long offset, long count, int access) {
-    int inside = guard.enter();
-    try {
-      if (windows.get(key(window.iova())) != window) {
-        throw fault(iova, count, access, DmaFault.Cause.NOT_MAPPED);
-      }
-      long address = window.address() + (iova - window.iova());
-      synchronized (checked) {
-        if (access == READ) {
-          checked.read(address, segment, offset, count);
-        } else {
-          checked.write(address, segment, offset, count);
-        }
-      }
-    } finally {
-      guard.leave(inside);
-    }
-  }
-
-  private DmaFaultException fault(long iova, long count, int access, DmaFault.Cause cause) {
-    DmaFault fault = new DmaFault(port.device(), iova, count, access, cause);
-    iommu.report(fault);
-    return new DmaFaultException(fault);
-  }
-
-  private static long key(long iova) {
-    return iova ^ Long.MIN_VALUE;
-  }
-
   /** Unmaps everything. Every access from now on faults. */
   @Override
   public void close() {
@@ -501,7 +382,8 @@ public final class DmaSpace implements AutoCloseable {
         closed = true;
         container.close();
         forget(0, -1L);
-        checked.close();
+        indirect.close();
+        arena.close();
       }
     } finally {
       lock.unlock();
