@@ -10,6 +10,7 @@
 // split of what an unmap cuts, giving back tables that are empty, widths other than 48 bits.
 //
 // radix lookup PAGE_SHIFT MAPPINGS random|sequential ITERATIONS MILLISECONDS
+// radix read   PAGE_SHIFT MAPPINGS random|sequential ITERATIONS MILLISECONDS
 // radix map    PAGE_SHIFT LIVE     -                 ITERATIONS MILLISECONDS
 // prints the sum of the results, then ns per operation, one line per iteration.
 
@@ -177,6 +178,22 @@ static __attribute__((noinline)) u64 lookups(void) {
   return sum;
 }
 
+// What is found is copied too; all mappings are of one page of memory.
+static __attribute__((noinline)) u64 reads(void) {
+  static char target[LENGTH];
+  u64 sum = 0;
+  for (int i = 0; i < KEYS; i++) {
+    u64 address = translate(keys[i], LENGTH, READ);
+    if (address) {
+      memcpy(target, (void *)address, LENGTH);
+    }
+    // The compiler must not do without the copy.
+    __asm__ volatile("" ::"r"(target) : "memory");
+    sum += (unsigned char)target[0];
+  }
+  return sum;
+}
+
 static __attribute__((noinline)) u64 maps(u64 page, u64 host) {
   u64 sum = 0;
   for (int i = 0; i < KEYS; i++) {
@@ -192,40 +209,68 @@ static double now(void) {
   return t.tv_sec * 1e9 + t.tv_nsec;
 }
 
+static u64 page, host;
+
+static u64 measured(const char *operation) {
+  switch (operation[0]) {
+    case 'l':
+      return lookups();
+    case 'r':
+      return reads();
+    default:
+      return maps(page, host);
+  }
+}
+
+// Independent of where the memory is, so that Java's can be the same.
+static u64 check(const char *operation) {
+  if (operation[0] != 'l') {
+    return measured(operation);
+  }
+  u64 sum = 0;
+  for (int i = 0; i < KEYS; i++) {
+    u64 address = translate(keys[i], LENGTH, READ);
+    sum += address ? address & (page - 1) : ~0ull >> 8;
+  }
+  return sum;
+}
+
 int main(int argc, char **argv) {
-  if (argc != 7) {
-    fprintf(stderr, "usage: radix lookup|map PAGE_SHIFT COUNT ORDER ITERATIONS MILLISECONDS\n");
+  if (argc != 7 || !strchr("lrm", argv[1][0])) {
+    fprintf(stderr, "usage: radix lookup|read|map PAGE_SHIFT COUNT ORDER ITERATIONS MILLISECONDS\n");
     return 2;
   }
-  int lookup = !strcmp(argv[1], "lookup");
-  u64 page = 1ull << atoi(argv[2]);
+  const char *operation = argv[1];
+  int read = operation[0] == 'r';
+  page = 1ull << atoi(argv[2]);
   u64 count = strtoull(argv[3], 0, 10);
-  u64 host = 1ull << 46;
+  host = 1ull << 46;
+  if (read) {
+    unsigned char *memory = aligned_alloc(page, page);
+    for (u64 i = 0; memory && i < page; i++) {
+      memory[i] = i / 8 * 31;
+    }
+    host = (u64)memory;
+  }
   root = new_table();
   for (u64 i = 0; i < count; i++) {
-    if (map(2 * i * page, page, host + i * page, READ | WRITE)) {
+    if (map(2 * i * page, page, read ? host : host + i * page, READ | WRITE)) {
       return 1;
     }
   }
-  u64 result = 0;
-  if (lookup) {
-    fill_lookups(page, count, !strcmp(argv[4], "random"));
-    for (int i = 0; i < KEYS; i++) {
-      u64 address = translate(keys[i], LENGTH, READ);
-      result += address ? address & (page - 1) : ~0ull >> 8;
-    }
-  } else {
+  if (operation[0] == 'm') {
     fill_gaps(page, count);
-    result = maps(page, host);
+  } else {
+    fill_lookups(page, count, !strcmp(argv[4], "random"));
   }
-  printf("%llu\n", (unsigned long long)result);
+  printf("%llu\n", (unsigned long long)check(operation));
   volatile u64 sink = 0;
   for (int i = 0; i < atoi(argv[5]); i++) {
     long operations = 0;
     double start = now();
     double end = start;
     while (end - start < atof(argv[6]) * 1e6) {
-      sink += lookup ? lookups() : maps(page, host);
+      sink += measured(operation);
       operations += KEYS;
       end = now();
     }

@@ -34,39 +34,49 @@ public final class Report {
     static final Effort QUICK = new Effort(3, 3, 250);
   }
 
-  /**
-   * One line of the table.
-   *
-   * @param order of the lookups; empty where the case is map and unmap
-   */
-  private record Case(int pageShift, int count, String order) {
+  /** What is measured; C's name for it, and the word for the table. */
+  private enum Operation {
+    LOOKUP("lookup", "lookup"),
+    READ("read", "device reads 64 B"),
+    MAP("map", "map+unmap");
 
-    boolean isLookup() {
-      return !order.isEmpty();
+    final String inC;
+    final String words;
+
+    Operation(String inC, String words) {
+      this.inC = inC;
+      this.words = words;
     }
+  }
+
+  /** One line of the table. Only lookups and reads are in an order. */
+  private record Case(Operation operation, int pageShift, int count, String order) {
 
     String page() {
       return pageShift == 12 ? "4 KiB" : "2 MiB";
     }
 
-    String operation() {
-      return isLookup() ? "lookup, %s, %s".formatted(page(), order) : "map+unmap, " + page();
+    String title() {
+      String title = "%s, %s".formatted(operation.words, page());
+      return operation == Operation.MAP ? title : "%s, %s".formatted(title, order);
     }
 
     ChainedOptionsBuilder select(ChainedOptionsBuilder options) {
       String size = Integer.toString(count);
       options.param("pageShift", Integer.toString(pageShift));
-      return isLookup()
-          ? options.include("LookupBench").param("mappings", size).param("order", order)
-          : options.include("MapBench").param("live", size);
+      return switch (operation) {
+        case LOOKUP -> options.include("LookupBench").param("mappings", size).param("order", order);
+        case READ -> options.include("ReadBench").param("mappings", size).param("order", order);
+        case MAP -> options.include("MapBench").param("live", size);
+      };
     }
 
     List<String> baseline(Effort effort) {
       return List.of(
-          isLookup() ? "lookup" : "map",
+          operation.inC,
           Integer.toString(pageShift),
           Integer.toString(count),
-          isLookup() ? order : "-",
+          order,
           // It runs before and after Java, each time for half of the iterations.
           Integer.toString((effort.iterations + 1) / 2),
           Integer.toString(effort.milliseconds));
@@ -74,19 +84,33 @@ public final class Report {
 
     /** What the measured loop of Java returns, to be compared with C's. */
     long sum() {
-      if (isLookup()) {
-        LookupBench bench = new LookupBench();
-        bench.pageShift = pageShift;
-        bench.mappings = count;
-        bench.order = order;
-        bench.setup();
-        return bench.lookup();
-      }
-      MapBench bench = new MapBench();
-      bench.pageShift = pageShift;
-      bench.live = count;
-      bench.setup();
-      return bench.mapAndUnmap();
+      return switch (operation) {
+        case LOOKUP -> {
+          LookupBench bench = new LookupBench();
+          bench.pageShift = pageShift;
+          bench.mappings = count;
+          bench.order = order;
+          bench.setup();
+          yield bench.lookup();
+        }
+        case READ -> {
+          ReadBench bench = new ReadBench();
+          bench.pageShift = pageShift;
+          bench.mappings = count;
+          bench.order = order;
+          bench.setup();
+          long sum = bench.read();
+          bench.close();
+          yield sum;
+        }
+        case MAP -> {
+          MapBench bench = new MapBench();
+          bench.pageShift = pageShift;
+          bench.live = count;
+          bench.setup();
+          yield bench.mapAndUnmap();
+        }
+      };
     }
   }
 
@@ -108,7 +132,7 @@ public final class Report {
     boolean quick = args.length > 2 && args[2].equals("--quick");
     Report report = new Report(new Baseline(args[0]), quick ? Effort.QUICK : Effort.FULL);
     System.out.printf(
-        "%-28s %10s %8s %8s %6s %10s%n",
+        "%-34s %10s %8s %8s %6s %10s%n",
         "operation", "mappings", "C ns", "Java ns", "ratio", "Java B/op");
     for (Case c : cases(quick)) {
       report.measure(c);
@@ -146,13 +170,16 @@ public final class Report {
     for (int pageShift : quick ? new int[] {21} : new int[] {21, 12}) {
       for (String order : List.of("random", "sequential")) {
         for (int mappings : new int[] {1, 64, 4096, 65536}) {
-          cases.add(new Case(pageShift, mappings, order));
+          cases.add(new Case(Operation.LOOKUP, pageShift, mappings, order));
         }
       }
     }
+    for (int mappings : new int[] {1, 65535}) {
+      cases.add(new Case(Operation.READ, 12, mappings, "random"));
+    }
     for (int pageShift : new int[] {12, 21}) {
-      cases.add(new Case(pageShift, 0, ""));
-      cases.add(new Case(pageShift, 65536, ""));
+      cases.add(new Case(Operation.MAP, pageShift, 0, "-"));
+      cases.add(new Case(Operation.MAP, pageShift, 65536, "-"));
     }
     return cases;
   }
@@ -172,12 +199,12 @@ public final class Report {
     double bytes =
         Objects.requireNonNull(java.getSecondaryResults().get("gc.alloc.rate.norm")).getScore();
     System.out.printf(
-        "%-28s %,10d %8.2f %8.2f %6.2f %10.3f%n",
-        c.operation(), c.count, times[0], javaTime, javaTime / times[0], bytes);
+        "%-34s %,10d %8.2f %8.2f %6.2f %10.3f%n",
+        c.title(), c.count, times[0], javaTime, javaTime / times[0], bytes);
     raw.add(
         "%s, %d: C %s, Java %s"
             .formatted(
-                c.operation(),
+                c.title(),
                 c.count,
                 Arrays.toString(times),
                 java.getPrimaryResult().extendedInfo().replaceAll("\\s+", " ")));
@@ -192,7 +219,7 @@ public final class Report {
         .measurementIterations(effort.iterations)
         .measurementTime(time)
         // The collector that Java takes on a server, also where this is pinned to one CPU.
-        .jvmArgsAppend("-XX:+UseG1GC", "-Xms512m", "-Xmx512m")
+        .jvmArgsAppend("-XX:+UseG1GC", "-Xms512m", "-Xmx512m", "--enable-native-access=ALL-UNNAMED")
         .addProfiler(GCProfiler.class)
         .verbosity(VerboseMode.SILENT);
   }

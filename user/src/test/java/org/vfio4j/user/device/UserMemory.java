@@ -3,7 +3,6 @@
 
 package org.vfio4j.user.device;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
 import org.vfio4j.linux.posix.Constants;
@@ -27,15 +26,7 @@ public final class UserMemory implements AutoCloseable {
 
   /** A file that cannot shrink any more, as QEMU's is. */
   public static UserMemory sealed(long size) {
-    try (Arena arena = Arena.ofConfined()) {
-      int flags = Constants.MFD_CLOEXEC | Constants.MFD_ALLOW_SEALING;
-      int fd = CALLS.memfdCreate(arena.allocateFrom("sealed"), flags);
-      Descriptor file = new Descriptor(CALLS, SystemCallException.check(fd, "memfd"), "sealed");
-      SystemCallException.check(CALLS.ftruncate(fd, size), "ftruncate");
-      int seals = Constants.F_SEAL_SHRINK | Constants.F_SEAL_GROW | Constants.F_SEAL_SEAL;
-      SystemCallException.check(CALLS.fcntl(fd, Constants.F_ADD_SEALS, seals), "seal");
-      return new UserMemory(file, size);
-    }
+    return new UserMemory(Memfd.sealed(CALLS, "sealed", size), size);
   }
 
   /** A file that the user can shrink at any time. */
