@@ -39,6 +39,7 @@ final class SysfsPciBus implements PciBus {
     return linkName(device(address).resolve("driver"));
   }
 
+  /** Never taken for missing when it cannot be read: what is read here is given back later. */
   private static Optional<String> linkName(Path link) {
     try {
       return Files.exists(link)

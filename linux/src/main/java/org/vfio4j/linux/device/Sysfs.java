@@ -13,6 +13,7 @@ import java.util.OptionalInt;
 import java.util.stream.Stream;
 import org.vfio4j.linux.posix.Constants;
 import org.vfio4j.linux.posix.OpenFiles;
+import org.vfio4j.linux.sysfs.DeviceLinks;
 
 /**
  * What {@code /sys} and {@code /proc} tell of a device: read once per question, never kept. What
@@ -28,23 +29,22 @@ record Sysfs(Path sys, Path proc) {
   }
 
   boolean hasDevice(String address) {
-    return Files.isDirectory(device(address));
+    return links().folder(address).isPresent();
   }
 
   /** Number of the device's IOMMU group; empty where no IOMMU is on. */
   OptionalInt group(String address) {
-    Optional<String> name = target(device(address).resolve("iommu_group"));
-    return name.isPresent() ? OptionalInt.of(Integer.parseInt(name.get())) : OptionalInt.empty();
+    return links().group(address);
   }
 
   /** The device's driver. */
   Optional<String> driver(String address) {
-    return target(device(address).resolve("driver"));
+    return links().driver(address);
   }
 
   /** The devices of a group, sorted. */
   List<String> members(int group) {
-    return names(sys.resolve("kernel/iommu_groups").resolve(group + "/devices"));
+    return links().members(group).stream().map(m -> m.getFileName().toString()).toList();
   }
 
   /** Processes that have a file open; only those that this user may look into. */
@@ -76,23 +76,7 @@ record Sysfs(Path sys, Path proc) {
     }
   }
 
-  private Path device(String address) {
-    return sys.resolve("bus/pci/devices").resolve(address);
-  }
-
-  private static Optional<String> target(Path link) {
-    try {
-      return Optional.of(Files.readSymbolicLink(link).getFileName().toString());
-    } catch (IOException _) {
-      return Optional.empty();
-    }
-  }
-
-  private static List<String> names(Path folder) {
-    try (Stream<Path> entries = Files.list(folder)) {
-      return entries.map(e -> e.getFileName().toString()).sorted().toList();
-    } catch (IOException | UncheckedIOException _) {
-      return List.of();
-    }
+  private DeviceLinks links() {
+    return new DeviceLinks(sys, "pci");
   }
 }

@@ -11,12 +11,12 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
-import java.util.stream.Stream;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.Device;
 import org.vfio4j.iommu.ReservedRegion;
+import org.vfio4j.linux.sysfs.DeviceLinks;
 
 /**
  * What sysfs tells of IOMMU groups, read anew at each question: devices and drivers come and go. A
@@ -26,46 +26,43 @@ final class Sysfs {
   /** Drivers that do no DMA of their own, by {@code vfio_driver_allowed} of 5.10. */
   private static final Set<String> STUBS = Set.of("pci-stub", "pcieport", "shpchp");
 
-  private static final List<String> BUSES = List.of("pci", "mdev", "platform");
   private static final int PCI_CLASS_SHIFT = 8;
   private static final int PCI_TO_PCI_BRIDGE = 0x0604;
 
   private final Path root;
+  private final DeviceLinks links;
 
   /** Below {@code root}, which is {@code /sys} but in tests. */
   Sysfs(Path root) {
     this.root = root;
+    links = new DeviceLinks(root, "pci", "mdev", "platform");
   }
 
   /** The number of a device's group; empty if there is no such device, or no IOMMU serves it. */
   OptionalInt groupOf(String device) {
-    return directory(device)
-        .map(d -> lastName(d.resolve("iommu_group")))
-        .filter(n -> n.matches("[0-9]{1,9}"))
-        .map(n -> OptionalInt.of(Integer.parseInt(n)))
-        .orElse(OptionalInt.empty());
+    return links.group(device);
   }
 
   /** The device of that name, on whatever bus. */
   Optional<LinuxDevice> device(String name) {
-    return directory(name).map(d -> new LinuxDevice(name, bus(d)));
+    return links.folder(name).map(d -> new LinuxDevice(name, bus(d)));
   }
 
   /** The members of a group, by name. Empty once the group is gone. */
   List<LinuxDevice> members(int group) {
-    return list(group(group).resolve("devices")).stream()
+    return links.members(group).stream()
         .map(d -> new LinuxDevice(String.valueOf(d.getFileName()), bus(d)))
         .toList();
   }
 
   /** Whether there is such a group. */
   boolean exists(int group) {
-    return Files.isDirectory(group(group));
+    return Files.isDirectory(links.groupFolder(group));
   }
 
   /** The device's driver. */
   Optional<String> driver(String device) {
-    return directory(device).map(d -> lastName(d.resolve("driver"))).filter(n -> !n.isEmpty());
+    return links.driver(device);
   }
 
   /** Whether the device's driver offers it to VFIO: {@code vfio-pci} and its variants. */
@@ -86,7 +83,8 @@ final class Sysfs {
   }
 
   private boolean bridge(String device) {
-    return directory(device)
+    return links
+        .folder(device)
         .map(d -> read(d.resolve("class")).strip())
         .filter(c -> c.matches("0x[0-9a-f]{1,6}"))
         .map(c -> Integer.decode(c) >> PCI_CLASS_SHIFT == PCI_TO_PCI_BRIDGE)
@@ -99,7 +97,8 @@ final class Sysfs {
    */
   List<ReservedRegion> regions(int group) {
     List<ReservedRegion> regions = new ArrayList<>();
-    for (String line : read(group(group).resolve("reserved_regions")).lines().toList()) {
+    for (String line :
+        read(links.groupFolder(group).resolve("reserved_regions")).lines().toList()) {
       String[] fields = line.strip().split(" +");
       if (fields.length == 3) {
         regions.add(
@@ -126,42 +125,12 @@ final class Sysfs {
     return read(root.resolve("module").resolve(module).resolve("parameters").resolve(name)).strip();
   }
 
-  private Path group(int number) {
-    return root.resolve("kernel/iommu_groups").resolve(Integer.toString(number));
-  }
-
-  private Optional<Path> directory(String device) {
-    if (!device.matches("[0-9A-Za-z:._-]+") || device.startsWith(".")) {
-      return Optional.empty();
-    }
-    return BUSES.stream()
-        .map(bus -> root.resolve("bus").resolve(bus).resolve("devices").resolve(device))
-        .filter(Files::exists)
-        .findFirst();
-  }
-
   private static Device.Bus bus(Path device) {
-    return switch (lastName(device.resolve("subsystem"))) {
+    return switch (DeviceLinks.target(device.resolve("subsystem")).orElse("")) {
       case "mdev" -> Device.Bus.MDEV;
       case "platform" -> Device.Bus.PLATFORM;
       default -> Device.Bus.PCI;
     };
-  }
-
-  private static String lastName(Path link) {
-    try {
-      return String.valueOf(Files.readSymbolicLink(link).getFileName());
-    } catch (IOException e) {
-      return "";
-    }
-  }
-
-  private static List<Path> list(Path folder) {
-    try (Stream<Path> entries = Files.list(folder)) {
-      return entries.sorted().toList();
-    } catch (IOException e) {
-      return List.of();
-    }
   }
 
   private static String read(Path file) {

@@ -16,6 +16,7 @@ import org.vfio4j.error.Errno;
 import org.vfio4j.linux.posix.Constants;
 import org.vfio4j.linux.posix.ErrnoNames;
 import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.linux.sysfs.DeviceLinks;
 import org.vfio4j.linux.uapi.DeviceCalls;
 import org.vfio4j.linux.uapi.DirtyBits;
 import org.vfio4j.linux.uapi.InfoChain;
@@ -35,8 +36,7 @@ import org.vfio4j.vfio.Vfio;
  * has no others: those of the virtual machine have reused numbers before.
  */
 public final class KernelVfio implements Vfio, AutoCloseable {
-  private static final Path PCI_DEVICES = Path.of("/sys/bus/pci/devices");
-  private static final Path MEDIATED_DEVICES = Path.of("/sys/bus/mdev/devices");
+  private static final DeviceLinks LINKS = DeviceLinks.ofThisMachine("pci", "mdev");
   private static final String CONTAINER = "/dev/vfio/vfio";
 
   /** Room for the structs that say their own size; the kernel writes no more than it has to say. */
@@ -86,18 +86,7 @@ public final class KernelVfio implements Vfio, AutoCloseable {
 
   /** The group's number of a PCI address or an mdev's UUID, as sysfs has it. */
   public static Optional<Integer> groupOf(String device) {
-    if (device.isEmpty() || device.contains("/")) {
-      return Optional.empty();
-    }
-    for (Path bus : List.of(PCI_DEVICES, MEDIATED_DEVICES)) {
-      try {
-        Path group = Files.readSymbolicLink(bus.resolve(device).resolve("iommu_group"));
-        return Optional.of(Integer.parseInt(group.getFileName().toString()));
-      } catch (IOException e) {
-        continue;
-      }
-    }
-    return Optional.empty();
+    return LINKS.group(device).stream().boxed().findFirst();
   }
 
   @Override

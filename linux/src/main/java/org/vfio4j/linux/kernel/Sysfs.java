@@ -20,6 +20,7 @@ import java.util.concurrent.TimeoutException;
 import org.vfio4j.error.Errno;
 import org.vfio4j.linux.posix.Constants;
 import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.linux.sysfs.DeviceLinks;
 import org.vfio4j.linux.uapi.KernelRefusal;
 
 /**
@@ -29,6 +30,7 @@ import org.vfio4j.linux.uapi.KernelRefusal;
 final class Sysfs {
   private static final Path DEVICES = Path.of("/sys/bus/pci/devices");
   private static final Path DRIVERS = Path.of("/sys/bus/pci/drivers");
+  private static final DeviceLinks LINKS = DeviceLinks.ofThisMachine("pci");
   private static final String NONE = "none";
 
   private final SystemCalls calls;
@@ -60,15 +62,10 @@ final class Sysfs {
   /** The driver of a PCI function, {@code none} without one. */
   String driver(String device) {
     settle();
-    if (!Files.exists(DEVICES.resolve(device))) {
+    if (LINKS.folder(device).isEmpty()) {
       throw KernelRefusal.of(Errno.ENODEV.number(), "open", device);
     }
-    try {
-      Path driver = Files.readSymbolicLink(DEVICES.resolve(device).resolve("driver"));
-      return driver.getFileName().toString();
-    } catch (IOException e) {
-      return NONE;
-    }
+    return LINKS.driver(device).orElse(NONE);
   }
 
   /** Unbinds what is there and binds a driver; false if that waits for somebody. */
