@@ -31,9 +31,7 @@ public record DeviceFeature(int argsz, int flags) implements Message {
 
   /** Reads the fields, and holds the flags to what {@code vfio_ioctl_device_feature} asks. */
   public static DeviceFeature parse(MemorySegment from, long at, long size) {
-    Fields.atLeast(Command.DEVICE_FEATURE, size, SIZE);
-    int argsz = Fields.get32(from, at);
-    Fields.room(Command.DEVICE_FEATURE, argsz, SIZE);
+    int argsz = Fields.argsz(Command.DEVICE_FEATURE, from, at, size, SIZE);
     int flags = Fields.get32(from, at + 4);
     boolean both = (flags & GET) != 0 && (flags & SET) != 0 && (flags & PROBE) == 0;
     boolean nothing = (flags & (GET | SET | PROBE)) == 0;

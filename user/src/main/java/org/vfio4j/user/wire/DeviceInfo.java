@@ -27,9 +27,7 @@ public record DeviceInfo(int argsz, int flags, int regions, int irqs) implements
 
   /** Reads it; in a command only {@code argsz} is looked at, as in the kernel. */
   public static DeviceInfo parse(MemorySegment from, long at, long size) {
-    Fields.atLeast(Command.GET_INFO, size, SIZE);
-    int argsz = Fields.get32(from, at);
-    Fields.room(Command.GET_INFO, argsz, SIZE);
+    int argsz = Fields.argsz(Command.GET_INFO, from, at, size, SIZE);
     return new DeviceInfo(
         argsz, Fields.get32(from, at + 4), Fields.get32(from, at + 8), Fields.get32(from, at + 12));
   }

@@ -51,6 +51,19 @@ final class Fields {
     }
   }
 
+  /**
+   * Reads the {@code argsz} that a payload begins with.
+   *
+   * @param size bytes of the payload; refused if it is shorter than its fixed part
+   * @param min bytes of the fixed part, for which {@code argsz} must leave room in the reply
+   */
+  static int argsz(int command, MemorySegment from, long at, long size, int min) {
+    atLeast(command, size, min);
+    int argsz = get32(from, at);
+    room(command, argsz, min);
+    return argsz;
+  }
+
   /** Refuses an {@code argsz} that leaves no room for the fixed part of the reply. */
   static void room(int command, int argsz, int min) {
     if (Integer.compareUnsigned(argsz, min) < 0) {

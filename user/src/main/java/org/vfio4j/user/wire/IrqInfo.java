@@ -26,9 +26,7 @@ public record IrqInfo(int argsz, int flags, int index, int count) implements Mes
 
   /** Reads it; in a command only {@code argsz} and {@code index} are looked at. */
   public static IrqInfo parse(MemorySegment from, long at, long size) {
-    Fields.atLeast(Command.GET_IRQ_INFO, size, SIZE);
-    int argsz = Fields.get32(from, at);
-    Fields.room(Command.GET_IRQ_INFO, argsz, SIZE);
+    int argsz = Fields.argsz(Command.GET_IRQ_INFO, from, at, size, SIZE);
     return new IrqInfo(
         argsz, Fields.get32(from, at + 4), Fields.get32(from, at + 8), Fields.get32(from, at + 12));
   }

@@ -26,9 +26,7 @@ public record MigrationData(int command, int argsz, int size) implements Message
 
   /** Reads the fields. */
   public static MigrationData parse(int command, MemorySegment from, long at, long size) {
-    Fields.atLeast(command, size, SIZE);
-    int argsz = Fields.get32(from, at);
-    Fields.room(command, argsz, SIZE);
+    int argsz = Fields.argsz(command, from, at, size, SIZE);
     int data = Fields.get32(from, at + 4);
     if (command == Command.MIG_DATA_WRITE) {
       Fields.exactly(command, size, SIZE + Integer.toUnsignedLong(data));

@@ -79,9 +79,7 @@ public record RegionInfo(int argsz, int flags, int index, long size, long offset
 
   /** Reads a command: of all fields but {@code argsz} and {@code index} nothing is taken. */
   public static RegionInfo parse(MemorySegment from, long at, long size) {
-    Fields.atLeast(Command.GET_REGION_INFO, size, SIZE);
-    int argsz = Fields.get32(from, at);
-    Fields.room(Command.GET_REGION_INFO, argsz, SIZE);
+    int argsz = Fields.argsz(Command.GET_REGION_INFO, from, at, size, SIZE);
     return of(Fields.get32(from, at + 8), argsz);
   }
 

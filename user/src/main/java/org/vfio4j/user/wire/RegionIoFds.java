@@ -83,9 +83,7 @@ public record RegionIoFds(int argsz, int flags, int index, int count, List<Entry
 
   /** Reads a command. */
   public static RegionIoFds parse(MemorySegment from, long at, long size) {
-    Fields.atLeast(Command.GET_REGION_IO_FDS, size, SIZE);
-    int argsz = Fields.get32(from, at);
-    Fields.room(Command.GET_REGION_IO_FDS, argsz, SIZE);
+    int argsz = Fields.argsz(Command.GET_REGION_IO_FDS, from, at, size, SIZE);
     int flags = Fields.get32(from, at + 4);
     int count = Fields.get32(from, at + 12);
     if (flags != 0 || count != 0) {

@@ -78,9 +78,7 @@ public record SetIrqs(int argsz, int flags, int index, int start, int count, Bit
    * data, one action, no flag besides, as many bytes as there are interrupts.
    */
   public static SetIrqs parse(MemorySegment from, long at, long size) {
-    Fields.atLeast(Command.SET_IRQS, size, SIZE);
-    int argsz = Fields.get32(from, at);
-    Fields.room(Command.SET_IRQS, argsz, SIZE);
+    int argsz = Fields.argsz(Command.SET_IRQS, from, at, size, SIZE);
     int flags = Fields.get32(from, at + 4);
     int count = Fields.get32(from, at + 16);
     if ((flags & ~(DATA | ACTION)) != 0
