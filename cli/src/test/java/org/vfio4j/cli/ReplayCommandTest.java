@@ -9,27 +9,18 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.CsvSource;
 import org.vfio4j.linux.kernel.KernelVfio;
+import org.vfio4j.testing.Transcripts;
 
 class ReplayCommandTest {
   private static final Path TRANSCRIPTS = Ran.ROOT.resolve("core/src/test/resources/transcripts");
 
   @TempDir Path folder;
 
-  @ParameterizedTest(name = "{0} on {1}")
-  @CsvSource({
-    "basics,5.10", "basics,6.1", "basics,6.12", "basics,7.2",
-    "dma,5.10", "dma,6.1", "dma,6.12", "dma,7.2",
-    "no-intremap,5.10", "no-intremap,6.1", "no-intremap,6.12", "no-intremap,7.2"
-  })
+  @Transcripts.Each
   void shouldAnswerAsTheKernelDid(String script, String kernel) throws IOException {
     String host = script.equals("no-intremap") ? "qemu-q35-no-intremap" : "qemu-q35";
     Ran ran =
@@ -44,27 +35,7 @@ class ReplayCommandTest {
             "soft");
     assertThat(ran.status()).isZero();
     List<String> expected = Files.readAllLines(TRANSCRIPTS.resolve(script + "-" + kernel + ".txt"));
-    assertThat(normal(ran.lines())).isEqualTo(normal(expected));
-  }
-
-  /** Descriptor numbers by first appearance within a case, which is all that a script sees. */
-  private static List<String> normal(List<String> lines) {
-    Map<String, Integer> seen = new HashMap<>();
-    List<String> normal = new ArrayList<>();
-    for (String line : lines) {
-      if (line.startsWith("CASE ")) {
-        seen.clear();
-      }
-      int arrow = line.lastIndexOf(" -> ");
-      if (arrow > 0 && line.substring(0, arrow).contains(" = ") && !line.contains("-> -")) {
-        String descriptor = line.substring(arrow + 4);
-        seen.putIfAbsent(descriptor, seen.size());
-        normal.add(line.substring(0, arrow) + " -> #" + seen.get(descriptor));
-      } else {
-        normal.add(line);
-      }
-    }
-    return normal;
+    assertThat(Transcripts.normal(ran.lines())).isEqualTo(Transcripts.normal(expected));
   }
 
   @Test
