@@ -5,17 +5,11 @@ package org.vfio4j.user;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.TreeMap;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.linux.posix.SystemCallException;
 import org.vfio4j.linux.posix.SystemCalls;
 import org.vfio4j.linux.posix.UnixSocket;
@@ -35,28 +29,13 @@ import org.vfio4j.user.wire.RegionWrite;
 import org.vfio4j.user.wire.Version;
 
 /** What goes over the socket, message for message: what a well-behaved client does not show. */
-@Timeout(60)
-class ConversationTest {
+class ConversationTest extends LeakCheck {
   private static final Version VERSION =
       new Version(0, 0, Capabilities.of(16, 1 << 20, 65535, 4096, true));
   private static final long FROM = 0x10_0000;
   private static final long TO = 0x20_0000;
 
-  @TempDir Path folder = Path.of("");
-  private final Arena arena = Arena.ofShared();
   private final MemorySegment out = arena.allocate(1 << 16);
-  private Held before = new Held(new TreeMap<>(), 0);
-
-  @BeforeEach
-  void remember() throws Exception {
-    before = Held.now();
-  }
-
-  @AfterEach
-  void shouldLeaveNothingBehind() throws Exception {
-    arena.close();
-    assertThat(Held.now()).isEqualTo(before);
-  }
 
   private interface Body {
     void run(UnixSocket socket, MessageReader in, ProbeDevice device) throws Exception;

@@ -6,15 +6,10 @@ package org.vfio4j.user;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.linux.posix.Descriptor;
 import org.vfio4j.linux.posix.EventFd;
 import org.vfio4j.linux.posix.SystemCalls;
@@ -23,25 +18,9 @@ import org.vfio4j.linux.posix.UnixSocket;
 import org.vfio4j.user.wire.Header;
 
 /** Cutting a stream into messages, and finding which descriptors belong to which. */
-@Timeout(60)
-class MessageReaderTest {
+class MessageReaderTest extends LeakCheck {
   private static final SystemCalls CALLS = SystemCalls.libc();
   private static final int LIMIT = 4096;
-
-  @TempDir Path folder = Path.of("");
-  private final Arena arena = Arena.ofShared();
-  private Held before = new Held(new java.util.TreeMap<>(), 0);
-
-  @BeforeEach
-  void remember() throws Exception {
-    before = Held.now();
-  }
-
-  @AfterEach
-  void shouldLeaveNothingBehind() throws Exception {
-    arena.close();
-    assertThat(Held.now()).isEqualTo(before);
-  }
 
   private interface Body {
     void run(UnixSocket sender, MessageReader reader, EventFd event) throws Exception;
