@@ -4,8 +4,6 @@
 package org.vfio4j.cli;
 
 import java.io.IOException;
-import java.nio.charset.CharacterCodingException;
-import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.HashSet;
@@ -13,7 +11,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
-import java.util.stream.Collectors;
 import org.vfio4j.assign.Check;
 import org.vfio4j.assign.Options;
 import org.vfio4j.assign.Request;
@@ -25,6 +22,7 @@ import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.profile.KernelProfile;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -60,7 +58,6 @@ import picocli.CommandLine.Spec;
       "Exit status: 0 admitted, 1 refused, 2 bad input."
     })
 final class CheckCommand implements Callable<Integer> {
-  private static final long MAX_BYTES = 16 << 20;
   private static final String THIS_MACHINE = "linux";
 
   private final Console console;
@@ -70,11 +67,7 @@ final class CheckCommand implements Callable<Integer> {
   @Parameters(paramLabel = "FILE", description = "Which VM gets which devices, as YAML.")
   private Path file = Path.of("");
 
-  @Option(
-      names = "--kernel",
-      paramLabel = "VERSION",
-      description = "Whose answers: 5.3, 5.10, 6.1, 6.12 or 7.2. Default: 6.1.")
-  private String kernel = KernelProfile.DEFAULT.name();
+  @Mixin private KernelChoice kernel = new KernelChoice();
 
   @Option(names = "--strict", description = "Refuse what rests on facts the source does not say.")
   private boolean strict;
@@ -97,9 +90,9 @@ final class CheckCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    KernelProfile profile = KernelProfile.named(kernel).orElseThrow(this::unknownKernel);
+    KernelProfile profile = kernel.profile();
     Options options = new Options(profile, strict, forcedAddresses());
-    Request request = RequestReader.read(file.toString(), text());
+    Request request = RequestReader.read(file.toString(), InputFile.text(file, "request"));
     HostTopology host = host(request.host());
     Verdict verdict = Check.verdict(request, host, options);
     if (json) {
@@ -124,24 +117,6 @@ final class CheckCommand implements Callable<Integer> {
     return addresses;
   }
 
-  private String text() throws IOException {
-    if (Files.isDirectory(file)) {
-      throw bad("is a folder, not a request");
-    }
-    if (Files.isRegularFile(file) && Files.size(file) > MAX_BYTES) {
-      throw bad("bigger than " + (MAX_BYTES >> 20) + " MiB: no request");
-    }
-    try {
-      return Files.readString(file);
-    } catch (CharacterCodingException e) {
-      throw bad("is no text in UTF-8");
-    }
-  }
-
-  private BadInputException bad(String message) {
-    return new BadInputException(file.toString(), 0, "", message);
-  }
-
   /** What the request names: a path relative to it, with {@code #name} for one host of several. */
   private HostTopology host(String reference) {
     if (reference.equals(THIS_MACHINE)) {
@@ -157,12 +132,5 @@ final class CheckCommand implements Callable<Integer> {
     } catch (InvalidPathException e) {
       throw new BadInputException(file.toString(), 0, "host", "not a path: " + path);
     }
-  }
-
-  private ParameterException unknownKernel() {
-    String names =
-        KernelProfile.all().stream().map(KernelProfile::name).collect(Collectors.joining(", "));
-    return new ParameterException(
-        spec.commandLine(), "Unknown kernel '%s': it is one of %s".formatted(kernel, names));
   }
 }

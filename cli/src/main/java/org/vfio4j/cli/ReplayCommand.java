@@ -4,14 +4,10 @@
 package org.vfio4j.cli;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import java.util.stream.Collectors;
 import org.vfio4j.assign.HostMachine;
-import org.vfio4j.host.BadInputException;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.linux.kernel.KernelEnvironment;
 import org.vfio4j.linux.kernel.KernelVfio;
@@ -22,6 +18,7 @@ import org.vfio4j.replay.OpScript;
 import org.vfio4j.replay.Replay;
 import org.vfio4j.replay.SoftEnvironment;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -51,9 +48,6 @@ import picocli.CommandLine.Spec;
     })
 final class ReplayCommand implements Callable<Integer> {
 
-  /** Bytes that a script may have. */
-  private static final long MAX_BYTES = 16 << 20;
-
   private final Console console;
 
   @Spec private CommandSpec spec = CommandSpec.create();
@@ -73,11 +67,7 @@ final class ReplayCommand implements Callable<Integer> {
       description = "Which host, where the source holds several.")
   private Optional<String> name = Optional.empty();
 
-  @Option(
-      names = "--kernel",
-      paramLabel = "VERSION",
-      description = "Whose answers: 5.3, 5.10, 6.1, 6.12 or 7.2. Default: 6.1.")
-  private String kernel = KernelProfile.DEFAULT.name();
+  @Mixin private KernelChoice kernel = new KernelChoice();
 
   @Option(
       names = "--on",
@@ -101,9 +91,9 @@ final class ReplayCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    KernelProfile profile = KernelProfile.named(kernel).orElseThrow(this::unknownKernel);
+    KernelProfile profile = kernel.profile();
     String source = script.toString();
-    OpScript parsed = OpScript.parse(source, text());
+    OpScript parsed = OpScript.parse(source, InputFile.text(script, "script"));
     ReplayAnswers answers = new ReplayAnswers(parsed);
     try (Environment environment = environment(profile)) {
       new Replay(source, parsed, environment, json ? answers : console.out()::println).run();
@@ -134,27 +124,5 @@ final class ReplayCommand implements Callable<Integer> {
           spec.commandLine(), "--on kernel cannot run here: " + missing.get());
     }
     return new KernelEnvironment(SystemCalls.libc());
-  }
-
-  private String text() throws IOException {
-    if (Files.isDirectory(script)) {
-      throw new BadInputException(script.toString(), 0, "", "is a folder, not a script");
-    }
-    if (Files.isRegularFile(script) && Files.size(script) > MAX_BYTES) {
-      throw new BadInputException(
-          script.toString(), 0, "", "bigger than " + (MAX_BYTES >> 20) + " MiB: no script");
-    }
-    try {
-      return Files.readString(script);
-    } catch (java.nio.charset.CharacterCodingException e) {
-      throw new BadInputException(script.toString(), 0, "", "is no text in UTF-8");
-    }
-  }
-
-  private ParameterException unknownKernel() {
-    List<KernelProfile> all = KernelProfile.all();
-    String names = all.stream().map(KernelProfile::name).collect(Collectors.joining(", "));
-    return new ParameterException(
-        spec.commandLine(), "Unknown kernel '%s': it is one of %s".formatted(kernel, names));
   }
 }

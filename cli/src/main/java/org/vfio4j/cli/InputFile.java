@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.cli;
+
+import java.io.IOException;
+import java.nio.charset.CharacterCodingException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.vfio4j.host.BadInputException;
+
+/** A file that somebody wrote for a command to read. */
+final class InputFile {
+  private static final long MAX_BYTES = 16 << 20;
+
+  private InputFile() {}
+
+  /**
+   * Its text.
+   *
+   * @param kind what it should be, for messages
+   * @throws BadInputException if it is a folder, larger than 16 MiB, or not in UTF-8
+   */
+  static String text(Path path, String kind) throws IOException {
+    if (Files.isDirectory(path)) {
+      throw bad(path, "is a folder, not a " + kind);
+    }
+    if (Files.isRegularFile(path) && Files.size(path) > MAX_BYTES) {
+      throw bad(path, "bigger than %d MiB: no %s".formatted(MAX_BYTES >> 20, kind));
+    }
+    try {
+      return Files.readString(path);
+    } catch (CharacterCodingException e) {
+      throw bad(path, "is no text in UTF-8");
+    }
+  }
+
+  private static BadInputException bad(Path path, String message) {
+    return new BadInputException(path.toString(), 0, "", message);
+  }
+}
