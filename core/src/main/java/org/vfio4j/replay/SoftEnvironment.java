@@ -5,13 +5,9 @@ package org.vfio4j.replay;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import org.vfio4j.error.Errno;
-import org.vfio4j.error.Reason;
-import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.DmaFaultException;
 import org.vfio4j.iommu.DmaPort;
 import org.vfio4j.vfio.SoftMachine;
@@ -31,6 +27,7 @@ public final class SoftEnvironment implements Environment {
   private final SoftSysfs sysfs;
   private final Arena arena = Arena.ofShared();
   private final MemorySegment memory = arena.allocate(BUFFER_SIZE, 4096);
+  private final ScriptBuffer script = new ScriptBuffer(memory);
   private final long buffer;
 
   /** What each edu device's own buffer holds. */
@@ -41,7 +38,6 @@ public final class SoftEnvironment implements Environment {
     this.machine = machine;
     this.process = machine.process(name);
     this.sysfs = new SoftSysfs(machine);
-    memory.fill(BUFFER_FILL);
     this.buffer = process.memory().place(memory);
     process.memory().limit(BUFFER_SIZE);
   }
@@ -58,22 +54,12 @@ public final class SoftEnvironment implements Environment {
 
   @Override
   public void poke(long offset, byte value, long length) {
-    part(offset, length).fill(value);
+    script.poke(offset, value, length);
   }
 
   @Override
   public byte[] peek(long offset) {
-    return part(offset, Integer.BYTES).toArray(ValueLayout.JAVA_BYTE);
-  }
-
-  private MemorySegment part(long offset, long length) {
-    if (offset < 0 || length < 0 || length > BUFFER_SIZE || offset > BUFFER_SIZE - length) {
-      throw new VfioException(
-          Errno.EFAULT,
-          Reason.BAD_ADDRESS,
-          "outside the buffer: offset=0x%x, length=0x%x".formatted(offset, length));
-    }
-    return memory.asSlice(offset, length);
+    return script.peek(offset);
   }
 
   @Override

@@ -14,8 +14,6 @@ import org.vfio4j.vfio.EngineVfio;
  * sysfs are this process's and this machine's, as those of back end {@code kernel} are.
  */
 public final class LinuxEnvironment implements Environment {
-  private static final int EDU_BYTES = 16;
-
   private final EngineVfio vfio;
   private final KernelEnvironment kernel;
 
@@ -88,9 +86,7 @@ public final class LinuxEnvironment implements Environment {
   @Override
   public void eduDma(int deviceFd, long from, long to) {
     if (vfio.deviceFile(deviceFd) instanceof LinuxDeviceFile file) {
-      EduDevice edu = new EduDevice(kernel.vfio(), file.calls().descriptor().number());
-      edu.load(from, EDU_BYTES);
-      edu.store(to, EDU_BYTES);
+      new EduDevice(kernel.vfio(), file.calls().descriptor().number()).copy(from, to);
     }
   }
 

@@ -19,6 +19,9 @@ public final class EduDevice {
   private static final int COUNT = 0x90;
   private static final int COMMAND = 0x98;
 
+  /** Bytes that a script's transfer moves. */
+  private static final int SCRIPT_BYTES = 16;
+
   private static final int RUN = 1;
   private static final int FROM_DEVICE = 2;
   private static final int OWN_BUFFER = 0x40000;
@@ -37,6 +40,12 @@ public final class EduDevice {
     long config = vfio.region(deviceFd, VfioConstants.VFIO_PCI_CONFIG_REGION_INDEX);
     int command = vfio.peek(deviceFd, config + PCI_COMMAND) & 0xffff;
     vfio.poke(deviceFd, config + PCI_COMMAND, command | MEMORY_AND_MASTER);
+  }
+
+  /** Moves 16 bytes from one IOVA to another, by way of the device's own memory. */
+  public void copy(long from, long to) {
+    load(from, SCRIPT_BYTES);
+    store(to, SCRIPT_BYTES);
   }
 
   /** Has it read from an IOVA to its own memory; what it gets where that faults is undefined. */

@@ -8,13 +8,13 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.List;
-import org.vfio4j.error.Errno;
 import org.vfio4j.linux.posix.Constants;
 import org.vfio4j.linux.posix.MappedMemory;
 import org.vfio4j.linux.posix.SystemCallException;
 import org.vfio4j.linux.posix.SystemCalls;
 import org.vfio4j.linux.uapi.KernelRefusal;
 import org.vfio4j.replay.Environment;
+import org.vfio4j.replay.ScriptBuffer;
 
 /**
  * Back end {@code kernel}: this process on this machine. Limits are the process's; capabilities are
@@ -24,7 +24,6 @@ import org.vfio4j.replay.Environment;
 public final class KernelEnvironment implements Environment {
   private static final Duration PATIENCE = Duration.ofSeconds(2);
   private static final int CAP_SYS_RESOURCE = 24;
-  private static final int EDU_BYTES = 16;
   private static final int GUARD = 0x10000;
   private static final int RLIMIT_BYTES = 16;
 
@@ -33,6 +32,7 @@ public final class KernelEnvironment implements Environment {
   private final Sysfs sysfs;
   private final Capabilities capabilities;
   private final MappedMemory memory;
+  private final ScriptBuffer script;
   private final long[] limitBefore;
   private final boolean ipcLockBefore;
 
@@ -55,7 +55,7 @@ public final class KernelEnvironment implements Environment {
     this.sysfs = new Sysfs(calls, patience);
     this.capabilities = new Capabilities(calls);
     this.memory = MappedMemory.anonymous(calls, BUFFER_SIZE + GUARD);
-    memory.segment().asSlice(0, BUFFER_SIZE).fill(BUFFER_FILL);
+    this.script = new ScriptBuffer(memory());
     SystemCallException.check(guard(), "mmap");
     this.limitBefore = limit();
     this.ipcLockBefore = capabilities.has(Constants.CAP_IPC_LOCK);
@@ -88,20 +88,12 @@ public final class KernelEnvironment implements Environment {
 
   @Override
   public void poke(long offset, byte value, long length) {
-    part(offset, length).fill(value);
+    script.poke(offset, value, length);
   }
 
   @Override
   public byte[] peek(long offset) {
-    return part(offset, Integer.BYTES).toArray(ValueLayout.JAVA_BYTE);
-  }
-
-  private MemorySegment part(long offset, long length) {
-    if (offset < 0 || length < 0 || length > BUFFER_SIZE || offset > BUFFER_SIZE - length) {
-      String what = "outside the buffer: offset=0x%x, length=0x%x".formatted(offset, length);
-      throw KernelRefusal.of(Errno.EFAULT.number(), "buffer", what);
-    }
-    return memory.segment().asSlice(offset, length);
+    return script.peek(offset);
   }
 
   @Override
@@ -164,9 +156,7 @@ public final class KernelEnvironment implements Environment {
 
   @Override
   public void eduDma(int deviceFd, long from, long to) {
-    EduDevice edu = new EduDevice(vfio, deviceFd);
-    edu.load(from, EDU_BYTES);
-    edu.store(to, EDU_BYTES);
+    new EduDevice(vfio, deviceFd).copy(from, to);
   }
 
   @Override
