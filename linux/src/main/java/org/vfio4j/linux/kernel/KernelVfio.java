@@ -45,7 +45,6 @@ public final class KernelVfio implements Vfio, AutoCloseable {
   private static final int MOST_ROOM = 1 << 20;
   private static final int EBADF = Errno.EBADF.number();
   private static final int ENOENT = Errno.ENOENT.number();
-  private static final int ENOSPC = Errno.ENOSPC.number();
 
   private final SystemCalls calls;
   private final TreeSet<Integer> open = new TreeSet<>();
@@ -265,22 +264,9 @@ public final class KernelVfio implements Vfio, AutoCloseable {
 
   @Override
   public List<Dependent> hotResetInfo(int deviceFd) {
-    int count = 0;
-    while (true) {
-      try (Arena arena = Arena.ofConfined()) {
-        long devices = count * Layouts.VFIO_PCI_DEPENDENT_DEVICE.byteSize();
-        Struct s = Struct.of(arena, Layouts.VFIO_PCI_HOT_RESET_INFO, devices);
-        s.u32("argsz", s.size());
-        int request = Ioctls.VFIO_DEVICE_GET_PCI_HOT_RESET_INFO;
-        int result = raw(deviceFd, request, s.memory().address());
-        if (result == -ENOSPC && s.u32("count") > count) {
-          count = s.u32("count");
-          continue;
-        }
-        KernelRefusal.check(result, "VFIO_DEVICE_GET_PCI_HOT_RESET_INFO", "descriptor " + deviceFd);
-        return DeviceCalls.dependents(s, Math.min(count, s.u32("count")));
-      }
-    }
+    int request = Ioctls.VFIO_DEVICE_GET_PCI_HOT_RESET_INFO;
+    return DeviceCalls.hotResetInfo(
+        address -> raw(deviceFd, request, address), "descriptor " + deviceFd);
   }
 
   @Override

@@ -15,6 +15,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.LongToIntFunction;
 import org.vfio4j.linux.posix.Descriptor;
 import org.vfio4j.linux.posix.ErrnoNames;
 import org.vfio4j.vfio.Vfio;
@@ -166,26 +167,38 @@ public final class DeviceCalls extends VfioFile {
    * where neither can be reset.
    */
   public List<Vfio.Dependent> hotResetInfo() {
+    int request = Ioctls.VFIO_DEVICE_GET_PCI_HOT_RESET_INFO;
+    return hotResetInfo(address -> raw(request, address), descriptor().name());
+  }
+
+  /**
+   * The same, with as much room as it takes.
+   *
+   * @param ask the ioctl of a device's descriptor: takes the struct's address, answers as the
+   *     kernel
+   * @param about the device, for the message
+   */
+  public static List<Vfio.Dependent> hotResetInfo(LongToIntFunction ask, String about) {
     int count = 0;
     while (true) {
       try (Arena arena = Arena.ofConfined()) {
         long devices = count * Layouts.VFIO_PCI_DEPENDENT_DEVICE.byteSize();
         Struct s = Struct.of(arena, Layouts.VFIO_PCI_HOT_RESET_INFO, devices);
         s.u32("argsz", s.size());
-        int result = raw(Ioctls.VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, s.memory().address());
+        int result = ask.applyAsInt(s.memory().address());
         int there = s.u32("count");
         if (result == -ENOSPC && there > count) {
           count = there;
           continue;
         }
-        KernelRefusal.check(result, "VFIO_DEVICE_GET_PCI_HOT_RESET_INFO", descriptor().name());
+        KernelRefusal.check(result, "VFIO_DEVICE_GET_PCI_HOT_RESET_INFO", about);
         return dependents(s, Math.min(there, count));
       }
     }
   }
 
   /** The devices that follow a {@code struct vfio_pci_hot_reset_info}. */
-  public static List<Vfio.Dependent> dependents(Struct info, int count) {
+  private static List<Vfio.Dependent> dependents(Struct info, int count) {
     List<Vfio.Dependent> all = new ArrayList<>();
     for (int i = 0; i < count; i++) {
       long at = HOT_RESET_HEADER + i * Layouts.VFIO_PCI_DEPENDENT_DEVICE.byteSize();
