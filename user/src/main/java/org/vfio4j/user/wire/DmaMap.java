@@ -44,8 +44,7 @@ public record DmaMap(int argsz, int flags, long offset, long address, long size)
 
   /** Refuses a payload whose fields are not all there, or flags that mean nothing. */
   public static void check(MemorySegment from, long at, long size) {
-    Fields.atLeast(Command.DMA_MAP, size, SIZE);
-    Fields.room(Command.DMA_MAP, Fields.get32(from, at), SIZE);
+    Fields.argsz(Command.DMA_MAP, from, at, size, SIZE);
     int flags = flags(from, at);
     if ((flags & ~(READ | WRITE)) != 0) {
       throw new MessageException("unknown flags of DMA_MAP: flags=0x%x".formatted(flags));

@@ -43,8 +43,7 @@ public record DmaUnmap(int argsz, int flags, long address, long size) implements
 
   /** Refuses a payload whose fields are not all there, or flags that mean nothing. */
   public static void check(MemorySegment from, long at, long size) {
-    Fields.atLeast(Command.DMA_UNMAP, size, SIZE);
-    Fields.room(Command.DMA_UNMAP, Fields.get32(from, at), SIZE);
+    Fields.argsz(Command.DMA_UNMAP, from, at, size, SIZE);
     int flags = flags(from, at);
     if ((flags & ~(GET_DIRTY_BITMAP | ALL)) != 0) {
       throw new MessageException("unknown flags of DMA_UNMAP: flags=0x%x".formatted(flags));
