@@ -18,7 +18,8 @@ import org.jspecify.annotations.Nullable;
  * methods need the lock of the domain, which the caller holds. A lookup by whoever has learned that
  * {@link #unmap} returned (through a lock, a volatile, any message) does not find what was
  * unmapped. What an earlier lookup found stays in the finder's hands: who must know that no device
- * still uses the memory waits for the lookups under way, after a full fence of his own.
+ * still uses the memory waits for the lookups under way, after a full fence of his own. A device
+ * that announces its lookup by a volatile write needs no fence: lookups read as volatile.
  *
  * <p>Why readers need no lock: a slot changes by one store of a reference to something complete,
  * and only nodes without mappings leave the tree, never to be put to use again. A reader that is
@@ -109,7 +110,7 @@ public final class PageTable {
       return Mapping.NONE;
     }
     while (true) {
-      Object entry = SLOT.getAcquire(node, (int) index & MASK);
+      Object entry = SLOT.getVolatile(node, (int) index & MASK);
       if (entry == null) {
         return Mapping.NONE;
       }

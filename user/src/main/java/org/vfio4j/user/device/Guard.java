@@ -18,9 +18,10 @@ import java.util.concurrent.locks.LockSupport;
  * waits for them, and a stream of accesses cannot hold an unmap up.
  *
  * <p>Why that suffices: the memory is taken out of the table before the counters are looked at,
- * with a full fence between; the access makes its counter odd before it looks into the table, with
- * a full fence between. So either the unmapper sees the odd counter, or the access sees the table
- * without the memory.
+ * with a full fence between; the access makes its counter odd before it looks into the table, and
+ * both are volatile accesses ({@link org.vfio4j.iommu.PageTable#find}), which all threads see in
+ * one order. So either the unmapper sees the odd counter, or the access sees the table without the
+ * memory. Who looks elsewhere than into a page table needs a full fence before.
  *
  * <p>An access is short and never nested; it must not block on anything but memory.
  */
@@ -38,13 +39,12 @@ final class Guard {
 
   private final long[] counters = new long[LENGTH + STRIDE];
 
-  /** Goes inside. Returns what {@link #leave} needs. */
+  /** Goes inside: a volatile write. Returns what {@link #leave} needs. */
   int enter() {
     int at = ((int) Thread.currentThread().threadId() * STRIDE) & MASK;
     while (true) {
       long seen = (long) COUNTER.getOpaque(counters, at);
       if ((seen & 1) == 0 && COUNTER.compareAndSet(counters, at, seen, seen + 1)) {
-        VarHandle.fullFence();
         return at;
       }
       at = (at + STRIDE) & MASK;

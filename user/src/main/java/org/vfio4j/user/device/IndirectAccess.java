@@ -4,6 +4,7 @@
 package org.vfio4j.user.device;
 
 import java.lang.foreign.MemorySegment;
+import java.lang.invoke.VarHandle;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.error.VfioException;
@@ -101,6 +102,7 @@ final class IndirectAccess implements AutoCloseable {
       Window window, long iova, MemorySegment segment, long offset, long count, int access) {
     int inside = guard.enter();
     try {
+      VarHandle.fullFence();
       if (!windows.has(window)) {
         throw fault(iova, count, access, DmaFault.Cause.NOT_MAPPED);
       }
