@@ -17,6 +17,9 @@ import org.vfio4j.iommu.ReservedRegion;
 final class Attachment {
   final IommuGroup group;
 
+  /** Its members when it came: a rival is told their names with the group's lock held. */
+  final List<? extends Device> members;
+
   /** The IOMMU group whose hardware really moves; none for plain and aux mediated devices. */
   final Optional<IommuGroup> backing;
 
@@ -31,8 +34,13 @@ final class Attachment {
   /** Whether its drivers report what they make dirty, by pinning. */
   boolean pinnedScope;
 
-  Attachment(IommuGroup group, Optional<IommuGroup> backing, List<Device> auxParents) {
+  Attachment(
+      IommuGroup group,
+      List<? extends Device> members,
+      Optional<IommuGroup> backing,
+      List<Device> auxParents) {
     this.group = group;
+    this.members = members;
     this.backing = backing;
     this.auxParents = auxParents;
   }

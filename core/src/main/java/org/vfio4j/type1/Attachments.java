@@ -6,13 +6,13 @@ package org.vfio4j.type1;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
-import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.ReservedRegion;
@@ -23,7 +23,10 @@ import org.vfio4j.iommu.ReservedRegion;
  */
 final class Attachments {
   private final Map<IommuGroup, Attachment> byGroup = new LinkedHashMap<>();
-  private final Map<IommuGroup, Set<Attachment>> byBacking = new HashMap<>();
+
+  /** A rival asks it too, without the container's lock: see {@link #devices}. */
+  private final Map<IommuGroup, Set<Attachment>> byBacking = new ConcurrentHashMap<>();
+
   private final Map<ReservedRegion, Integer> byRegion = new LinkedHashMap<>();
   private final Set<Attachment> external = new LinkedHashSet<>();
   private final Set<Attachment> unscoped = new LinkedHashSet<>();
@@ -38,6 +41,18 @@ final class Attachments {
   /** The entries that use a backing group; how many is its use count. */
   Collection<Attachment> users(IommuGroup backing) {
     return Collections.unmodifiableCollection(byBacking.getOrDefault(backing, Set.of()));
+  }
+
+  /** The devices that use a backing group, in the order they came; needs no lock. */
+  List<String> devices(IommuGroup backing) {
+    List<String> names = new ArrayList<>();
+    Set<Attachment> users = byBacking.get(backing);
+    if (users != null) {
+      synchronized (users) {
+        users.forEach(user -> user.members.forEach(d -> names.add(d.name())));
+      }
+    }
+    return names;
   }
 
   /** Entries that no IOMMU serves. */
@@ -79,11 +94,17 @@ final class Attachments {
     byGroup.put(entry.group, entry);
     entry.domain = domain;
     domain.ifPresentOrElse(d -> d.entries.add(entry), () -> external.add(entry));
-    entry.backing.ifPresent(
-        b -> byBacking.computeIfAbsent(b, k -> new LinkedHashSet<>()).add(entry));
+    entry.backing.ifPresent(b -> use(b, entry));
     entry.regions.forEach(r -> byRegion.merge(r, 1, Integer::sum));
     if (!entry.pinnedScope) {
       unscoped.add(entry);
+    }
+  }
+
+  private void use(IommuGroup backing, Attachment entry) {
+    Set<Attachment> users = byBacking.computeIfAbsent(backing, k -> new LinkedHashSet<>());
+    synchronized (users) {
+      users.add(entry);
     }
   }
 
@@ -101,7 +122,9 @@ final class Attachments {
   }
 
   private static @Nullable Set<Attachment> without(Set<Attachment> users, Attachment entry) {
-    users.remove(entry);
+    synchronized (users) {
+      users.remove(entry);
+    }
     return users.isEmpty() ? null : users;
   }
 

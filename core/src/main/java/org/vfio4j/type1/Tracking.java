@@ -4,11 +4,9 @@
 package org.vfio4j.type1;
 
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
+import java.util.Collections;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.ConcurrentHashMap;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Holder;
 import org.vfio4j.error.Reason;
@@ -38,7 +36,6 @@ final class Tracking {
   private final Attachments attachments;
   private final Mappings mappings;
   private final DirtyTracking dirty;
-  private final Map<IommuGroup, Map<IommuGroup, List<String>>> held = new ConcurrentHashMap<>();
   private IovaRanges ranges = IovaRanges.UNKNOWN;
 
   Tracking(
@@ -68,14 +65,7 @@ final class Tracking {
 
   /** Through which devices a backing group is held; may be asked under another container's lock. */
   Holder holder(IommuGroup group) {
-    List<String> through = new ArrayList<>();
-    Map<IommuGroup, List<String>> users = held.get(group);
-    if (users != null) {
-      synchronized (users) {
-        users.values().forEach(through::addAll);
-      }
-    }
-    return new Holder(name, through);
+    return new Holder(name, attachments.devices(group));
   }
 
   /** {@code vfio_iommu_type1_attach_group}; see {@link Container#attach}. */
@@ -108,15 +98,15 @@ final class Tracking {
           Errno.EINVAL, Reason.MIXED_BUSES, "the members of " + group + " are not on one bus");
     }
     if (members.getFirst().bus() != Device.Bus.MDEV) {
-      return new Attachment(group, Optional.of(reference(members.getFirst())), List.of());
+      return new Attachment(group, members, Optional.of(reference(members.getFirst())), List.of());
     }
     return switch (Isolation.common(members)) {
-      case Isolation.Plain() -> new Attachment(group, Optional.empty(), List.of());
+      case Isolation.Plain() -> new Attachment(group, members, Optional.empty(), List.of());
       case Isolation.Backed(Device function) ->
-          new Attachment(group, Optional.of(reference(function)), List.of());
+          new Attachment(group, members, Optional.of(reference(function)), List.of());
       case Isolation.Aux(Device parent) ->
           new Attachment(
-              group, Optional.empty(), members.stream().<Device>map(m -> parent).toList());
+              group, members, Optional.empty(), Collections.nCopies(members.size(), parent));
     };
   }
 
@@ -138,14 +128,14 @@ final class Tracking {
       if (attachments.external().isEmpty()) {
         mappings.startEmulating();
       }
-      join(entry, Optional.empty());
+      attachments.add(entry, Optional.empty());
       return;
     }
     Optional<Attachment> user =
         entry.backing.flatMap(b -> attachments.users(b).stream().findFirst());
     if (user.isPresent()) {
       entry.regions = user.get().regions;
-      join(entry, user.get().domain);
+      attachments.add(entry, user.get().domain);
       return;
     }
     if (!profile.ownership() && entry.wrapped() && parameters.viableBackingOnly()) {
@@ -185,7 +175,7 @@ final class Tracking {
       Domain domain = shared.orElseGet(() -> prepared(entry, hardware));
       attempt.keep();
       ranges = narrowed;
-      join(entry, Optional.of(domain));
+      attachments.add(entry, Optional.of(domain));
     }
   }
 
@@ -265,19 +255,6 @@ final class Tracking {
     return regions.stream().filter(r -> r.type() == ReservedRegion.Type.SW_MSI).findFirst();
   }
 
-  private void join(Attachment entry, Optional<Domain> domain) {
-    attachments.add(entry, domain);
-    // Asked before: a rival asks for the holder with the group's lock held.
-    List<String> names = entry.group.devices().stream().map(Device::name).toList();
-    entry.backing.ifPresent(
-        b -> {
-          Map<IommuGroup, List<String>> users = held.computeIfAbsent(b, k -> new LinkedHashMap<>());
-          synchronized (users) {
-            users.put(entry.group, names);
-          }
-        });
-  }
-
   /** {@code vfio_iommu_type1_detach_group}: cannot fail, and an unknown group is no error. */
   void detach(IommuGroup group) {
     attachments.find(group).ifPresent(this::leave);
@@ -323,14 +300,9 @@ final class Tracking {
   }
 
   private void leaveBacking(Attachment entry, Domain domain, IommuGroup backing) {
-    Map<IommuGroup, List<String>> users = held.getOrDefault(backing, Map.of());
-    synchronized (users) {
-      users.remove(entry.group);
-    }
     if (attachments.users(backing).isEmpty()) {
       Domain.detach(domain.hardware, entry);
       iommu.unhold(backing, owner);
-      held.remove(backing);
     }
     iommu.release(backing);
   }
