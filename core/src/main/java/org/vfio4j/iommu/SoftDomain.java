@@ -171,7 +171,7 @@ final class SoftDomain implements IommuDomain {
     live();
     closed = true;
     groups.forEach(g -> g.evict(this));
-    iommu.freed(this);
+    iommu.freed();
   }
 
   private void live() {

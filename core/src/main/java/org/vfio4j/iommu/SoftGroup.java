@@ -4,6 +4,7 @@
 package org.vfio4j.iommu;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -33,7 +34,11 @@ final class SoftGroup implements IommuGroup {
   private final IommuUnit unit;
   private final KernelProfile profile;
   private final List<ReservedRegion> regions;
+  private final boolean firmwareMapped;
   private final Map<Device, Member> members = new LinkedHashMap<>();
+
+  /** The keys of the members: asked for by every attach, made anew only when one comes or goes. */
+  private volatile List<Device> devices = List.of();
 
   private int references;
   private int claims;
@@ -45,6 +50,7 @@ final class SoftGroup implements IommuGroup {
     this.unit = unit;
     this.profile = profile;
     this.regions = List.copyOf(regions);
+    this.firmwareMapped = regions.stream().anyMatch(r -> r.type() == ReservedRegion.Type.DIRECT);
   }
 
   @Override
@@ -53,8 +59,8 @@ final class SoftGroup implements IommuGroup {
   }
 
   @Override
-  public synchronized List<Device> devices() {
-    return List.copyOf(members.keySet());
+  public List<Device> devices() {
+    return devices;
   }
 
   IommuUnit unit() {
@@ -67,6 +73,7 @@ final class SoftGroup implements IommuGroup {
 
   synchronized void add(Device device) {
     members.put(device, new Member());
+    devices = List.copyOf(members.keySet());
     references++;
     domain.ifPresent(d -> member(device).requests.set(d.table()));
   }
@@ -76,6 +83,7 @@ final class SoftGroup implements IommuGroup {
     if (gone == null) {
       throw new IllegalStateException(device.name() + " is not in group " + id);
     }
+    devices = List.copyOf(members.keySet());
     gone.requests.block();
     references--;
   }
@@ -100,7 +108,7 @@ final class SoftGroup implements IommuGroup {
     if (holder.isPresent() && holder.get() != owner) {
       Holder other = holder.get().holder(this);
       throw new VfioException(
-          busy("IOMMU group %d is attached in another address space".formatted(id)).heldBy(other));
+          busy("IOMMU group " + id + " is attached in another address space").heldBy(other));
     }
     holder = Optional.of(owner);
   }
@@ -127,7 +135,7 @@ final class SoftGroup implements IommuGroup {
           "a driver of the host uses a member of IOMMU group " + id,
           hostDriven());
     }
-    if (profile.rmrrRefusedAtClaim() && locked()) {
+    if (profile.rmrrRefusedAtClaim() && firmwareMapped) {
       throw new VfioException(Errno.EINVAL, Reason.RMRR_LOCKED, rmrrMessage(), names());
     }
     claims++;
@@ -182,7 +190,7 @@ final class SoftGroup implements IommuGroup {
   synchronized void attach(SoftDomain next) {
     boolean protectedByRule = unit.defaultDomain() || !profile.attachReplacesForeignDomain();
     if (protectedByRule && !onDefault()) {
-      throw new VfioException(busy("IOMMU group %d has a domain already".formatted(id)));
+      throw new VfioException(busy("IOMMU group " + id + " has a domain already"));
     }
     List<Member> moved = new ArrayList<>();
     for (Map.Entry<Device, Member> each : members.entrySet()) {
@@ -261,7 +269,7 @@ final class SoftGroup implements IommuGroup {
   }
 
   private void checkDevice(Device device, Member m, SoftDomain next) {
-    if (!profile.rmrrRefusedAtClaim() && locked()) {
+    if (!profile.rmrrRefusedAtClaim() && firmwareMapped) {
       throw new VfioException(Errno.EPERM, Reason.RMRR_LOCKED, rmrrMessage(), device.name());
     }
     if (m.auxEnabled) {
@@ -278,10 +286,6 @@ final class SoftGroup implements IommuGroup {
     to.ifPresentOrElse(d -> m.requests.set(d.table()), m.requests::block);
   }
 
-  private boolean locked() {
-    return regions.stream().anyMatch(r -> r.type() == ReservedRegion.Type.DIRECT);
-  }
-
   private String rmrrMessage() {
     return "firmware keeps identity mappings (RMRR) for IOMMU group " + id;
   }
@@ -291,7 +295,10 @@ final class SoftGroup implements IommuGroup {
   }
 
   private String[] names() {
-    return members.keySet().stream().map(Device::name).toArray(String[]::new);
+    List<Device> now = devices;
+    String[] names = new String[now.size()];
+    Arrays.setAll(names, i -> now.get(i).name());
+    return names;
   }
 
   private String[] hostDriven() {

@@ -6,13 +6,12 @@ package org.vfio4j.iommu;
 import java.util.ArrayDeque;
 import java.util.Collections;
 import java.util.Deque;
-import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.vfio4j.profile.KernelProfile;
 
 /**
@@ -26,8 +25,7 @@ public final class SoftIommu implements Iommu {
   private final KernelProfile profile;
   private final Map<Device, SoftGroup> groupOf = new ConcurrentHashMap<>();
   private final Map<Integer, SoftGroup> groups = Collections.synchronizedMap(new LinkedHashMap<>());
-  private final Set<SoftDomain> domains =
-      Collections.synchronizedSet(Collections.newSetFromMap(new IdentityHashMap<>()));
+  private final AtomicInteger domains = new AtomicInteger();
   private final Deque<DmaFault> faults = new ArrayDeque<>();
 
   /** An IOMMU without groups. */
@@ -158,7 +156,7 @@ public final class SoftIommu implements Iommu {
       holds += group.holder().isPresent() ? 1 : 0;
       claims += group.claims();
     }
-    return new Census(domains.size(), references, pasids, holds, claims);
+    return new Census(domains.get(), references, pasids, holds, claims);
   }
 
   /** The domain that translates the group's requests, if a user attached one. */
@@ -199,7 +197,7 @@ public final class SoftIommu implements Iommu {
 
   private IommuDomain allocate(IommuUnit unit) {
     SoftDomain domain = new SoftDomain(this, unit);
-    domains.add(domain);
+    domains.incrementAndGet();
     return domain;
   }
 
@@ -238,8 +236,9 @@ public final class SoftIommu implements Iommu {
     return groupOf(device).unit().interruptRemapping();
   }
 
-  void freed(SoftDomain domain) {
-    domains.remove(domain);
+  /** A domain was closed. */
+  void freed() {
+    domains.decrementAndGet();
   }
 
   SoftGroup groupOf(Device device) {

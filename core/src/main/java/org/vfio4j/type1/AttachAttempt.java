@@ -30,7 +30,9 @@ final class AttachAttempt implements AutoCloseable {
 
   /** Takes the backing group for this container, against all others. */
   void hold() {
-    entry.backing.ifPresent(b -> iommu.hold(b, owner));
+    if (entry.backing.isPresent()) {
+      iommu.hold(entry.backing.get(), owner);
+    }
     held = true;
   }
 

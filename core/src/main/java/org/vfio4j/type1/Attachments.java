@@ -6,6 +6,7 @@ package org.vfio4j.type1;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Collections;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -41,6 +42,12 @@ final class Attachments {
   /** The entries that use a backing group; how many is its use count. */
   Collection<Attachment> users(IommuGroup backing) {
     return Collections.unmodifiableCollection(byBacking.getOrDefault(backing, Set.of()));
+  }
+
+  /** The entry that has used a backing group for longest; the others are where it is. */
+  Optional<Attachment> firstUser(IommuGroup backing) {
+    Iterator<Attachment> users = users(backing).iterator();
+    return users.hasNext() ? Optional.of(users.next()) : Optional.empty();
   }
 
   /** The devices that use a backing group, in the order they came; needs no lock. */

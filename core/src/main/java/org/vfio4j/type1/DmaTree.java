@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.TreeMap;
 import org.jspecify.annotations.Nullable;
+import org.vfio4j.iommu.IovaRange;
 
 /** The mappings of a container by IOVA ({@code iommu->dma_list}); they never overlap. */
 final class DmaTree {
@@ -54,6 +55,13 @@ final class DmaTree {
     }
     Dma atLast = holding(last);
     return atLast != null && atLast.last() != last;
+  }
+
+  /** Whether the range holds all mappings: they are sorted, so the first and the last tell. */
+  boolean within(IovaRange range) {
+    return byIova.isEmpty()
+        || range.contains(
+            byIova.firstEntry().getValue().iova, byIova.lastEntry().getValue().last());
   }
 
   Collection<Dma> all() {

@@ -93,7 +93,7 @@ final class Tracking {
   /** Decides what the group is, before anything is looked up: an aux group never shares. */
   private Attachment classify(IommuGroup group) {
     List<? extends Device> members = group.devices();
-    if (members.stream().map(Device::bus).distinct().count() != 1) {
+    if (!onOneBus(members)) {
       throw new VfioException(
           Errno.EINVAL, Reason.MIXED_BUSES, "the members of " + group + " are not on one bus");
     }
@@ -108,6 +108,15 @@ final class Tracking {
           new Attachment(
               group, members, Optional.empty(), Collections.nCopies(members.size(), parent));
     };
+  }
+
+  private static boolean onOneBus(List<? extends Device> members) {
+    for (Device member : members) {
+      if (member.bus() != members.getFirst().bus()) {
+        return false;
+      }
+    }
+    return !members.isEmpty();
   }
 
   private IommuGroup reference(Device device) {
@@ -131,8 +140,7 @@ final class Tracking {
       attachments.add(entry, Optional.empty());
       return;
     }
-    Optional<Attachment> user =
-        entry.backing.flatMap(b -> attachments.users(b).stream().findFirst());
+    Optional<Attachment> user = entry.backing.flatMap(attachments::firstUser);
     if (user.isPresent()) {
       entry.regions = user.get().regions;
       attachments.add(entry, user.get().domain);
@@ -168,15 +176,21 @@ final class Tracking {
       entry.regions = entry.backing.map(iommu::reservedRegions).orElse(List.of());
       IovaRanges narrowed = narrowedFor(entry, hardware.aperture());
       checkInterrupts(entry);
-      Optional<Domain> shared =
-          attachments.domains().stream()
-              .filter(d -> d.hardware.compatible(hardware) && attempt.share(d.hardware))
-              .findFirst();
-      Domain domain = shared.orElseGet(() -> prepared(entry, hardware));
+      Domain domain = shared(attempt, hardware).orElseGet(() -> prepared(entry, hardware));
       attempt.keep();
       ranges = narrowed;
       attachments.add(entry, Optional.of(domain));
     }
+  }
+
+  /** A domain of the container that takes the entry, so that it needs none of its own. */
+  private Optional<Domain> shared(AttachAttempt attempt, IommuDomain hardware) {
+    for (Domain d : attachments.domains()) {
+      if (d.hardware.compatible(hardware) && attempt.share(d.hardware)) {
+        return Optional.of(d);
+      }
+    }
+    return Optional.empty();
   }
 
   /** The IOVA ranges with this entry, unless a mapping stands in its way. */
@@ -204,11 +218,7 @@ final class Tracking {
       return;
     }
     boolean disjoint = !aperture.overlaps(ranges.first(), ranges.last());
-    Optional<Dma> outside =
-        mappings.tree().all().stream()
-            .filter(d -> !aperture.contains(d.iova, d.last()))
-            .findFirst();
-    if (disjoint || outside.isPresent()) {
+    if (disjoint || !mappings.tree().within(aperture)) {
       throw new VfioException(
           Errno.EINVAL,
           Reason.APERTURE,
