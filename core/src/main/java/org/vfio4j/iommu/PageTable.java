@@ -36,6 +36,9 @@ public final class PageTable {
   /** How many unused nodes may stay in the tree, above as many as are in use. */
   private static final int SPARE_NODES = 16;
 
+  /** The root of every table in which nothing was mapped yet; nothing is ever put into it. */
+  private static final @Nullable Object[] BARE = newNode(null);
+
   private static final VarHandle SLOT = MethodHandles.arrayElementVarHandle(Object[].class);
 
   /**
@@ -92,7 +95,7 @@ public final class PageTable {
           "no such table: addressBits=%d, pageSizes=0x%x".formatted(addressBits, pageSizes));
     }
     pages = addressBits < pageShift ? 0 : 1L << (addressBits - pageShift);
-    top = new Top(newNode(null), 0, pageShift);
+    top = new Top(BARE, 0, pageShift);
   }
 
   /**
@@ -133,7 +136,7 @@ public final class PageTable {
     long first = firstPage(m.iova(), m.size());
     long end = first + (m.size() >>> pageShift);
     Top t = top;
-    if (end > reach(t)) {
+    if (end > reach(t) || t.root == BARE) {
       check(m, firstIn(t.root, t.level, first, reach(t)));
       t = grown(end - 1);
     }
@@ -263,7 +266,7 @@ public final class PageTable {
 
   /** Makes the tree so high that it reaches the page. */
   private Top grown(long page) {
-    @Nullable Object[] root = top.root;
+    @Nullable Object[] root = top.root == BARE ? newNode(null) : top.root;
     int level = top.level;
     for (; page >>> level * BITS > MASK; level++) {
       @Nullable Object[] above = newNode(null);
