@@ -11,7 +11,9 @@ import org.vfio4j.testing.WatchedIommu;
 
 /** An IOMMU that counts what is done to its hardware. */
 final class CountedIommu extends WatchedIommu {
-  private final Map<IommuGroup, Integer> attaches = new IdentityHashMap<>();
+  /** Of each group, one number, which changes in place. */
+  private final Map<IommuGroup, int[]> attaches = new IdentityHashMap<>();
+
   private int aux;
   private int touched;
 
@@ -21,7 +23,11 @@ final class CountedIommu extends WatchedIommu {
 
   /** Attaches of a group that were not undone. */
   int attaches(IommuGroup group) {
-    return attaches.getOrDefault(group, 0);
+    return count(group)[0];
+  }
+
+  private int[] count(Object group) {
+    return attaches.computeIfAbsent((IommuGroup) group, g -> new int[1]);
   }
 
   /** Attaches of PASIDs that were not undone. */
@@ -38,7 +44,7 @@ final class CountedIommu extends WatchedIommu {
   protected void after(Call call, Object on) {
     switch (call) {
       case ATTACH, DETACH -> {
-        attaches.merge((IommuGroup) on, call == Call.ATTACH ? 1 : -1, Integer::sum);
+        count(on)[0] += call == Call.ATTACH ? 1 : -1;
         touched++;
       }
       case ATTACH_AUX -> aux++;

@@ -7,10 +7,8 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Deque;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.LongStream;
 import org.vfio4j.model.World.Answer;
@@ -28,9 +26,7 @@ final class Exploration {
   private final World world;
   private final Machine machine;
   private final List<Step> steps;
-
-  /** Mixed, which loses nothing: as they are, their hashes collide. */
-  private final Set<Long> seen = new HashSet<>();
+  private final LongSet seen = new LongSet();
 
   private final Deque<Node> frontier = new ArrayDeque<>();
   private final long[] answers = new long[Answer.values().length];
@@ -108,7 +104,7 @@ final class Exploration {
 
   private void run() {
     long start = machine.state();
-    seen.add(mix(start));
+    seen.add(start);
     Node root = new Node(Optional.empty(), Optional.empty(), start, 0);
     Node at = root;
     frontier.add(root);
@@ -154,7 +150,7 @@ final class Exploration {
       long to = answer.changes ? machine.state() : machine.unchanged(step, from.state);
       note(from.state, step, answer, to);
       if (to != from.state) {
-        if (seen.add(mix(to))) {
+        if (seen.add(to)) {
           frontier.add(new Node(Optional.of(from), Optional.of(step), to, from.depth + 1));
         }
         undo(from, step, to, path);
@@ -180,7 +176,7 @@ final class Exploration {
   }
 
   /** The finalizer of splitmix64. */
-  private static long mix(long value) {
+  static long mix(long value) {
     long z = (value ^ (value >>> 30)) * 0xbf58476d1ce4e5b9L;
     z = (z ^ (z >>> 27)) * 0x94d049bb133111ebL;
     return z ^ (z >>> 31);

@@ -33,10 +33,16 @@ class SpinAgreementTest {
     return Stream.of(names.split(",")).map(World::of).toList();
   }
 
-  /** On a thread of its own: a refusal takes a stack trace, and JUnit's are long. */
+  /**
+   * On a thread of its own: a refusal takes a stack trace, which costs by its length, and those of
+   * JUnit and of a pool are long.
+   */
   private static Exploration.Report explored(World world) {
     return EXPLORED.computeIfAbsent(
-        world, w -> CompletableFuture.supplyAsync(() -> Exploration.of(w)).join());
+        world,
+        w ->
+            CompletableFuture.supplyAsync(() -> Exploration.of(w), Thread.ofPlatform()::start)
+                .join());
   }
 
   @ParameterizedTest
