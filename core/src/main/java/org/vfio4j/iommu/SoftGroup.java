@@ -257,7 +257,11 @@ final class SoftGroup implements IommuGroup {
 
   /** PASIDs bound now, over all members. */
   synchronized int pasids() {
-    return members.values().stream().mapToInt(m -> m.aux.size()).sum();
+    int pasids = 0;
+    for (Member m : members.values()) {
+      pasids += m.aux.size();
+    }
+    return pasids;
   }
 
   private boolean full(Member m) {

@@ -413,8 +413,9 @@ public final class SoftMachine implements Machine {
 
   /** What the parent's driver removes when it leaves ({@code mdev_unregister_parent}). */
   private List<MediatedDevice> children(Device parent) {
-    boolean driven = drivers.containsKey(parent.name());
-    return mdevs.values().stream().filter(m -> driven && m.parent().equals(parent)).toList();
+    return drivers.containsKey(parent.name())
+        ? mdevs.values().stream().filter(m -> m.parent().equals(parent)).toList()
+        : List.of();
   }
 
   boolean isLeaving(Device device) {

@@ -28,14 +28,20 @@ final class Attack {
   private final Invariants invariants;
   private final Actions actions;
   private final List<Op> log = new ArrayList<>();
-  private List<Object> before;
+  private List<Object> before = List.of();
 
   Attack(KernelProfile profile, World.Memory memory) {
+    this(profile, memory, List.of());
+  }
+
+  /** Begins after operations that a caller has checked before. */
+  Attack(KernelProfile profile, World.Memory memory, List<Op> path) {
     world = new World(profile, memory);
     ledger = new Ledger(world);
     answers = new Answers(ledger);
     invariants = new Invariants(world, ledger);
     actions = new Actions(world, ledger, answers);
+    path.forEach(op -> step(op, false));
     before = Snapshot.of(world, ledger);
   }
 
@@ -135,11 +141,6 @@ final class Attack {
   /** All that was done and was not senseless. */
   List<Op> log() {
     return log;
-  }
-
-  /** Takes the state as it is for the one that a refused call must leave. */
-  void settle() {
-    before = Snapshot.of(world, ledger);
   }
 
   /** Gives everything back; nothing may be out then, and nothing may have gone wrong. */

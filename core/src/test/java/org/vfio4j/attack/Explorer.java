@@ -150,11 +150,8 @@ final class Explorer {
     }
 
     private Attack rebuild() {
-      Attack made = new Attack(profile, memory);
-      path.forEach(op -> made.step(op, false));
-      made.settle();
       fresh = true;
-      return made;
+      return new Attack(profile, memory, path);
     }
 
     void run() {
