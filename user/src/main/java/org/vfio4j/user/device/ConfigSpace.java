@@ -21,6 +21,9 @@ final class ConfigSpace {
   static final int COMMAND_MASTER = 1 << 2;
   static final int COMMAND_INTX_DISABLE = 1 << 10;
   static final int STATUS_INTX = 1 << 3;
+  static final int MSI_ENABLE = 1;
+  static final int MSIX_ENABLE = 1 << 15;
+  static final int MSIX_FUNCTION_MASK = 1 << 14;
 
   private final byte[] initial;
   private final byte[] bytes;

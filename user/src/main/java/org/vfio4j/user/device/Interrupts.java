@@ -9,7 +9,6 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
-import java.util.concurrent.atomic.AtomicIntegerArray;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
@@ -22,20 +21,97 @@ import org.vfio4j.linux.posix.EventFd;
  * the device signals. Thread-safe; each vector has a lock of its own. {@link #signal} and {@link
  * #level} allocate nothing.
  *
- * <p>An interrupt that is signalled while it is masked, or while others of its index have an
- * eventfd and it has none, is pending: it is delivered when that ends, once.
+ * <p>An interrupt that is signalled while it is held back, or has no eventfd although its index is
+ * {@link #live}, is pending: it is delivered when that ends, once. What is signalled while its
+ * index is not live goes nowhere.
  */
 public final class Interrupts implements AutoCloseable {
-  private final List<Irq> irqs;
-  private final Vector[][] vectors;
+  private final Kind[] kinds;
 
-  /** For each index 1 if any vector has an eventfd, else 0: what the device asks for most. */
-  private final AtomicIntegerArray connected;
+  /** What the device's own registers say of an index of messages, MSI or MSI-X. */
+  public enum Messages {
+    /** Its enable bit is clear, or the user has never touched it. */
+    OFF,
+
+    /** It is enabled, and the function mask holds all of its vectors back. */
+    HELD,
+
+    /** It is enabled. */
+    ON
+  }
+
+  /** All vectors of an index. Its own lock covers it, and is taken before a vector's. */
+  private static final class Kind {
+    private final Irq irq;
+    private final Vector[] vectors;
+    private Messages messages = Messages.OFF;
+    private boolean connected;
+
+    /** What the device asks for most. */
+    private volatile boolean live;
+
+    Kind(Irq irq) {
+      this.irq = irq;
+      vectors = new Vector[irq.count()];
+      for (int vector = 0; vector < irq.count(); vector++) {
+        vectors[vector] = new Vector((irq.flags() & Irq.AUTOMASKED) != 0);
+      }
+    }
+
+    synchronized void connect(int start, List<Optional<Descriptor>> eventFds) {
+      for (int n = 0; n < eventFds.size(); n++) {
+        Optional<Descriptor> fd = eventFds.get(n);
+        vectors[start + n].connect(fd.isPresent() ? EventFd.of(fd.get()) : null);
+      }
+      connected = Arrays.stream(vectors).anyMatch(Vector::connected);
+      enliven();
+    }
+
+    synchronized void disconnect() {
+      for (Vector vector : vectors) {
+        vector.disconnect();
+      }
+      connected = false;
+      enliven();
+    }
+
+    synchronized void messages(Messages next) {
+      if (next == messages) {
+        return;
+      }
+      messages = next;
+      for (Vector vector : vectors) {
+        vector.messages(next);
+      }
+      enliven();
+    }
+
+    /** Vectors come to life before the device finds their index live. */
+    private void enliven() {
+      boolean next = connected || messages != Messages.OFF;
+      if (next == live) {
+        return;
+      }
+      live = false;
+      for (Vector vector : vectors) {
+        vector.enliven(next);
+      }
+      live = next;
+    }
+
+    void forget() {
+      for (Vector vector : vectors) {
+        vector.forget();
+      }
+    }
+  }
 
   /** One vector; its own lock covers it. */
   private static final class Vector {
     private final boolean automasked;
     private @Nullable EventFd eventFd;
+    private boolean live;
+    private boolean held;
     private boolean masked;
     private boolean pending;
     private boolean asserted;
@@ -55,6 +131,20 @@ public final class Interrupts implements AutoCloseable {
     synchronized void disconnect() {
       connect(null);
       masked = false;
+    }
+
+    synchronized void enliven(boolean on) {
+      live = on;
+      pending &= on;
+    }
+
+    synchronized void messages(Messages next) {
+      held = next == Messages.HELD;
+      pending &= next != Messages.OFF;
+      deliver();
+    }
+
+    synchronized void forget() {
       pending = false;
     }
 
@@ -64,7 +154,7 @@ public final class Interrupts implements AutoCloseable {
     }
 
     synchronized void signal() {
-      pending = true;
+      pending = live || eventFd != null;
       deliver();
     }
 
@@ -76,7 +166,7 @@ public final class Interrupts implements AutoCloseable {
 
     private void deliver() {
       EventFd to = eventFd;
-      if (to == null || masked || !(pending || asserted)) {
+      if (to == null || held || masked || !(pending || asserted)) {
         return;
       }
       pending = false;
@@ -95,16 +185,7 @@ public final class Interrupts implements AutoCloseable {
 
   /** Those of a device, none of them set up. */
   public Interrupts(List<Irq> irqs) {
-    this.irqs = List.copyOf(irqs);
-    vectors = new Vector[irqs.size()][];
-    connected = new AtomicIntegerArray(irqs.size());
-    for (int index = 0; index < vectors.length; index++) {
-      Irq irq = this.irqs.get(index);
-      vectors[index] = new Vector[irq.count()];
-      for (int vector = 0; vector < irq.count(); vector++) {
-        vectors[index][vector] = new Vector((irq.flags() & Irq.AUTOMASKED) != 0);
-      }
-    }
+    kinds = irqs.stream().map(Kind::new).toArray(Kind[]::new);
   }
 
   /**
@@ -126,25 +207,37 @@ public final class Interrupts implements AutoCloseable {
         eventFds.forEach(fd -> fd.ifPresent(Descriptor::close));
       }
     }
-    for (int n = 0; n < eventFds.size(); n++) {
-      Optional<Descriptor> fd = eventFds.get(n);
-      vectors[index][start + n].connect(fd.isPresent() ? EventFd.of(fd.get()) : null);
-    }
-    boolean any = Arrays.stream(vectors[index]).anyMatch(Vector::connected);
-    connected.set(index, any ? 1 : 0);
+    kinds[index].connect(start, eventFds);
   }
 
   /**
    * {@code VFIO_IRQ_SET_DATA_NONE} with {@code ACTION_TRIGGER} and count 0: delivers nothing of
-   * this index any more.
+   * this index any more. What is pending stays so while {@link #messages} are enabled: QEMU, for
+   * one, disconnects all vectors to add one.
    *
    * @throws VfioException EINVAL if the device has no such index
    */
   public void disconnect(int index) {
     check(index, 0, 0);
-    connected.set(index, 0);
-    for (Vector vector : vectors[index]) {
-      vector.disconnect();
+    kinds[index].disconnect();
+  }
+
+  /**
+   * The user has written the registers that enable messages of an index. While they are enabled,
+   * what cannot be delivered is pending, whether or not any vector has an eventfd: QEMU brings a
+   * vector's when it is unmasked for the first time. When they are disabled nothing is pending any
+   * more. A user who only connects eventfds is served without this.
+   *
+   * @throws IndexOutOfBoundsException if the device has no such index
+   */
+  public void messages(int index, Messages state) {
+    kinds[index].messages(state);
+  }
+
+  /** The device was reset: nothing is pending any more. Eventfds and masks are the user's. */
+  public void forget() {
+    for (Kind kind : kinds) {
+      kind.forget();
     }
   }
 
@@ -168,11 +261,11 @@ public final class Interrupts implements AutoCloseable {
 
   private void mask(int index, int start, int count, boolean on) {
     check(index, start, count);
-    if ((irqs.get(index).flags() & Irq.MASKABLE) == 0) {
+    if ((kinds[index].irq.flags() & Irq.MASKABLE) == 0) {
       throw refused("interrupt %d cannot be masked".formatted(index));
     }
     for (int n = start; n < start + count; n++) {
-      vectors[index][n].mask(on);
+      kinds[index].vectors[n].mask(on);
     }
   }
 
@@ -185,7 +278,7 @@ public final class Interrupts implements AutoCloseable {
   public void trigger(int index, int start, int count) {
     check(index, start, count);
     for (int n = start; n < start + count; n++) {
-      vectors[index][n].signal();
+      kinds[index].vectors[n].signal();
     }
   }
 
@@ -195,7 +288,7 @@ public final class Interrupts implements AutoCloseable {
    * @throws IndexOutOfBoundsException if the device has no such vector
    */
   public void signal(int index, int vector) {
-    vectors[index][vector].signal();
+    kinds[index].vectors[vector].signal();
   }
 
   /**
@@ -205,32 +298,36 @@ public final class Interrupts implements AutoCloseable {
    * @throws IndexOutOfBoundsException if the device has no such vector
    */
   public void level(int index, int vector, boolean asserted) {
-    vectors[index][vector].level(asserted);
+    kinds[index].vectors[vector].level(asserted);
   }
 
   /** Whether a vector was signalled and could not be delivered yet: its pending bit. */
   public boolean pending(int index, int vector) {
-    return vectors[index][vector].pending();
+    return kinds[index].vectors[vector].pending();
   }
 
-  /** Whether any vector of the index has an eventfd. */
-  public boolean connected(int index) {
-    return connected.get(index) != 0;
+  /**
+   * Whether what is signalled reaches the user, at once or later: a vector of the index has an
+   * eventfd, or its {@link #messages} are enabled.
+   */
+  public boolean live(int index) {
+    return kinds[index].live;
   }
 
   /** Closes all eventfds; what is signalled later goes nowhere. */
   @Override
   public void close() {
-    for (int index = 0; index < vectors.length; index++) {
-      disconnect(index);
+    for (Kind kind : kinds) {
+      kind.messages(Messages.OFF);
+      kind.disconnect();
     }
   }
 
   private void check(int index, int start, int count) {
-    if (index < 0 || index >= vectors.length) {
-      throw refused("no interrupt %d: the device has %d".formatted(index, vectors.length));
+    if (index < 0 || index >= kinds.length) {
+      throw refused("no interrupt %d: the device has %d".formatted(index, kinds.length));
     }
-    int there = vectors[index].length;
+    int there = kinds[index].vectors.length;
     if (start < 0 || count < 0 || start > there || count > there - start) {
       throw refused(
           "interrupt %d has %d vectors: start=%d, count=%d".formatted(index, there, start, count));

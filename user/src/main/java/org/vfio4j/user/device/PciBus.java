@@ -56,15 +56,16 @@ public final class PciBus {
   }
 
   /**
-   * Signals by MSI-X or MSI, whichever the user has set up; nothing if neither. With fewer MSI
-   * vectors than the device asked for, they share the last.
+   * Signals by MSI-X or MSI, whichever the user has set up; nothing if neither. What cannot be
+   * delivered yet, because the vector is masked, is pending and delivered later, once. With fewer
+   * MSI vectors than the device asked for, they share the last.
    *
    * @param vector from 0
    */
   public void signal(int vector) {
-    if (interrupts.connected(Pci.MSIX)) {
+    if (interrupts.live(Pci.MSIX)) {
       interrupts.signal(Pci.MSIX, vector);
-    } else if (interrupts.connected(Pci.MSI)) {
+    } else if (interrupts.live(Pci.MSI)) {
       interrupts.signal(Pci.MSI, Math.min(vector, device.irqs().get(Pci.MSI).count() - 1));
     }
   }
@@ -75,6 +76,6 @@ public final class PciBus {
    * @throws IllegalStateException if the device was built without a pin
    */
   public void intx(boolean asserted) {
-    device.assertPin(asserted && !interrupts.connected(Pci.MSIX) && !interrupts.connected(Pci.MSI));
+    device.assertPin(asserted && !interrupts.live(Pci.MSIX) && !interrupts.live(Pci.MSI));
   }
 }

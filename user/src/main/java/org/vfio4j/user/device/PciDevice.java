@@ -32,6 +32,8 @@ public final class PciDevice implements ServedDevice {
   private final Optional<Msix> msix;
   private final byte[] msixTable;
   private final int flrRegister;
+  private final int msiControl;
+  private final int msixControl;
 
   /** The user's, while there is one. */
   private Optional<Interrupts> interrupts = Optional.empty();
@@ -67,6 +69,8 @@ public final class PciDevice implements ServedDevice {
     irqs = from.irqs();
     msix = from.msix();
     flrRegister = from.flrRegister();
+    msiControl = from.msiControl();
+    msixControl = from.msixControl();
     msixTable = new byte[msix.map(Msix::tableSize).orElse(0)];
     resetTable();
   }
@@ -230,16 +234,32 @@ public final class PciDevice implements ServedDevice {
         config.write(offset + n, value);
         functionReset |= offset + n == flrRegister && value < 0;
       }
-      commandChanged();
+      registersChanged();
     }
     if (functionReset) {
       reset();
     }
   }
 
-  private void commandChanged() {
+  private void registersChanged() {
     busMaster = (config.get(ConfigSpace.COMMAND, 2) & ConfigSpace.COMMAND_MASTER) != 0;
+    Interrupts.Messages msi = messages(msiControl, ConfigSpace.MSI_ENABLE, 0);
+    Interrupts.Messages msix =
+        messages(msixControl, ConfigSpace.MSIX_ENABLE, ConfigSpace.MSIX_FUNCTION_MASK);
+    interrupts.ifPresent(
+        i -> {
+          i.messages(Pci.MSI, msi);
+          i.messages(Pci.MSIX, msix);
+        });
     drivePin();
+  }
+
+  private Interrupts.Messages messages(int register, int enable, int mask) {
+    long control = register == PciDeviceBuilder.NO_REGISTER ? 0 : config.get(register, 2);
+    if ((control & enable) == 0) {
+      return Interrupts.Messages.OFF;
+    }
+    return (control & mask) != 0 ? Interrupts.Messages.HELD : Interrupts.Messages.ON;
   }
 
   /** The device asserts its pin or takes it back. */
@@ -273,7 +293,9 @@ public final class PciDevice implements ServedDevice {
     config.reset();
     pinAsserted = false;
     resetTable();
-    commandChanged();
+    registersChanged();
+    // Also what a user waits for who connects eventfds and leaves the registers alone.
+    interrupts.ifPresent(Interrupts::forget);
   }
 
   @Override

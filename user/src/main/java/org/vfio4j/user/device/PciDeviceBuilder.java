@@ -17,7 +17,9 @@ public final class PciDeviceBuilder {
   private static final int FIRST_CAPABILITY = 0x40;
   private static final int PCIE_SIZE = 0x3c;
   private static final int PCIE_DEVICE_CONTROL = 8;
-  private static final int NO_REGISTER = -1;
+
+  /** Where there is no such register. */
+  static final int NO_REGISTER = -1;
 
   private final int vendor;
   private final int device;
@@ -34,6 +36,8 @@ public final class PciDeviceBuilder {
   private boolean express;
   private int nextCapability = FIRST_CAPABILITY;
   private int flrRegister = NO_REGISTER;
+  private int msiControl = NO_REGISTER;
+  private int msixControl = NO_REGISTER;
 
   private record Register(int offset, int size, long value, long writable, long clearable) {}
 
@@ -203,9 +207,19 @@ public final class PciDeviceBuilder {
     return msix;
   }
 
-  /** Where a one in the top bit resets the function, or a register that there is not. */
+  /** Where a one in the top bit resets the function, or {@link #NO_REGISTER}. */
   int flrRegister() {
     return flrRegister;
+  }
+
+  /** Where MSI is enabled, or {@link #NO_REGISTER}. */
+  int msiControl() {
+    return msiControl;
+  }
+
+  /** Where MSI-X is enabled and masked, or {@link #NO_REGISTER}. */
+  int msixControl() {
+    return msixControl;
   }
 
   ConfigSpace config() {
@@ -282,7 +296,8 @@ public final class PciDeviceBuilder {
     int at = link(config, link, 0x05, 14);
     int address64 = 1 << 7;
     int count = Integer.numberOfTrailingZeros(msiVectors) << 1;
-    config.define(at + 2, 2, address64 | count, 0x71, 0);
+    msiControl = at + 2;
+    config.define(msiControl, 2, address64 | count, 0x70 | ConfigSpace.MSI_ENABLE, 0);
     config.define(at + 4, 4, 0, ~3L, 0);
     config.define(at + 8, 4, 0, -1L, 0);
     config.define(at + 12, 2, 0, 0xffff, 0);
@@ -291,7 +306,9 @@ public final class PciDeviceBuilder {
 
   private int defineMsix(ConfigSpace config, int link, PciDevice.Msix m) {
     int at = link(config, link, 0x11, 12);
-    config.define(at + 2, 2, m.vectors() - 1, 0xc000, 0);
+    int writable = ConfigSpace.MSIX_ENABLE | ConfigSpace.MSIX_FUNCTION_MASK;
+    msixControl = at + 2;
+    config.define(msixControl, 2, m.vectors() - 1, writable, 0);
     config.define(at + 4, 4, m.table() | m.bar());
     config.define(at + 8, 4, m.pending() | m.bar());
     return at + 1;

@@ -16,6 +16,7 @@ final class IoatDriver {
   static final int HALTED = 3;
 
   static final int MSIX_TABLE = 0x2000;
+  static final int MSIX_PENDING = 0x3000;
 
   /** Where the chain of {@link #copy} lies, out of every test's way. */
   private static final long CHAIN = 0x7f_0000;
