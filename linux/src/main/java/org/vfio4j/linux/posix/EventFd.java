@@ -17,13 +17,12 @@ public final class EventFd implements AutoCloseable {
   private final Arena arena = Arena.ofShared();
   private final MemorySegment one = arena.allocate(ValueLayout.JAVA_LONG);
   private final MemorySegment count = arena.allocate(ValueLayout.JAVA_LONG);
-  private final MemorySegment poll = arena.allocate(8, 4);
+  private final PollIn poll;
 
   private EventFd(Descriptor descriptor) {
     this.descriptor = descriptor;
     one.set(ValueLayout.JAVA_LONG, 0, 1);
-    poll.set(ValueLayout.JAVA_INT, 0, descriptor.number());
-    poll.set(ValueLayout.JAVA_SHORT, 4, (short) Constants.POLLIN);
+    poll = new PollIn(descriptor, arena);
   }
 
   /**
@@ -89,18 +88,11 @@ public final class EventFd implements AutoCloseable {
    */
   public long await(Duration timeout) {
     long deadline = System.nanoTime() + timeout.toNanos();
-    while (true) {
-      long left = Math.max(0, deadline - System.nanoTime());
-      int millis = (int) Math.min(Integer.MAX_VALUE, (left + 999_999) / 1_000_000);
-      int ready = descriptor.calls().poll(poll, 1, millis);
-      if (ready != -ErrnoNames.EINTR) {
-        SystemCallException.check(ready, "poll of " + descriptor.name());
-      }
-      long taken = ready > 0 ? take() : 0;
-      if (taken > 0 || deadline - System.nanoTime() <= 0) {
-        return taken;
-      }
+    long taken = 0;
+    while (taken == 0 && poll.until(deadline)) {
+      taken = take();
     }
+    return taken;
   }
 
   @Override

@@ -24,6 +24,7 @@ public final class UnixSocket implements AutoCloseable {
   private final Arena arena = Arena.ofShared();
   private final Message out = new Message(arena);
   private final Message in = new Message(arena);
+  private final PollIn poll;
   private final int[] received = new int[MAX_DESCRIPTORS];
   private int receivedCount;
 
@@ -58,6 +59,7 @@ public final class UnixSocket implements AutoCloseable {
 
   UnixSocket(Descriptor descriptor) {
     this.descriptor = descriptor;
+    poll = new PollIn(descriptor, arena);
   }
 
   /**
@@ -193,6 +195,21 @@ public final class UnixSocket implements AutoCloseable {
     }
     collect(in.header.get(ValueLayout.JAVA_LONG, Message.CONTROL_LENGTH));
     return result;
+  }
+
+  /**
+   * Waits until {@link #receive} would not. For the thread that receives.
+   *
+   * @param deadline of {@link System#nanoTime}; parts of a millisecond count as one
+   * @return whether there are bytes or the peer has closed; false if the time was over first
+   */
+  public boolean awaitUntil(long deadline) {
+    return poll.until(deadline);
+  }
+
+  /** Whether the peer has closed, whatever it sent before. For the thread that receives. */
+  public boolean hungUp() {
+    return poll.hungUp();
   }
 
   private void collect(long length) {

@@ -69,6 +69,27 @@ class UnixSocketTest {
   }
 
   @Test
+  void shouldTellWhetherThereIsAnythingToReceive() {
+    Path path = folder.resolve("s");
+    try (UnixListener listener = listen(path)) {
+      UnixSocket client = UnixSocket.connect(CALLS, path);
+      try (UnixSocket server = listener.accept()) {
+        assertThat(server.awaitUntil(System.nanoTime())).isFalse();
+        assertThat(server.awaitUntil(System.nanoTime() + 2_000_000)).isFalse();
+        client.send(arena.allocate(1), 0, 1, NONE, 0);
+        assertThat(server.awaitUntil(System.nanoTime() + 20_000_000_000L)).isTrue();
+        assertThat(server.hungUp()).isFalse();
+        client.close();
+        assertThat(server.hungUp()).as("with a byte unread").isTrue();
+        assertThat(server.receive(arena.allocate(1), 0, 1)).isEqualTo(1);
+        assertThat(server.awaitUntil(System.nanoTime())).as("the end").isTrue();
+      } finally {
+        client.close();
+      }
+    }
+  }
+
+  @Test
   void shouldCarryAsManyDescriptorsAsItSays() {
     Path path = folder.resolve("s");
     try (UnixListener listener = listen(path);
