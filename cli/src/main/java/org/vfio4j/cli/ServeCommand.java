@@ -34,8 +34,8 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     description = {
       "Serves a PCI device that this program implements, for QEMU 10.1 or newer to plug in.",
-      "It needs no hardware and no privilege. One client at a time; when it leaves, the next may"
-          + " come. Ctrl-C ends it and removes the socket.",
+      "It needs no hardware and no privilege. One client at a time; who comes meanwhile waits until"
+          + " it leaves. Ctrl-C ends it and removes the socket.",
       "DEVICE is 'ioat', Intel's DMA engine, for which Linux has the driver ioatdma, or 'edu',"
           + " QEMU's educational device."
     },

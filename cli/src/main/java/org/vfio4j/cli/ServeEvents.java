@@ -7,7 +7,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
 import org.vfio4j.linux.posix.UnixSocket.Credentials;
 import org.vfio4j.user.Server;
@@ -18,8 +20,8 @@ final class ServeEvents implements Server.Events {
   private final Console console;
   private final boolean json;
 
-  /** Of the client that is there: when it has left, /proc does not tell any more. */
-  private Optional<String> command = Optional.empty();
+  /** Of those who are there: when they have left, /proc does not tell any more. */
+  private final Map<Credentials, String> commands = new ConcurrentHashMap<>();
 
   ServeEvents(Console console, boolean json) {
     this.console = console;
@@ -79,22 +81,33 @@ final class ServeEvents implements Server.Events {
 
   @Override
   public void connected(Credentials peer) {
-    command = commandOf(peer);
-    peer("connected", peer, Optional.empty());
+    peer("connected", peer, note(peer), Optional.empty());
+  }
+
+  @Override
+  public void waiting(Credentials peer, Credentials before) {
+    Optional<String> command = note(peer);
+    peer("waiting", peer, command, Optional.of("process %d comes first".formatted(before.pid())));
   }
 
   @Override
   public void disconnected(Credentials peer, String why) {
-    peer("left", peer, Optional.of(why));
+    peer("left", peer, Optional.ofNullable(commands.remove(peer)), Optional.of(why));
   }
 
   @Override
   public void refused(Credentials peer) {
-    command = commandOf(peer);
-    peer("turned away", peer, Optional.of("not the owner of the socket, nor of its group"));
+    String why = "not the owner of the socket, nor of its group";
+    peer("turned away", peer, commandOf(peer), Optional.of(why));
   }
 
-  private void peer(String what, Credentials peer, Optional<String> why) {
+  private Optional<String> note(Credentials peer) {
+    Optional<String> command = commandOf(peer);
+    command.ifPresent(c -> commands.put(peer, c));
+    return command;
+  }
+
+  private void peer(String what, Credentials peer, Optional<String> command, Optional<String> why) {
     if (json) {
       event(
           what,

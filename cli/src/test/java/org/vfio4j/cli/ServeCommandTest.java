@@ -97,6 +97,23 @@ class ServeCommandTest {
   }
 
   @Test
+  void shouldSayWhoWaitsForWhom() throws Exception {
+    Path socket = folder.resolve("x.sock");
+    try (Running running = new Running("serve", "ioat", "--socket", socket)) {
+      running.await("Ctrl-C");
+      long me = ProcessHandle.current().pid();
+      UnixSocket first = UnixSocket.connect(SystemCalls.libc(), socket);
+      running.await("connected: process " + me);
+      try (UnixSocket _ = UnixSocket.connect(SystemCalls.libc(), socket)) {
+        running.await("waiting: process " + me);
+        running.await(": process %d comes first\n".formatted(me));
+        first.close();
+        until("the second", () -> running.out().split("\nconnected: ", -1).length == 3);
+      }
+    }
+  }
+
+  @Test
   void shouldPrintEventsAsJsonLines() throws Exception {
     Path socket = folder.resolve("x.sock");
     try (Running running =

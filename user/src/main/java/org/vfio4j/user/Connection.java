@@ -33,11 +33,12 @@ final class Connection {
   private static final Logger LOG = System.getLogger("org.vfio4j.user");
 
   /** QEMU gives a server five seconds; a client gets as many. */
-  private static final Duration TIMEOUT = Duration.ofSeconds(5);
+  static final Duration TIMEOUT = Duration.ofSeconds(5);
 
   private final UnixSocket socket;
   private final ServedDevice device;
   private final String name;
+  private final Duration handshake;
   private final MessageWriter writer;
 
   /** One connection's state once the version is agreed on. */
@@ -51,11 +52,13 @@ final class Connection {
    *
    * @param socket stays the caller's
    * @param name of the device, for messages
+   * @param handshake how long the client may take for its first message
    */
-  Connection(UnixSocket socket, ServedDevice device, String name) {
+  Connection(UnixSocket socket, ServedDevice device, String name, Duration handshake) {
     this.socket = socket;
     this.device = device;
     this.name = name;
+    this.handshake = handshake;
     this.writer = new MessageWriter(socket);
   }
 
@@ -70,7 +73,9 @@ final class Connection {
         MessageReader reader = new MessageReader(socket, Negotiated.CAPACITY, first)) {
       MemorySegment reply = arena.allocate(Negotiated.CAPACITY, Long.BYTES);
       try {
-        if (!reader.next()) {
+        // Only this message has its time. A client may be silent for hours once it has the device,
+        // and one that stops within a message keeps it no longer than one between two of them.
+        if (!reader.first(handshake)) {
           return "left before it said anything";
         }
         Session agreed = negotiate(reader, reply);
@@ -80,6 +85,9 @@ final class Connection {
         }
         return "left";
       } catch (ConnectionException e) {
+        if (session == null) {
+          LOG.log(Level.WARNING, "{0}: a client could not begin: {1}", name, e.reason());
+        }
         return e.reason();
       } catch (SystemCallException e) {
         return "lost: " + ConnectionException.describe(e);

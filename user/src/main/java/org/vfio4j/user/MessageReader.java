@@ -5,6 +5,7 @@ package org.vfio4j.user;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.time.Duration;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.linux.posix.Descriptor;
@@ -39,6 +40,11 @@ final class MessageReader implements AutoCloseable {
   private int end;
 
   private int limit;
+
+  /** How long the first message may take, and until when that is; 0 for any other. */
+  private long millis;
+
+  private long deadline;
 
   private final @Nullable Descriptor[] held = new @Nullable Descriptor[MAX_HELD];
 
@@ -111,6 +117,20 @@ final class MessageReader implements AutoCloseable {
     }
   }
 
+  /**
+   * As {@link #next}, for the first message, within a time.
+   *
+   * @param within at least a millisecond
+   * @throws ConnectionException also if the message is not complete by then
+   */
+  boolean first(Duration within) {
+    millis = within.toMillis();
+    deadline = System.nanoTime() + within.toNanos();
+    boolean any = next();
+    millis = 0;
+    return any;
+  }
+
   private void drop() {
     if (owned > 0) {
       release(owned);
@@ -127,6 +147,10 @@ final class MessageReader implements AutoCloseable {
   private boolean receive(int have) {
     if (end == capacity || capacity - start < limit) {
       compact();
+    }
+    if (millis > 0 && !socket.awaitUntil(deadline)) {
+      throw new ConnectionException(
+          "no first message within %d ms: %d bytes of it".formatted(millis, have));
     }
     long received;
     try {

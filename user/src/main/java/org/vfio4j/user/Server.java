@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.GroupPrincipal;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.time.Duration;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
@@ -21,11 +22,12 @@ import org.vfio4j.linux.posix.SystemCalls;
 import org.vfio4j.linux.posix.UnixListener;
 import org.vfio4j.linux.posix.UnixSocket;
 import org.vfio4j.linux.posix.UnixSocket.Credentials;
+import org.vfio4j.user.Arrivals.Arrival;
 import org.vfio4j.user.device.ServedDevice;
 
 /**
- * Serves a device at a socket, to one client after the other: the next waits until the one before
- * has left. The protocol is vfio-user 0.1, and 0.0 for QEMU.
+ * Serves a device at a socket, to one client after the other. The protocol is vfio-user 0.1, and
+ * 0.0 for QEMU.
  *
  * <pre>{@code
  * try (Server server = Server.at(Path.of("/run/my.sock")).start(device)) {
@@ -36,6 +38,12 @@ import org.vfio4j.user.device.ServedDevice;
  * <p>Only the owner can connect, unless a group is let in. Besides what the file's permissions say,
  * each client must be of this process' user, or root, or of that group.
  *
+ * <p>Who connects while another has the device waits until that one has left, of which {@link
+ * Events#waiting} tells. QEMU waits for five seconds and says {@code timed out waiting for reply},
+ * so that a machine may be started again while the one before it still ends. A client has the
+ * device for as long as it stays connected, however silent, even if it stops within a message. Only
+ * its first message, VERSION, must be there in time; see {@link Builder#handshake}.
+ *
  * <p>A refused DMA_MAP or DMA_UNMAP is logged as a warning, once each, under {@code
  * org.vfio4j.user}; other refusals for debugging.
  */
@@ -45,9 +53,12 @@ public final class Server implements AutoCloseable {
   private final UnixListener listener;
   private final ServedDevice device;
   private final Events events;
+  private final Duration handshake;
   private final int uid;
   private final OptionalInt gid;
-  private final Thread thread;
+  private final Arrivals arrivals;
+  private final Thread accepting;
+  private final Thread serving;
 
   /** The client's; guards against shutting down a descriptor that is somebody else's by then. */
   private final Object lock = new Object();
@@ -55,13 +66,24 @@ public final class Server implements AutoCloseable {
   private @Nullable UnixSocket client;
   private boolean closed;
 
-  /** Who comes and goes. Called by the thread that serves. */
+  /**
+   * Who comes and goes. Called by two threads, the one that serves and the one that accepts, maybe
+   * at the same time.
+   */
   public interface Events {
-    /** A client has connected. */
+    /** A client has connected, and is served from now on. */
     default void connected(Credentials peer) {}
 
-    /** It has left. */
+    /** It has left, or one that waited has. */
     default void disconnected(Credentials peer, String why) {}
+
+    /**
+     * One has connected that must wait. It is served when all before it have left, and {@link
+     * #connected} says so.
+     *
+     * @param before who is served, as of now
+     */
+    default void waiting(Credentials peer, Credentials before) {}
 
     /** One was turned away. */
     default void refused(Credentials peer) {}
@@ -73,6 +95,7 @@ public final class Server implements AutoCloseable {
     private Set<PosixFilePermission> permissions = PosixFilePermissions.fromString("rw-------");
     private Optional<GroupPrincipal> group = Optional.empty();
     private Events events = new Events() {};
+    private Duration handshake = Connection.TIMEOUT;
 
     private Builder(Path path) {
       this.path = path;
@@ -99,7 +122,22 @@ public final class Server implements AutoCloseable {
     }
 
     /**
-     * Begins to serve, on a thread of its own.
+     * How long a client may take for its VERSION, from when its turn comes. One that takes longer
+     * is disconnected, so that it does not keep others waiting.
+     *
+     * @param time from a millisecond to a day; 5 seconds if not said
+     * @throws IllegalArgumentException if it is shorter or longer
+     */
+    public Builder handshake(Duration time) {
+      if (time.compareTo(Duration.ofMillis(1)) < 0 || time.compareTo(Duration.ofDays(1)) > 0) {
+        throw new IllegalArgumentException("handshake: %s, 1 ms to 1 day".formatted(time));
+      }
+      handshake = time;
+      return this;
+    }
+
+    /**
+     * Begins to serve, on threads of its own.
      *
      * @param device stays the caller's, who closes it after the server
      * @throws SystemCallException EADDRINUSE if somebody listens there, ENOENT, EACCES
@@ -110,7 +148,8 @@ public final class Server implements AutoCloseable {
       boolean done = false;
       try {
         Server server = new Server(listener, device, this);
-        server.thread.start();
+        server.accepting.start();
+        server.serving.start();
         done = true;
         return server;
       } catch (IOException e) {
@@ -127,13 +166,16 @@ public final class Server implements AutoCloseable {
     this.listener = listener;
     this.device = device;
     this.events = options.events;
+    this.handshake = options.handshake;
     uid = (Integer) Files.getAttribute(listener.path(), "unix:uid");
     gid =
         options.group.isPresent()
             ? OptionalInt.of((Integer) Files.getAttribute(listener.path(), "unix:gid"))
             : OptionalInt.empty();
-    thread = new Thread(this::run, "vfio-user " + listener.path().getFileName());
-    thread.setDaemon(true);
+    arrivals = new Arrivals(listener, this::admits, events);
+    String name = "vfio-user " + listener.path().getFileName();
+    accepting = Thread.ofPlatform().daemon().name(name + " accepts").unstarted(arrivals::accept);
+    serving = Thread.ofPlatform().daemon().name(name).unstarted(this::run);
   }
 
   /** A server at a path, which must not be longer than 107 bytes. */
@@ -148,20 +190,13 @@ public final class Server implements AutoCloseable {
 
   /** Waits until the server is closed. */
   public void join() throws InterruptedException {
-    thread.join();
+    serving.join();
   }
 
   private void run() {
-    while (true) {
-      UnixSocket socket;
-      try {
-        socket = listener.accept();
-      } catch (SystemCallException e) {
-        if (!accepting(e)) {
-          return;
-        }
-        continue;
-      }
+    Optional<Arrival> next;
+    while ((next = arrivals.next()).isPresent()) {
+      UnixSocket socket = next.get().socket();
       synchronized (lock) {
         client = socket;
         if (closed) {
@@ -169,7 +204,7 @@ public final class Server implements AutoCloseable {
         }
       }
       try {
-        serve(socket);
+        serve(next.get());
       } catch (RuntimeException | Error e) {
         // Whatever a device throws, the next client is served.
         LOG.log(Level.ERROR, () -> path() + ": a connection failed", e);
@@ -182,38 +217,15 @@ public final class Server implements AutoCloseable {
     }
   }
 
-  /** Whether to go on after an accept that failed. */
-  private boolean accepting(SystemCallException e) {
-    synchronized (lock) {
-      if (closed) {
-        return false;
-      }
-      LOG.log(Level.ERROR, () -> path() + ": " + e.getMessage());
-      try {
-        // Out of descriptors, say: others of this process may give some back.
-        lock.wait(100);
-      } catch (InterruptedException _) {
-        return false;
-      }
-      return !closed;
-    }
-  }
-
-  private void serve(UnixSocket socket) {
-    Credentials peer = socket.peer();
-    if (!admits(peer)) {
-      LOG.log(
-          Level.WARNING,
-          "%s: turned away process %d of user %d, group %d"
-              .formatted(path(), peer.pid(), peer.uid(), peer.gid()));
-      events.refused(peer);
-      return;
-    }
-    events.connected(peer);
+  private void serve(Arrival arrival) {
+    Credentials peer = arrival.peer();
     String why = "lost";
     try {
-      why = new Connection(socket, device, path().getFileName().toString()).run();
+      events.connected(peer);
+      String name = path().getFileName().toString();
+      why = new Connection(arrival.socket(), device, name, handshake).run();
     } finally {
+      arrivals.done();
       events.disconnected(peer, why);
     }
   }
@@ -232,16 +244,16 @@ public final class Server implements AutoCloseable {
   public void close() {
     synchronized (lock) {
       closed = true;
-      listener.shutdown();
+      arrivals.close();
       if (client != null) {
         client.shutdown();
       }
-      lock.notifyAll();
     }
     boolean interrupted = false;
-    while (thread.isAlive()) {
+    while (serving.isAlive() || accepting.isAlive()) {
       try {
-        thread.join();
+        serving.join();
+        accepting.join();
       } catch (InterruptedException _) {
         interrupted = true;
       }

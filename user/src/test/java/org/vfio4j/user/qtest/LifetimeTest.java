@@ -9,6 +9,9 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -119,6 +122,22 @@ class LifetimeTest {
         }
         plug.awaitLeaving();
         assertThat(held()).as("round %d: mappings of its memory", round).isEqualTo(before);
+      }
+    }
+  }
+
+  @Test
+  void shouldServeAMachineThatIsStartedBeforeTheOneBeforeHasEnded() throws Exception {
+    try (Plug plug = Plug.in(folder, Ioat.create());
+        ExecutorService starter = Executors.newSingleThreadExecutor();
+        Qemu first = Qemu.start(folder, plug)) {
+      checkCopy(first.qtest, 5, PLACE, 1);
+      Future<Qemu> starting = starter.submit(() -> Qemu.start(folder, plug));
+      plug.awaitWaiting();
+      checkCopy(first.qtest, 5, PLACE, 2);
+      first.kill();
+      try (Qemu second = starting.get()) {
+        checkCopy(second.qtest, 5, PLACE, 3);
       }
     }
   }

@@ -10,6 +10,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -27,6 +28,7 @@ final class Plug implements AutoCloseable {
   private final Path path;
   private final Server server;
   private final BlockingQueue<String> left = new LinkedBlockingQueue<>();
+  private final CountDownLatch waiting = new CountDownLatch(1);
   private final AtomicInteger resets = new AtomicInteger();
   private volatile DmaSpace space;
 
@@ -34,6 +36,11 @@ final class Plug implements AutoCloseable {
     this.path = path;
     Server.Events events =
         new Server.Events() {
+          @Override
+          public void waiting(Credentials peer, Credentials before) {
+            waiting.countDown();
+          }
+
           @Override
           public void disconnected(Credentials peer, String why) {
             left.add(why);
@@ -69,6 +76,13 @@ final class Plug implements AutoCloseable {
   String awaitLeaving() throws InterruptedException {
     String why = left.poll(Qtest.SOON.toSeconds(), TimeUnit.SECONDS);
     return Objects.requireNonNull(why, "the user has not left");
+  }
+
+  /** Waits until another than the user has come, who must wait. */
+  void awaitWaiting() throws InterruptedException {
+    if (!waiting.await(Qtest.SOON.toSeconds(), TimeUnit.SECONDS)) {
+      throw new AssertionError("nobody waits");
+    }
   }
 
   /** Ends the server, whoever is there. */

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.user;
+
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.util.ArrayDeque;
+import java.util.ArrayList;
+import java.util.Deque;
+import java.util.List;
+import java.util.Optional;
+import java.util.function.Predicate;
+import org.vfio4j.linux.posix.SystemCallException;
+import org.vfio4j.linux.posix.UnixListener;
+import org.vfio4j.linux.posix.UnixSocket;
+import org.vfio4j.linux.posix.UnixSocket.Credentials;
+
+/**
+ * Who has connected and waits for its turn. They are accepted at once, on a thread that {@link
+ * #accept} keeps: so strangers need not wait to be turned away, and it can be told who waits for
+ * whom. Nobody is turned away for coming early: a restarted VMM comes while its predecessor dies.
+ */
+final class Arrivals {
+  private static final Logger LOG = System.getLogger("org.vfio4j.user");
+
+  /** As many as wait in the kernel besides. */
+  private static final int MAX_WAITING = 16;
+
+  /** How long to wait for what nobody tells of: a descriptor, or that one who waits has left. */
+  private static final long RETRY_MILLIS = 100;
+
+  private final UnixListener listener;
+  private final Predicate<Credentials> admits;
+  private final Server.Events events;
+  private final Deque<Arrival> waiting = new ArrayDeque<>();
+  private Optional<Credentials> served = Optional.empty();
+  private boolean closed;
+
+  /**
+   * One who has connected.
+   *
+   * @param socket its end is to be closed by who takes it
+   * @param told whether it was told of as waiting
+   */
+  record Arrival(UnixSocket socket, Credentials peer, boolean told) {}
+
+  /**
+   * Nobody yet.
+   *
+   * @param listener stays the caller's
+   * @param admits who is let in
+   */
+  Arrivals(UnixListener listener, Predicate<Credentials> admits, Server.Events events) {
+    this.listener = listener;
+    this.admits = admits;
+    this.events = events;
+  }
+
+  /** Accepts until {@link #close}. */
+  void accept() {
+    while (room()) {
+      UnixSocket socket;
+      try {
+        socket = listener.accept();
+      } catch (SystemCallException e) {
+        if (!isClosed()) {
+          // Out of descriptors, say: others of this process may give some back.
+          LOG.log(Level.ERROR, () -> listener.path() + ": " + e.getMessage());
+          pause();
+        }
+        continue;
+      }
+      boolean taken = false;
+      try {
+        taken = admit(socket);
+      } catch (RuntimeException | Error e) {
+        // Whatever a listener to events throws, the next one is let in.
+        LOG.log(Level.ERROR, () -> listener.path() + ": a client was lost", e);
+      } finally {
+        if (!taken) {
+          socket.close();
+        }
+      }
+    }
+  }
+
+  private boolean admit(UnixSocket socket) {
+    Credentials peer = socket.peer();
+    if (!admits.test(peer)) {
+      LOG.log(
+          Level.WARNING,
+          "%s: turned away process %d of user %d, group %d"
+              .formatted(listener.path(), peer.pid(), peer.uid(), peer.gid()));
+      events.refused(peer);
+      return false;
+    }
+    removeLeft();
+    Optional<Credentials> before = before();
+    if (before.isPresent()) {
+      int pid = before.get().pid();
+      LOG.log(
+          Level.INFO, "%s: process %d waits for %d".formatted(listener.path(), peer.pid(), pid));
+      events.waiting(peer, before.get());
+    }
+    return add(new Arrival(socket, peer, before.isPresent()));
+  }
+
+  private synchronized boolean isClosed() {
+    return closed;
+  }
+
+  /** Who is served, or will be. */
+  private synchronized Optional<Credentials> before() {
+    return served.or(() -> Optional.ofNullable(waiting.peek()).map(Arrival::peer));
+  }
+
+  private synchronized boolean add(Arrival arrival) {
+    if (!closed) {
+      waiting.add(arrival);
+      notifyAll();
+    }
+    return !closed;
+  }
+
+  /** Waits for room. False when closed. */
+  private boolean room() {
+    while (!isClosed()) {
+      synchronized (this) {
+        if (waiting.size() < MAX_WAITING) {
+          return true;
+        }
+      }
+      pause();
+      removeLeft();
+    }
+    return false;
+  }
+
+  private synchronized void pause() {
+    try {
+      if (!closed) {
+        wait(RETRY_MILLIS);
+      }
+    } catch (InterruptedException _) {
+      closed = true;
+    }
+  }
+
+  /** Those who have given up: QEMU does after five seconds. */
+  private void removeLeft() {
+    List<Arrival> left = new ArrayList<>();
+    synchronized (this) {
+      waiting.removeIf(a -> a.told() && a.socket().hungUp() && left.add(a));
+    }
+    left.forEach(this::gone);
+  }
+
+  private void gone(Arrival arrival) {
+    arrival.socket().close();
+    try {
+      events.disconnected(arrival.peer(), "left while it waited");
+    } catch (RuntimeException e) {
+      LOG.log(Level.ERROR, () -> listener.path() + ": nobody was told of who left", e);
+    }
+  }
+
+  /**
+   * Waits for somebody to serve, who is served until {@link #done}.
+   *
+   * @return nobody when closed
+   */
+  Optional<Arrival> next() {
+    while (true) {
+      Arrival next;
+      synchronized (this) {
+        while (waiting.isEmpty() && !closed) {
+          try {
+            wait();
+          } catch (InterruptedException _) {
+            closed = true;
+          }
+        }
+        if (closed) {
+          return Optional.empty();
+        }
+        next = waiting.remove();
+        served = Optional.of(next.peer());
+        notifyAll();
+      }
+      if (!next.told() || !next.socket().hungUp()) {
+        return Optional.of(next);
+      }
+      done();
+      gone(next);
+    }
+  }
+
+  /** Nobody is served any more. */
+  synchronized void done() {
+    served = Optional.empty();
+  }
+
+  /** Ends {@link #accept} and {@link #next}, and disconnects who waits. */
+  synchronized void close() {
+    closed = true;
+    listener.shutdown();
+    waiting.forEach(a -> a.socket().close());
+    waiting.clear();
+    notifyAll();
+  }
+}
