@@ -13,7 +13,8 @@ import java.util.stream.Stream;
 /**
  * What this process holds, as /proc tells: the judge of every test for leaks.
  *
- * @param descriptors sockets, eventfds and memfds that are open, by what they refer to
+ * @param descriptors sockets, eventfds, memfds and other files without a name that are open, by
+ *     what they refer to
  * @param mappings parts of memfds that are mapped
  */
 record Held(TreeMap<String, Integer> descriptors, int mappings) {
@@ -25,7 +26,7 @@ record Held(TreeMap<String, Integer> descriptors, int mappings) {
           String target = Files.readSymbolicLink(entry).toString();
           if (target.startsWith("socket:")) {
             open.merge("socket", 1, Integer::sum);
-          } else if (target.startsWith("anon_inode:") || target.startsWith("/memfd:")) {
+          } else if (target.startsWith("anon_inode:") || target.endsWith(" (deleted)")) {
             open.merge(target, 1, Integer::sum);
           }
         } catch (IOException _) {

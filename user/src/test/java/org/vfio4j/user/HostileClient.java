@@ -7,10 +7,9 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
-import java.util.Random;
-import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicLongArray;
+import java.util.function.Supplier;
 import org.vfio4j.linux.posix.SystemCallException;
 import org.vfio4j.linux.posix.SystemCalls;
 import org.vfio4j.linux.posix.UnixSocket;
@@ -18,137 +17,119 @@ import org.vfio4j.user.wire.Capabilities;
 import org.vfio4j.user.wire.Command;
 import org.vfio4j.user.wire.DmaAccess;
 import org.vfio4j.user.wire.Header;
+import org.vfio4j.user.wire.Message;
 import org.vfio4j.user.wire.Version;
 
-/** One connection that sends nonsense, and counts what is answered. */
+/**
+ * One connection that sends whatever it is told to, and counts what is answered. For the thread
+ * that made it.
+ */
 final class HostileClient implements AutoCloseable {
   /** An id above those of all but the last message. */
   static final int LAST = 0xbeef;
 
-  private static final int COMMANDS = 32;
-  private static final int ERRNOS = 256;
+  /** A proposal that the server agrees to. */
+  static final Version GREETING = new Version(0, 1, Capabilities.of(16, 1 << 20, 1000, 4096, true));
 
-  /** Replies by command and errno, of all connections. */
-  static final class Counts {
-    final AtomicLongArray replies = new AtomicLongArray(COMMANDS * ERRNOS);
+  private static final int[] NONE = {};
 
-    /** Messages sent; those of them without a chance of a reply. */
-    final AtomicLongArray sent = new AtomicLongArray(COMMANDS);
+  /** How a command of the server is answered. */
+  enum Manner {
+    RIGHT,
+    FAILED,
+    OTHER_ID,
+    SHORT,
+    OTHER_COMMAND,
+    OTHER_ADDRESS,
+    NOT_AT_ALL;
 
-    void reply(int command, int errno) {
-      replies.incrementAndGet(Math.min(command, COMMANDS - 1) * ERRNOS + (errno & 0xff));
-    }
-
-    long of(int command) {
-      long sum = 0;
-      for (int errno = 0; errno < ERRNOS; errno++) {
-        sum += replies.get(command * ERRNOS + errno);
-      }
-      return sum;
-    }
-
-    long of(int command, int errno) {
-      return replies.get(command * ERRNOS + errno);
+    /** Whether who asked learns of it before the time is over. */
+    boolean heard() {
+      return this != OTHER_ID && this != NOT_AT_ALL;
     }
   }
 
   private final UnixSocket socket;
-  private final Random random;
-  private final int[] descriptors;
-  private final Counts counts;
-  private final Arena arena = Arena.ofShared();
+  private final HostileCounts counts;
+  private final Supplier<Manner> manner;
+  private final Arena arena = Arena.ofConfined();
   private final MemorySegment out = arena.allocate(1 << 17);
-  private final MemorySegment answer = arena.allocate(Negotiated.CAPACITY);
   private final MessageWriter writer;
-  private final CountDownLatch last = new CountDownLatch(1);
+  private final Semaphore served = new Semaphore(0);
   private final Thread reader;
 
-  HostileClient(Path path, Random random, int[] descriptors, Counts counts) {
+  /** The reader's; most connections need none. */
+  private MemorySegment answer = MemorySegment.NULL;
+
+  /**
+   * Connects.
+   *
+   * @param manner asked for each command of the server, by a thread of its own
+   */
+  HostileClient(Path path, HostileCounts counts, Supplier<Manner> manner) {
     socket = UnixSocket.connect(SystemCalls.libc(), path);
-    this.random = random;
-    this.descriptors = descriptors;
     this.counts = counts;
+    this.manner = manner;
     writer = new MessageWriter(socket);
     reader = new Thread(this::read, "hostile reader");
     reader.start();
   }
 
+  /** Where messages are made before they are sent. */
+  MemorySegment out() {
+    return out;
+  }
+
+  /** Sends a message as it should be. */
+  void send(int id, Message message) {
+    int size = Header.SIZE + message.length();
+    message.encode(out, Header.SIZE);
+    Header.encode(out, 0, id, message.command(), size, 0, 0);
+    send(size, NONE);
+  }
+
   /**
-   * Sends up to so many messages.
+   * Sends what is in {@link #out}.
    *
-   * @return how many were sent
+   * @throws SystemCallException if the server has ended the connection, as it may
    */
-  int run(int messages) throws InterruptedException {
-    HostileMessages generator = new HostileMessages(random);
-    int sent = 0;
-    try {
-      if (random.nextInt(50) > 0) {
-        counts.sent.incrementAndGet(Command.VERSION);
-        send(0, new Version(0, 1, Capabilities.of(16, 1 << 20, 1000, 4096, true)));
-      }
-      while (sent < messages) {
-        HostileMessages.Made made = generator.next(out);
-        sent++;
-        counts.sent.incrementAndGet(Math.min(Header.command(out, 0), COMMANDS - 1));
-        sendSomehow(made.size());
-        if (made.fatal()) {
-          return sent;
-        }
-      }
-      Header.encode(out, 0, LAST, Command.GET_INFO, Header.SIZE, 0, 0);
-      writer.send(out, Header.SIZE);
-      if (random.nextInt(4) > 0 && !last.await(60, TimeUnit.SECONDS)) {
-        throw new AssertionError("the server answers no more");
-      }
-    } catch (SystemCallException _) {
-      // The server has ended the connection, as it may.
-    }
-    return sent;
+  void send(int size, int[] descriptors) {
+    writer.send(out, size, descriptors, descriptors.length);
+    counts.sent(Header.command(out, 0));
   }
 
-  private void send(int id, Version version) {
-    int length = version.length();
-    version.encode(out, Header.SIZE);
-    Header.encode(out, 0, id, Command.VERSION, Header.SIZE + length, 0, 0);
-    writer.send(out, Header.SIZE + length);
+  /** Sends it in two parts, each with so many of the descriptors. */
+  void sendInParts(int first, int size, int[] descriptors, int again) {
+    writer.send(out, first, descriptors, descriptors.length);
+    socket.send(out, first, size - first, descriptors, again);
+    counts.sent(Header.command(out, 0));
   }
 
-  /** At once or in two parts, alone or with descriptors. */
-  private void sendSomehow(int size) {
-    int command = Header.command(out, 0);
-    int some = random.nextInt(20) == 0 ? random.nextInt(UnixSocket.MAX_DESCRIPTORS) : 0;
-    if (command == Command.DMA_MAP) {
-      some = random.nextInt(3) > 0 ? 1 : some;
-    } else if (command == Command.SET_IRQS) {
-      some = random.nextInt(2) > 0 ? random.nextInt(4) : some;
-    }
-    int[] with = new int[some];
-    for (int i = 0; i < some; i++) {
-      with[i] = descriptors[random.nextInt(descriptors.length)];
-    }
-    if (random.nextInt(16) == 0 && size > 1) {
-      int first = 1 + random.nextInt(size - 1);
-      writer.send(out, first, with, some);
-      socket.send(out, first, size - first, with, random.nextInt(3) == 0 ? some : 0);
-    } else {
-      writer.send(out, size, with, some);
+  /** Sends a message that is answered after all that were sent before. */
+  void sendLast() {
+    Header.encode(out, 0, LAST, Command.GET_INFO, Header.SIZE, 0, 0);
+    writer.send(out, Header.SIZE);
+  }
+
+  /** Waits until that one is answered, or the server has ended the connection. */
+  void awaitLast() throws InterruptedException {
+    if (!served.tryAcquire(60, TimeUnit.SECONDS)) {
+      throw new AssertionError("the server answers no more");
     }
   }
 
   private void read() {
-    Random own = new Random(random.nextLong());
-    try (MessageReader in = new MessageReader(socket, Negotiated.CAPACITY, Negotiated.CAPACITY)) {
+    try (Arena own = Arena.ofConfined();
+        MessageReader in = new MessageReader(socket, Negotiated.CAPACITY, Negotiated.CAPACITY)) {
       while (in.next()) {
         MemorySegment from = in.buffer();
         int at = in.at();
         int flags = Header.flags(from, at);
         int command = Header.command(from, at);
         if ((flags & Header.TYPE) == Header.TYPE_COMMAND) {
-          answer(own, from, at);
-          continue;
-        }
-        if (Header.id(from, at) == LAST) {
-          last.countDown();
+          answer(manner.get(), from, at, own);
+        } else if (Header.id(from, at) == LAST) {
+          served.release();
         } else {
           counts.reply(command, (flags & Header.ERROR) != 0 ? Header.error(from, at) : 0);
         }
@@ -156,12 +137,14 @@ final class HostileClient implements AutoCloseable {
     } catch (ConnectionException | SystemCallException _) {
       // Ended in the middle, as this side deserves.
     } finally {
-      last.countDown();
+      served.release(Integer.MAX_VALUE / 2);
     }
   }
 
-  /** The server asks for memory: it gets an answer, a wrong one or none. */
-  private void answer(Random own, MemorySegment from, int at) {
+  private void answer(Manner how, MemorySegment from, int at, Arena own) {
+    if (answer.byteSize() == 0) {
+      answer = own.allocate(Negotiated.CAPACITY);
+    }
     long count = DmaAccess.count(from, at + Header.SIZE);
     int size = Header.SIZE;
     if (Header.command(from, at) == Command.DMA_READ && count <= 1 << 20) {
@@ -171,18 +154,19 @@ final class HostileClient implements AutoCloseable {
     int id = Header.id(from, at);
     int command = Header.command(from, at);
     int flags = Header.TYPE_REPLY;
-    switch (own.nextInt(8)) {
-      case 0 -> flags |= Header.ERROR;
-      case 1 -> id ^= 1;
-      case 2 -> size = Math.max(Header.SIZE, size - 1);
-      case 3 -> command ^= 1;
-      case 4 -> answer.set(ValueLayout.JAVA_LONG, Header.SIZE, -1);
-      default -> {}
+    switch (how) {
+      case FAILED -> flags |= Header.ERROR;
+      case OTHER_ID -> id ^= 1;
+      case SHORT -> size = Math.max(Header.SIZE, size - 1);
+      case OTHER_COMMAND -> command ^= 1;
+      case OTHER_ADDRESS -> answer.set(ValueLayout.JAVA_LONG, Header.SIZE, -1);
+      case RIGHT -> {}
+      case NOT_AT_ALL -> {
+        return;
+      }
     }
-    if (own.nextInt(16) > 0) {
-      Header.encode(answer, 0, id, command, size, flags, 5);
-      writer.send(answer, size);
-    }
+    Header.encode(answer, 0, id, command, size, flags, 5);
+    writer.send(answer, size);
   }
 
   @Override

@@ -8,7 +8,9 @@ import java.lang.foreign.ValueLayout;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Random;
-import org.vfio4j.user.wire.Capabilities;
+import org.vfio4j.linux.posix.SystemCallException;
+import org.vfio4j.linux.posix.UnixSocket;
+import org.vfio4j.user.HostileClient.Manner;
 import org.vfio4j.user.wire.Command;
 import org.vfio4j.user.wire.DeviceFeature;
 import org.vfio4j.user.wire.DeviceInfo;
@@ -27,7 +29,6 @@ import org.vfio4j.user.wire.RegionRead;
 import org.vfio4j.user.wire.RegionWrite;
 import org.vfio4j.user.wire.RegionWriteMulti;
 import org.vfio4j.user.wire.SetIrqs;
-import org.vfio4j.user.wire.Version;
 
 /** Makes messages that are nearly right. Seldom one after which no next message can be found. */
 final class HostileMessages {
@@ -67,6 +68,80 @@ final class HostileMessages {
     this.random = random;
   }
 
+  /**
+   * Connects, sends up to so many messages, and leaves.
+   *
+   * @return how many were sent
+   */
+  static int sendTo(HostileVictim victim, Random random, HostileCounts counts, int messages)
+      throws InterruptedException {
+    Random answers = new Random(random.nextLong());
+    try (HostileClient client =
+        new HostileClient(victim.path(), counts, () -> anyManner(answers))) {
+      return new HostileMessages(random).sendTo(client, victim.descriptors(), messages);
+    }
+  }
+
+  private static Manner anyManner(Random random) {
+    if (random.nextInt(16) == 0) {
+      return Manner.NOT_AT_ALL;
+    }
+    return switch (random.nextInt(8)) {
+      case 0 -> Manner.FAILED;
+      case 1 -> Manner.OTHER_ID;
+      case 2 -> Manner.SHORT;
+      case 3 -> Manner.OTHER_COMMAND;
+      case 4 -> Manner.OTHER_ADDRESS;
+      default -> Manner.RIGHT;
+    };
+  }
+
+  private int sendTo(HostileClient client, int[] descriptors, int messages)
+      throws InterruptedException {
+    int sent = 0;
+    try {
+      if (random.nextInt(50) > 0) {
+        client.send(0, HostileClient.GREETING);
+      }
+      while (sent < messages) {
+        Made made = next(client.out());
+        sent++;
+        sendSomehow(client, made.size(), descriptors);
+        if (made.fatal()) {
+          return sent;
+        }
+      }
+      client.sendLast();
+      if (random.nextInt(4) > 0) {
+        client.awaitLast();
+      }
+    } catch (SystemCallException _) {
+      // The server has ended the connection, as it may.
+    }
+    return sent;
+  }
+
+  /** At once or in two parts, alone or with descriptors. */
+  private void sendSomehow(HostileClient client, int size, int[] descriptors) {
+    int command = Header.command(client.out(), 0);
+    int some = random.nextInt(20) == 0 ? random.nextInt(UnixSocket.MAX_DESCRIPTORS) : 0;
+    if (command == Command.DMA_MAP) {
+      some = random.nextInt(3) > 0 ? 1 : some;
+    } else if (command == Command.SET_IRQS) {
+      some = random.nextInt(2) > 0 ? random.nextInt(4) : some;
+    }
+    int[] with = new int[some];
+    for (int i = 0; i < some; i++) {
+      with[i] = descriptors[random.nextInt(descriptors.length)];
+    }
+    if (random.nextInt(16) == 0 && size > 1) {
+      int first = 1 + random.nextInt(size - 1);
+      client.sendInParts(first, size, with, random.nextInt(3) == 0 ? some : 0);
+    } else {
+      client.send(size, with);
+    }
+  }
+
   /** What it is and how it was sent. {@code fatal}: the server may end the connection. */
   record Made(int size, boolean fatal) {}
 
@@ -87,7 +162,7 @@ final class HostileMessages {
     int count = 1 << random.nextInt(4);
     long register = random.nextInt(4) == 0 ? 0x100 + 8 * random.nextInt(4) : random.nextInt(4096);
     return switch (random.nextInt(20)) {
-      case 0 -> new Version(0, 1, Capabilities.of(8, 1 << 20, 100, 4096, true));
+      case 0 -> HostileClient.GREETING;
       case 1, 2, 3 ->
           new DmaMap(1 + random.nextInt(3), page(), page(), (1L + random.nextInt(8)) << 12);
       case 4, 5 -> new DmaUnmap(random.nextInt(8) == 0 ? DmaUnmap.ALL : 0, page(), page());

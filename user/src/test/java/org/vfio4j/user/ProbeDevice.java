@@ -6,6 +6,7 @@ package org.vfio4j.user;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -82,6 +83,9 @@ final class ProbeDevice implements ServedDevice, AutoCloseable {
   private volatile @Nullable DmaSpace dma;
   private volatile @Nullable Interrupts interrupts;
   private @Nullable ExecutorService worker;
+
+  /** Copies that are asked for and not over. */
+  private int copies;
 
   ProbeDevice() {
     regions.add(Region.registers(BAR0_SIZE));
@@ -171,7 +175,33 @@ final class ProbeDevice implements ServedDevice, AutoCloseable {
     MemorySegment.copy(source, sourceOffset, behind(region), offset, count);
     if (region == Pci.BAR0 && offset == GO) {
       bar0.set(ValueLayout.JAVA_INT, GO, 0);
-      Objects.requireNonNull(worker).execute(this::copy);
+      count(1);
+      Objects.requireNonNull(worker)
+          .execute(
+              () -> {
+                try {
+                  copy();
+                } finally {
+                  count(-1);
+                }
+              });
+    }
+  }
+
+  private synchronized void count(int change) {
+    copies += change;
+    notifyAll();
+  }
+
+  /** Waits until no copy is going on, or so long at most. */
+  synchronized void awaitIdle(Duration most) throws InterruptedException {
+    long end = System.nanoTime() + most.toNanos();
+    while (copies > 0) {
+      long left = TimeUnit.NANOSECONDS.toMillis(end - System.nanoTime());
+      if (left <= 0) {
+        return;
+      }
+      wait(left);
     }
   }
 
@@ -225,6 +255,8 @@ final class ProbeDevice implements ServedDevice, AutoCloseable {
     } catch (InterruptedException _) {
       Thread.currentThread().interrupt();
     }
+    // Those that it was stopped before.
+    count(-copies);
     dma = null;
     interrupts = null;
     bar0.fill((byte) 0);
