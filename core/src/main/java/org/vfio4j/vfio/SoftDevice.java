@@ -45,8 +45,22 @@ record SoftDevice(SoftMachine machine, Device device) implements DeviceFile {
     }
     return machine.functions().stream()
         .filter(o -> o.busNumber().equals(f.busNumber()))
-        .map(o -> new Vfio.Dependent(machine.groupOf(o.name()).orElseThrow().id(), o.name()))
+        .map(o -> new Vfio.Dependent(group(o), o.name()))
         .toList();
+  }
+
+  /** {@code vfio_pci_fill_devs}: nobody's users can be told of a function without a group. */
+  private int group(PciFunction function) {
+    return machine
+        .groupOf(function.name())
+        .orElseThrow(
+            () ->
+                new VfioException(
+                    Errno.EPERM,
+                    Reason.NO_GROUP,
+                    "%s would be reset too, and is in no IOMMU group".formatted(function.name()),
+                    function.name()))
+        .id();
   }
 
   @Override

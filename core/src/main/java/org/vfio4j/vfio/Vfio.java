@@ -83,7 +83,10 @@ public interface Vfio {
   /** DEVICE_RESET. EINVAL if the device has no way to be reset. */
   void reset(int deviceFd);
 
-  /** DEVICE_GET_PCI_HOT_RESET_INFO. ENODEV where neither slot nor bus can be reset. */
+  /**
+   * DEVICE_GET_PCI_HOT_RESET_INFO. ENODEV where neither slot nor bus can be reset, EPERM where a
+   * function on it is in no IOMMU group.
+   */
   List<Dependent> hotResetInfo(int deviceFd);
 
   /** The first four bytes of config space, vendor in the low half. */

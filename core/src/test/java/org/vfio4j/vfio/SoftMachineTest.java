@@ -8,6 +8,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
+import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.SoftIommu;
@@ -49,6 +50,27 @@ class SoftMachineTest {
               VfioException.class, e -> assertThat(e.reason()).isEqualTo(Reason.GROUP_NOT_VIABLE));
       seed.parameters().viableBackingOnly(false);
       vfio.setIommu(container, 3);
+    }
+  }
+
+  @Test
+  void shouldTellNobodyOfAResetThatHitsAFunctionWithoutGroup() {
+    PciFunction ungrouped = PciFunction.endpoint("0000:02:04.0", 0x1234, 0x11e8).belowBridge();
+    machine.addFunction(ungrouped, Optional.empty());
+    machine.unbind("0000:02:03.0");
+    try (SoftVfio vfio = machine.process("vm")) {
+      int container = vfio.container();
+      int group = vfio.group("0000:02:01.0");
+      vfio.setContainer(group, container);
+      vfio.setIommu(container, 3);
+      int device = vfio.deviceFd(group, Optional.of("0000:02:01.0"));
+      assertThatThrownBy(() -> vfio.hotResetInfo(device))
+          .isInstanceOfSatisfying(
+              VfioException.class,
+              e -> {
+                assertThat(e.errno()).isEqualTo(Errno.EPERM);
+                assertThat(e.refusal().devices()).containsExactly(ungrouped.name());
+              });
     }
   }
 
