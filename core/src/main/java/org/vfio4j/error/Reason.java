@@ -51,6 +51,8 @@ public enum Reason {
   VADDR_INVALID,
   /** The group is attached here already. */
   ALREADY_ATTACHED,
+  /** A container has groups with an IOMMU or groups without one, not both. */
+  NOIOMMU_MIXED,
   /** Members of one group sit on different buses. */
   MIXED_BUSES,
   /** The wrapped function has no IOMMU group. */

@@ -41,6 +41,8 @@ import org.vfio4j.error.Errno;
  * @param writeOnlyReadable what is mapped for writing only, devices behind an Intel IOMMU can read
  *     too ({@code __domain_mapping} sets the present bit of the other table format, which here
  *     means readable)
+ * @param noiommuBesideIommu enable_unsafe_noiommu_mode offers any device that has no IOMMU (5.19);
+ *     before, none of a bus on which another device has one
  * @param pageSizes page sizes of an Intel IOMMU on this kernel, a bitmap in bytes
  */
 public record KernelProfile(
@@ -66,6 +68,7 @@ public record KernelProfile(
     boolean foreignUnmapStops,
     boolean topUnmapIsEmpty,
     boolean writeOnlyReadable,
+    boolean noiommuBesideIommu,
     long pageSizes) {
 
   /** Linux 5.10: the seed's world, default-domain rule and viability by driver. */
@@ -93,6 +96,7 @@ public record KernelProfile(
           /* foreignUnmapStops= */ true,
           /* topUnmapIsEmpty= */ true,
           /* writeOnlyReadable= */ true,
+          /* noiommuBesideIommu= */ false,
           /* pageSizes= */ ~0xfffL);
 
   /** Linux 5.3, the seed's base: 5.10 without IOVA ranges and dirty tracking. */
@@ -123,6 +127,7 @@ public record KernelProfile(
           /* foreignUnmapStops= */ false,
           /* topUnmapIsEmpty= */ true,
           /* writeOnlyReadable= */ true,
+          /* noiommuBesideIommu= */ true,
           /* pageSizes= */ 0x40201000L);
 
   /** Linux 6.12. */
@@ -150,6 +155,7 @@ public record KernelProfile(
           /* foreignUnmapStops= */ false,
           /* topUnmapIsEmpty= */ true,
           /* writeOnlyReadable= */ true,
+          /* noiommuBesideIommu= */ true,
           /* pageSizes= */ 0x40201000L);
 
   /** Linux 7.2: nesting is gone, ranges that wrap have an errno of their own. */
@@ -177,6 +183,7 @@ public record KernelProfile(
           /* foreignUnmapStops= */ false,
           /* topUnmapIsEmpty= */ false,
           /* writeOnlyReadable= */ false,
+          /* noiommuBesideIommu= */ true,
           /* pageSizes= */ 0x40201000L);
 
   /** What a caller gets who does not choose: 6.1, with backed and aux mediated devices. */
@@ -221,6 +228,7 @@ public record KernelProfile(
         foreignUnmapStops,
         topUnmapIsEmpty,
         /* writeOnlyReadable= */ false,
+        noiommuBesideIommu,
         pageSizes);
   }
 }

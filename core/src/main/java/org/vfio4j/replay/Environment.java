@@ -33,7 +33,7 @@ public interface Environment extends AutoCloseable {
   /** Sets RLIMIT_MEMLOCK, in bytes. */
   void memlock(long bytes);
 
-  /** Takes or gives back a capability; 14 is CAP_IPC_LOCK. */
+  /** Takes or gives back a capability; 14 is CAP_IPC_LOCK, 17 is CAP_SYS_RAWIO. */
   void capability(int number, boolean on);
 
   /** VmLck, in KiB. */

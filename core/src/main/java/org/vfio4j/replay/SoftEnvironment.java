@@ -17,6 +17,7 @@ import org.vfio4j.vfio.Vfio;
 /** Back end {@code soft}: a process on a machine in software. */
 public final class SoftEnvironment implements Environment {
   private static final int CAP_IPC_LOCK = 14;
+  private static final int CAP_SYS_RAWIO = 17;
   private static final int EDU_BYTES = 16;
 
   /** The edu device drives 28 address lines. */
@@ -69,8 +70,10 @@ public final class SoftEnvironment implements Environment {
 
   @Override
   public void capability(int number, boolean on) {
-    if (number == CAP_IPC_LOCK) {
-      process.memory().ipcLock(on);
+    switch (number) {
+      case CAP_IPC_LOCK -> process.memory().ipcLock(on);
+      case CAP_SYS_RAWIO -> process.rawIo(on);
+      default -> {}
     }
   }
 

@@ -23,6 +23,7 @@ import org.vfio4j.vfio.SoftMachine;
 /** The files of sysfs that have to do with VFIO, of a machine in software. */
 final class SoftSysfs {
   private static final String PARAMETERS = "/sys/module/vfio_iommu_type1/parameters/";
+  private static final String NOIOMMU = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode";
   private static final Pattern DRIVER =
       Pattern.compile("/sys/bus/pci/drivers/([^/]+)/(bind|unbind)");
   private static final Pattern DEVICE = Pattern.compile("/sys/bus/pci/devices/([^/]+)/(.+)");
@@ -45,6 +46,10 @@ final class SoftSysfs {
     String value = text.strip();
     if (path.startsWith(PARAMETERS)) {
       setParameter(path, value);
+      return true;
+    }
+    if (path.equals(NOIOMMU)) {
+      machine.vfioParameters().unsafeNoiommu(flag(value));
       return true;
     }
     if (path.equals("/sys/bus/pci/drivers_probe")) {
@@ -142,6 +147,9 @@ final class SoftSysfs {
   List<String> read(String path) {
     if (path.startsWith(PARAMETERS)) {
       return List.of(parameter(path));
+    }
+    if (path.equals(NOIOMMU)) {
+      return List.of(machine.vfioParameters().unsafeNoiommu() ? "Y" : "N");
     }
     Matcher type = TYPE.matcher(path);
     if (type.matches()) {

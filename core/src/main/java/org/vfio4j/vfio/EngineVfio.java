@@ -29,6 +29,7 @@ public class EngineVfio implements Vfio, AutoCloseable {
   private final AddressSpace memory;
   private final Descriptors files = new Descriptors();
   private int containers;
+  private boolean rawIo = true;
 
   /**
    * A process with no descriptor open.
@@ -47,6 +48,16 @@ public class EngineVfio implements Vfio, AutoCloseable {
   /** The process's memory, its limit and its capability. */
   public AddressSpace memory() {
     return memory;
+  }
+
+  /**
+   * Gives the process CAP_SYS_RAWIO, or takes it away: who uses a device without an IOMMU needs it.
+   * It has, at first.
+   */
+  public void rawIo(boolean on) {
+    synchronized (machine) {
+      rawIo = on;
+    }
   }
 
   /** Open descriptors. */
@@ -98,6 +109,7 @@ public class EngineVfio implements Vfio, AutoCloseable {
   }
 
   private int openGroup(VfioGroup group) {
+    Noiommu.checkPermitted(group, rawIo);
     core.checkClosed(group);
     machine.openGroup(group.group);
     boolean done = false;
@@ -121,10 +133,11 @@ public class EngineVfio implements Vfio, AutoCloseable {
           if (path.equals("/dev/vfio/vfio")) {
             return container();
           }
-          if (path.matches("/dev/vfio/[0-9]{1,9}")) {
-            int id = Integer.parseInt(path.substring("/dev/vfio/".length()));
+          if (path.matches("/dev/vfio/(noiommu-)?[0-9]{1,9}")) {
+            int id = Integer.parseInt(path.replaceFirst("^\\D+", ""));
             Optional<VfioGroup> group = machine.group(id).flatMap(this::offered);
-            return openGroup(group.orElseThrow(() -> noFile(path)));
+            return openGroup(
+                group.filter(g -> g.path().equals(path)).orElseThrow(() -> noFile(path)));
           }
           if (path.equals("/dev/null") || path.equals("/dev/zero")) {
             return files.allocate(new OpenFile.Other(path));
@@ -186,7 +199,8 @@ public class EngineVfio implements Vfio, AutoCloseable {
   public int checkExtension(int fd, int extension) {
     return call(
         "VFIO_CHECK_EXTENSION",
-        () -> Extensions.check(extension, machine.profile(), files.container(fd).iommu));
+        () ->
+            Extensions.check(extension, machine.profile(), core.parameters(), files.container(fd)));
   }
 
   @Override
@@ -196,7 +210,7 @@ public class EngineVfio implements Vfio, AutoCloseable {
         () -> {
           VfioContainer container = files.container(fd);
           List.copyOf(container.groups).forEach(g -> machine.refresh(g.group));
-          core.setIommu(container, type);
+          core.setIommu(container, type, rawIo);
         });
   }
 
@@ -222,6 +236,7 @@ public class EngineVfio implements Vfio, AutoCloseable {
           }
           if (!machine.profile().containerFdFirst()) {
             core.checkNoContainer(group);
+            Noiommu.checkPermitted(group, rawIo);
           }
           OpenFile file = files.get(containerFd);
           core.checkNoContainer(group);
@@ -229,6 +244,7 @@ public class EngineVfio implements Vfio, AutoCloseable {
           if (!(file instanceof OpenFile.OfContainer(VfioContainer container))) {
             throw badDescriptor(machine.profile().foreignContainerFd(), containerFd);
           }
+          Noiommu.checkPermitted(group, rawIo);
           core.setContainer(group, container);
         });
   }
@@ -291,12 +307,13 @@ public class EngineVfio implements Vfio, AutoCloseable {
           Reason.GROUP_NOT_VIABLE,
           "a driver of the host uses a member of VFIO group " + group.group.id());
     }
+    Noiommu.checkPermitted(group, rawIo);
   }
 
   /** The driver of a plain mediated device gives up its pins when what it pinned is unmapped. */
   private static void listen(VfioGroup group, Device device) {
     if (device instanceof MediatedDevice m && m.isolation() instanceof Isolation.Plain) {
-      Container container = group.container.orElseThrow().iommu.orElseThrow();
+      Container container = group.container.orElseThrow().iommu.orElseThrow().type1();
       container.onUnmap(group.group, (iova, size) -> container.unpinAll(group.group, iova, size));
     }
   }
@@ -362,7 +379,9 @@ public class EngineVfio implements Vfio, AutoCloseable {
     switch (files.get(fd)) {
       case OpenFile.OfContainer(VfioContainer container) when container.iommu.isEmpty() ->
           throw Descriptors.noIommu();
-      case OpenFile.OfContainer _ when Ioctl.ofContainer(number) -> throw badPointer(number);
+      case OpenFile.OfContainer(VfioContainer container)
+          when Ioctl.ofContainer(number) && !container.noiommu() ->
+          throw badPointer(number);
       case OpenFile.OfGroup _ when Ioctl.ofGroup(number) -> throw badPointer(number);
       case OpenFile.OfDevice _ when Ioctl.ofDevice(number) -> throw badPointer(number);
       default -> throw Descriptors.unknownCall();
@@ -398,9 +417,12 @@ public class EngineVfio implements Vfio, AutoCloseable {
     return call("device", () -> openDevice(fd).file());
   }
 
-  /** The type1 container behind a descriptor, for what lies above the user API. */
+  /**
+   * The type1 container behind a descriptor, for what lies above the user API. EINVAL before
+   * SET_IOMMU, ENOTTY for one without an IOMMU.
+   */
   public final Container type1(int fd) {
-    return files.container(fd).iommu.orElseThrow(Descriptors::noIommu);
+    return files.container(fd).iommu.orElseThrow(Descriptors::noIommu).type1();
   }
 
   private static VfioException badPointer(int number) {

@@ -44,6 +44,7 @@ public final class SoftMachine implements Machine {
 
   private final Map<String, PciFunction> functions = new LinkedHashMap<>();
   private final Map<String, IommuGroup> groupOf = new HashMap<>();
+  private final NoiommuGroups noiommu = new NoiommuGroups();
   private final Map<String, String> drivers = new HashMap<>();
   private final Map<String, MdevParent> parents = new LinkedHashMap<>();
   private final Map<String, MediatedDevice> mdevs = new LinkedHashMap<>();
@@ -86,6 +87,11 @@ public final class SoftMachine implements Machine {
     return parameters;
   }
 
+  /** The module parameters of vfio. */
+  public VfioParameters vfioParameters() {
+    return core.parameters();
+  }
+
   @Override
   public VfioCore core() {
     return core;
@@ -93,6 +99,7 @@ public final class SoftMachine implements Machine {
 
   /** Adds an empty IOMMU group. */
   public synchronized IommuGroup addGroup(int id, IommuUnit unit, List<ReservedRegion> regions) {
+    noiommu.checkFree(id);
     nextGroup = Math.max(nextGroup, id + 1);
     return iommu.addGroup(id, unit, regions);
   }
@@ -157,8 +164,11 @@ public final class SoftMachine implements Machine {
   }
 
   @Override
-  public Optional<IommuGroup> group(int number) {
-    return iommu.groups().stream().filter(g -> g.id() == number).findFirst();
+  public synchronized Optional<IommuGroup> group(int number) {
+    return iommu.groups().stream()
+        .filter(g -> g.id() == number)
+        .findFirst()
+        .or(() -> noiommu.find(number));
   }
 
   @Override
@@ -268,6 +278,7 @@ public final class SoftMachine implements Machine {
 
   private void unbindNow(PciFunction function, Runnable then) {
     registered(function).ifPresent(g -> core.unregister(g, function));
+    noiommu.remove(function).ifPresent(g -> groupOf.remove(function.name(), g));
     children(function).forEach(this::removeNow);
     if (drivers.remove(function.name()) != null) {
       iommu.unbindHostDriver(function);
@@ -282,8 +293,8 @@ public final class SoftMachine implements Machine {
     Optional<IommuGroup> group = groupOf(function.name());
     switch (kind) {
       case VFIO, WRAPPER -> {
-        checkVfio(function, group, driver);
-        core.register(group.orElseThrow(), function);
+        checkVfio(function, group.isPresent() || withoutIommu(function, kind), driver);
+        core.register(group.orElseGet(() -> makeUp(function)), function);
       }
       case HOST -> {
         group.flatMap(core::find).ifPresent(this::checkNotLive);
@@ -297,16 +308,34 @@ public final class SoftMachine implements Machine {
     }
   }
 
-  private static void checkVfio(PciFunction function, Optional<IommuGroup> group, String driver) {
-    if (function.bridge() || group.isEmpty()) {
+  /**
+   * Whether VFIO offers a function that is in no group ({@code vfio_group_find_or_alloc}). Nobody
+   * can wrap one: the IOMMU is what a wrapped function shares.
+   */
+  private boolean withoutIommu(PciFunction function, DriverKind kind) {
+    boolean elsewhere =
+        functions.values().stream()
+            .map(f -> groupOf(f.name()))
+            .anyMatch(g -> g.isPresent() && !noiommu.contains(g.get()));
+    return kind == DriverKind.VFIO
+        && groupOf(function.name()).isEmpty()
+        && core.parameters().unsafeNoiommu()
+        && (!elsewhere || profile.noiommuBesideIommu());
+  }
+
+  private IommuGroup makeUp(PciFunction function) {
+    IommuGroup group = noiommu.make(nextGroup++, function);
+    groupOf.put(function.name(), group);
+    return group;
+  }
+
+  private static void checkVfio(PciFunction function, boolean grouped, String driver) {
+    if (function.bridge() || !grouped) {
       throw new VfioException(
           Errno.EINVAL,
           Reason.BAD_ARGUMENT,
           "%s cannot take %s: %s"
-              .formatted(
-                  driver,
-                  function.name(),
-                  group.isEmpty() ? "it is in no IOMMU group" : "a bridge"),
+              .formatted(driver, function.name(), grouped ? "a bridge" : "it is in no IOMMU group"),
           function.name());
     }
     if (function.virtualFunctions() > 0) {

@@ -6,7 +6,6 @@ package org.vfio4j.vfio;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.Optional;
-import org.vfio4j.type1.Container;
 
 /**
  * An open {@code /dev/vfio/vfio} ({@code struct vfio_container}): it lives as long as its
@@ -18,9 +17,15 @@ final class VfioContainer {
   /** Newest first, the order in which SET_IOMMU attaches. */
   final Deque<VfioGroup> groups = new ArrayDeque<>();
 
-  Optional<Container> iommu = Optional.empty();
+  /** What SET_IOMMU gave it. */
+  Optional<IommuDriver> iommu = Optional.empty();
 
   VfioContainer(String name) {
     this.name = name;
+  }
+
+  /** Whether its groups have no IOMMU; all have one, or none has. Not while it is empty. */
+  boolean noiommu() {
+    return !groups.isEmpty() && groups.getFirst().noiommu();
   }
 }

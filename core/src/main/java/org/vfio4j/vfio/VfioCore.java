@@ -33,6 +33,7 @@ public final class VfioCore {
   private final KernelProfile profile;
   private final Iommu iommu;
   private final Type1Parameters parameters;
+  private final VfioParameters vfio = new VfioParameters();
   private final Map<IommuGroup, VfioGroup> groups = new IdentityHashMap<>();
 
   /**
@@ -46,6 +47,11 @@ public final class VfioCore {
     this.profile = profile;
     this.iommu = iommu;
     this.parameters = parameters;
+  }
+
+  /** The module parameters of vfio. */
+  public VfioParameters parameters() {
+    return vfio;
   }
 
   Optional<VfioGroup> find(IommuGroup group) {
@@ -106,7 +112,7 @@ public final class VfioCore {
           Refusal.of(
                   Errno.EBUSY,
                   Reason.GROUP_OPEN,
-                  "/dev/vfio/%d is open already".formatted(group.group.id()),
+                  group.path() + " is open already",
                   names.toArray(String[]::new))
               .heldBy(new Holder(group.opener, names)));
     }
@@ -140,6 +146,7 @@ public final class VfioCore {
 
   /** {@code vfio_container_attach_group}: claim, then attach if the container is live. */
   void setContainer(VfioGroup group, VfioContainer container) {
+    Noiommu.checkUnmixed(container, group);
     if (profile.ownership()) {
       claim(group);
     }
@@ -187,34 +194,45 @@ public final class VfioCore {
     leave(group);
   }
 
-  /** {@code vfio_ioctl_set_iommu}: all groups or none. */
-  void setIommu(VfioContainer container, int number) {
+  /**
+   * {@code vfio_ioctl_set_iommu}: all groups or none.
+   *
+   * @param rawIo whether the caller has CAP_SYS_RAWIO
+   */
+  void setIommu(VfioContainer container, int number, boolean rawIo) {
     if (container.groups.isEmpty() || container.iommu.isPresent()) {
       String state = container.groups.isEmpty() ? "has no group" : "has an IOMMU";
       throw new VfioException(Errno.EINVAL, Reason.CONTAINER_STATE, "the container " + state);
     }
+    IommuDriver driver =
+        container.noiommu()
+            ? Noiommu.open(number, vfio, rawIo)
+            : new IommuDriver.OfType1(type1(container.name, number));
+    List<VfioGroup> attached = new ArrayList<>();
+    boolean done = false;
+    try {
+      for (VfioGroup group : container.groups) {
+        driver.attach(group.group);
+        attached.add(group);
+      }
+      done = true;
+    } finally {
+      if (!done) {
+        attached.reversed().forEach(g -> driver.detach(g.group));
+        driver.release();
+      }
+    }
+    container.iommu = Optional.of(driver);
+  }
+
+  private Container type1(String owner, int number) {
     Type1 type =
         flavour(number)
             .orElseThrow(
                 () ->
                     new VfioException(
                         Errno.ENODEV, Reason.NOT_SUPPORTED, "no driver for IOMMU type " + number));
-    Container type1 = new Container(container.name, iommu, profile, type, parameters);
-    List<VfioGroup> attached = new ArrayList<>();
-    boolean done = false;
-    try {
-      for (VfioGroup group : container.groups) {
-        type1.attach(group.group);
-        attached.add(group);
-      }
-      done = true;
-    } finally {
-      if (!done) {
-        attached.reversed().forEach(g -> type1.detach(g.group));
-        type1.close();
-      }
-    }
-    container.iommu = Optional.of(type1);
+    return new Container(owner, iommu, profile, type, parameters);
   }
 
   private Optional<Type1> flavour(int number) {
@@ -234,7 +252,7 @@ public final class VfioCore {
     group.container = Optional.empty();
     unclaim(group);
     if (container.groups.isEmpty()) {
-      container.iommu.ifPresent(Container::close);
+      container.iommu.ifPresent(IommuDriver::release);
       container.iommu = Optional.empty();
     }
   }
@@ -264,7 +282,8 @@ public final class VfioCore {
 
   /**
    * A reference on the group whose hardware this one moves; none for plain and aux mediated
-   * devices, nor for a wrapped function without a group, which the attach refuses.
+   * devices, nor for a function without a group: wrapped, the attach refuses it; itself, it has no
+   * IOMMU.
    */
   private Optional<IommuGroup> acquireBacking(VfioGroup group) {
     return group.group.devices().stream()

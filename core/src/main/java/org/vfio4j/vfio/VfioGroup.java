@@ -39,6 +39,16 @@ final class VfioGroup {
     this.group = group;
   }
 
+  /** Whether no IOMMU serves it ({@code VFIO_NO_IOMMU}). */
+  boolean noiommu() {
+    return group instanceof NoiommuGroup;
+  }
+
+  /** Its file. */
+  String path() {
+    return (noiommu() ? "/dev/vfio/noiommu-" : "/dev/vfio/") + group.id();
+  }
+
   /** Whether a descriptor keeps it, the group's own or a device's. */
   boolean opened() {
     return fileOpen || deviceFiles > 0;

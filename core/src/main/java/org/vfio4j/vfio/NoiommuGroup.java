@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.vfio;
+
+import java.util.List;
+import org.vfio4j.iommu.Device;
+import org.vfio4j.iommu.IommuGroup;
+
+/**
+ * The group that VFIO makes up for a device which no IOMMU serves ({@code
+ * vfio_noiommu_group_alloc}): the device is alone in it, it goes with the device's driver, and no
+ * {@code Iommu} knows it. Its file is {@code /dev/vfio/noiommu-N}.
+ */
+final class NoiommuGroup implements IommuGroup {
+  private final int id;
+  private final Device device;
+
+  NoiommuGroup(int id, Device device) {
+    this.id = id;
+    this.device = device;
+  }
+
+  @Override
+  public int id() {
+    return id;
+  }
+
+  @Override
+  public List<Device> devices() {
+    return List.of(device);
+  }
+
+  @Override
+  public String toString() {
+    return "noiommu group " + id;
+  }
+}
