@@ -82,10 +82,12 @@ start() {
   return 1
 }
 
-# start_kind KIND SOCKET: java is ours, the others are programs in C.
+# start_kind KIND SOCKET: java is our server in a JVM that compiles as it likes, serve the command as
+# its users start it, the others are programs in C.
 start_kind() {
   case $1 in
     java) start "$2" "$java" "${flags[@]}" "$main" "$2" ;;
+    serve) start "$2" ./vfio serve edu --socket "$2" ;;
     *) start "$2" "$work/$1" "$2" ;;
   esac
 }
@@ -114,7 +116,7 @@ warm_rounds() {
   for kind in "$@"; do
     start_kind "$kind" "$work/$kind.sock"
     # A JVM takes longer to be at its best.
-    [[ $kind == java ]] && times=4 || times=1
+    [[ $kind == java || $kind == serve ]] && times=4 || times=1
     for operation in "${operations[@]}"; do
       client "$work/$kind.sock" "$operation" $((times * ${exchanges[$operation]})) >/dev/null
     done
@@ -129,4 +131,33 @@ warm_rounds() {
   done
   stop_servers
   seconds "$rounds rounds"
+}
+
+# server_name KIND: for tables.
+server_name() {
+  case $1 in
+    java) echo ours ;;
+    serve) echo 'vfio serve' ;;
+    *) echo "$1" ;;
+  esac
+}
+
+# warm_table ROUNDS KIND…: what warm_rounds found; the first kind is what the others are compared with.
+warm_table() {
+  local rounds=$1 operation kind p50 p99 first50 first99
+  shift
+  echo
+  echo "warm, medians of $rounds rounds, one CPU, ns of an exchange; rate and bytes allocated of a message"
+  printf '%-9s %-12s %9s %6s %9s %6s %12s %8s\n' operation server p50 ratio p99 ratio messages/s bytes
+  for operation in "${operations[@]}"; do
+    for kind in "$@"; do
+      p50=$(median "$work/$kind.txt" "$operation" 3)
+      p99=$(median "$work/$kind.txt" "$operation" 4)
+      [[ $kind == "$1" ]] && first50=$p50 first99=$p99
+      printf '%-9s %-12s %9.0f %6s %9.0f %6s %12.0f %8s\n' "$operation" "$(server_name "$kind")" \
+        "$p50" "$(ratio "$p50" "$first50")" "$p99" "$(ratio "$p99" "$first99")" \
+        "$(median "$work/$kind.txt" "$operation" 5)" \
+        "$([[ $kind == java ]] && median "$work/$kind.txt" "$operation" 6)"
+    done
+  done
 }

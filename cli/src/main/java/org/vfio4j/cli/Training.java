@@ -9,12 +9,24 @@ import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.vfio4j.linux.posix.Descriptor;
+import org.vfio4j.linux.posix.EventFd;
+import org.vfio4j.linux.posix.Memfd;
+import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.user.Client;
+import org.vfio4j.user.Server;
+import org.vfio4j.user.device.Pci;
+import org.vfio4j.user.devices.Ioat;
+import org.vfio4j.user.wire.DeviceInfo;
+import org.vfio4j.user.wire.DmaMap;
+import org.vfio4j.user.wire.SetIrqs;
 
 /**
  * The usual commands one after the other, for the JVM to see which classes they need. The launcher
  * runs it once after a build; what it prints goes nowhere.
  */
 final class Training {
+  private static final int PAGE = 4096;
 
   private Training() {}
 
@@ -50,6 +62,33 @@ final class Training {
       }
     }
     Console.ofProcess();
+    serve();
+  }
+
+  /** A device is served, and a client does with it what a VMM does before it runs. */
+  private static void serve() throws IOException {
+    Path folder = Files.createTempDirectory("vfio");
+    Path socket = folder.resolve("socket");
+    SystemCalls calls = SystemCalls.libc();
+    try (Server _ = Server.at(socket).start(Ioat.create());
+        Client client = Client.connect(socket);
+        Descriptor memory = Memfd.sealed(calls, "memory", PAGE);
+        EventFd eventFd = EventFd.create(calls)) {
+      DeviceInfo info = client.info();
+      for (int region = 0; region < info.regions(); region++) {
+        client.region(region).close();
+      }
+      for (int index = 0; index < info.irqs(); index++) {
+        client.irq(index);
+      }
+      client.map(0, PAGE, DmaMap.READ | DmaMap.WRITE, memory, 0);
+      client.setIrqs(SetIrqs.of(SetIrqs.DATA_EVENTFD | SetIrqs.TRIGGER, Pci.MSIX, 0, 1), eventFd);
+      client.write32(0, 0, client.read32(0, 0));
+      client.unmap(0, PAGE);
+      client.reset();
+    } finally {
+      Files.deleteIfExists(folder);
+    }
   }
 
   private static Path script() throws IOException {

@@ -10,8 +10,6 @@ import java.lang.foreign.ValueLayout;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.concurrent.CountDownLatch;
-import org.vfio4j.linux.posix.UnixSocket.Credentials;
 import org.vfio4j.user.Server;
 import org.vfio4j.user.device.DmaSpace;
 import org.vfio4j.user.device.Interrupts;
@@ -34,22 +32,13 @@ public final class RegisterServer implements ServedDevice {
   private RegisterServer() {}
 
   /**
-   * Serves until it is killed, or until so many clients have left.
+   * Serves until it is killed.
    *
-   * @param args the socket, and, if it is to end, how many clients
+   * @param args the socket
    */
   public static void main(String[] args) throws InterruptedException {
-    int clients = args.length > 1 ? Integer.parseInt(args[1]) : Integer.MAX_VALUE;
-    CountDownLatch left = new CountDownLatch(clients);
-    Server.Events events =
-        new Server.Events() {
-          @Override
-          public void disconnected(Credentials peer, String why) {
-            left.countDown();
-          }
-        };
-    try (Server _ = Server.at(Path.of(args[0])).events(events).start(new RegisterServer())) {
-      left.await();
+    try (Server server = Server.at(Path.of(args[0])).start(new RegisterServer())) {
+      server.join();
     }
   }
 
