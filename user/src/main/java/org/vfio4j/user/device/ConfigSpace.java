@@ -22,6 +22,7 @@ final class ConfigSpace {
   static final int COMMAND_INTX_DISABLE = 1 << 10;
   static final int STATUS_INTX = 1 << 3;
   static final int MSI_ENABLE = 1;
+  static final int MSI_GRANTED = 4;
   static final int MSIX_ENABLE = 1 << 15;
   static final int MSIX_FUNCTION_MASK = 1 << 14;
 

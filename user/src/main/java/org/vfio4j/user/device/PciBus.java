@@ -66,7 +66,7 @@ public final class PciBus {
     if (interrupts.live(Pci.MSIX)) {
       interrupts.signal(Pci.MSIX, vector);
     } else if (interrupts.live(Pci.MSI)) {
-      interrupts.signal(Pci.MSI, Math.min(vector, device.irqs().get(Pci.MSI).count() - 1));
+      interrupts.signal(Pci.MSI, Math.min(vector, device.msiVectors() - 1));
     }
   }
 

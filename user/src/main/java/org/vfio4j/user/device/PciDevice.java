@@ -41,6 +41,9 @@ public final class PciDevice implements ServedDevice {
   /** Read by the device's own threads. */
   private volatile boolean busMaster;
 
+  /** Read by them too. */
+  private volatile int msiVectors;
+
   private boolean pinAsserted;
 
   /**
@@ -67,6 +70,7 @@ public final class PciDevice implements ServedDevice {
     config = from.config();
     regions = from.regions();
     irqs = from.irqs();
+    msiVectors = irqs.get(Pci.MSI).count();
     msix = from.msix();
     flrRegister = from.flrRegister();
     msiControl = from.msiControl();
@@ -94,6 +98,11 @@ public final class PciDevice implements ServedDevice {
   /** Whether the user lets the device do DMA. */
   public boolean busMaster() {
     return busMaster;
+  }
+
+  /** MSI vectors to signal: those that the user has granted, or all while MSI is not enabled. */
+  int msiVectors() {
+    return msiVectors;
   }
 
   @Override
@@ -244,6 +253,11 @@ public final class PciDevice implements ServedDevice {
   private void registersChanged() {
     busMaster = (config.get(ConfigSpace.COMMAND, 2) & ConfigSpace.COMMAND_MASTER) != 0;
     Interrupts.Messages msi = messages(msiControl, ConfigSpace.MSI_ENABLE, 0);
+    int vectors = irqs.get(Pci.MSI).count();
+    if (msi != Interrupts.Messages.OFF) {
+      vectors = Math.min(vectors, 1 << (config.get(msiControl, 2) >> ConfigSpace.MSI_GRANTED & 7));
+    }
+    msiVectors = vectors;
     Interrupts.Messages msix =
         messages(msixControl, ConfigSpace.MSIX_ENABLE, ConfigSpace.MSIX_FUNCTION_MASK);
     interrupts.ifPresent(

@@ -167,6 +167,26 @@ class PciMessagesTest {
   }
 
   @Test
+  void shouldShareTheLastVectorOfMsiThatTheUserGrants() {
+    try (EventFd first = p.connect(Pci.MSI, 0);
+        EventFd second = p.connect(Pci.MSI, 1);
+        EventFd last = p.connect(Pci.MSI, 3)) {
+      bus.signal(3);
+      bus.signal(7);
+      assertThat(last.take()).as("all, while it is not enabled").isEqualTo(2);
+      p.write(Pci.CONFIG, MSI_CONTROL, 2, 1 << 4 | MSI_ENABLE);
+      bus.signal(3);
+      assertThat(second.take()).isEqualTo(1);
+      p.write(Pci.CONFIG, MSI_CONTROL, 2, MSI_ENABLE);
+      bus.signal(1);
+      assertThat(first.take()).isEqualTo(1);
+      p.write(Pci.CONFIG, MSI_CONTROL, 2, 7 << 4 | MSI_ENABLE);
+      bus.signal(3);
+      assertThat(last.take()).as("more than there are").isEqualTo(1);
+    }
+  }
+
+  @Test
   void shouldLeaveThePinAloneWhileMessagesAreEnabled() {
     try (EventFd pin = p.connect(Pci.INTX, 0)) {
       msix(MSIX_ENABLE);
