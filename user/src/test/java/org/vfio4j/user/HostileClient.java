@@ -100,8 +100,11 @@ final class HostileClient implements AutoCloseable {
 
   /** Sends it in two parts, each with so many of the descriptors. */
   void sendInParts(int first, int size, int[] descriptors, int again) {
-    writer.send(out, first, descriptors, descriptors.length);
-    socket.send(out, first, size - first, descriptors, again);
+    // An answer of the reader's in between would be taken for the second part.
+    synchronized (writer) {
+      writer.send(out, first, descriptors, descriptors.length);
+      socket.send(out, first, size - first, descriptors, again);
+    }
     counts.sent(Header.command(out, 0));
   }
 
