@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.vfio4j.assign.Fixes.Candidate;
 import org.vfio4j.host.Fact;
@@ -49,6 +50,19 @@ final class Candidates {
       case "IOVA_NOT_AVAILABLE", "APERTURE", "RESERVED_REGION" -> found.addAll(lessMemory(vm));
       case "VF_TOKEN" -> found.addAll(releasePhysical(wanted));
       case "DEVICE_BUSY" -> found.addAll(removeVirtual(wanted));
+      case Codes.NO_IOMMU_GROUP ->
+          found.addAll(
+              grouped(
+                  wanted,
+                  "switch the IOMMU on: VT-d or AMD-Vi in firmware, and intel_iommu=on on the"
+                      + " kernel's command line where the CPU is Intel's; then check again, as it"
+                      + " shows its groups only then"));
+      case Codes.GROUP_UNKNOWN ->
+          found.addAll(
+              grouped(
+                  wanted,
+                  "check on the host itself, or on what 'vfio capture' says there with the IOMMU"
+                      + " on"));
       default -> {}
     }
     found.addAll(alternatives(vm, wanted));
@@ -298,6 +312,44 @@ final class Candidates {
                     withFunction(host, f.toBuilder().numVfs(Optional.of(0)).build())))
         .stream()
         .toList();
+  }
+
+  /**
+   * The host with the function in a group, of which nothing is known but that nobody else is in it;
+   * where other functions are in groups, that is no way out.
+   */
+  private List<Candidate> grouped(DeviceRequest wanted, String text) {
+    return PciAddress.tryParse(wanted.device())
+        .flatMap(host::function)
+        .filter(f -> host.functions().stream().noneMatch(o -> o.group().value().isPresent()))
+        .map(f -> changed(text, withGroup(f)))
+        .stream()
+        .toList();
+  }
+
+  private HostTopology withGroup(PciFunction function) {
+    int free =
+        IntStream.concat(
+                    host.groups().stream().mapToInt(HostGroup::id),
+                    host.mdevs().stream().flatMapToInt(m -> m.group().stream().mapToInt(g -> g)))
+                .max()
+                .orElse(-1)
+            + 1;
+    HostGroup group =
+        new HostGroup(
+            free, List.of(function.address()), List.of(), Optional.empty(), Optional.empty());
+    PciFunction member = function.toBuilder().group(Fact.known(free)).build();
+    return new HostTopology(
+        host.name(),
+        host.origin(),
+        host.kernel(),
+        host.partial(),
+        host.functions().stream().map(f -> f.equals(function) ? member : f).toList(),
+        Stream.concat(host.groups().stream(), Stream.of(group)).toList(),
+        host.mdevParents(),
+        host.mdevs(),
+        host.iommu(),
+        host.roles());
   }
 
   /** Other functions of the same make that nobody asked for. */

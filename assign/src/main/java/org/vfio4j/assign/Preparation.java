@@ -133,10 +133,17 @@ final class Preparation {
           "the source does not say in which IOMMU group %s is".formatted(name));
     }
     return function.group().isNone()
-        ? ours(
-            Codes.NO_IOMMU_GROUP,
-            name + " is in no IOMMU group: the IOMMU is off, or does not serve it")
+        ? ours(Codes.NO_IOMMU_GROUP, "%s is in no IOMMU group: %s".formatted(name, whyUngrouped()))
         : Optional.empty();
+  }
+
+  private String whyUngrouped() {
+    if (host.functions().stream().anyMatch(f -> f.group().value().isPresent())) {
+      return "the host's IOMMU is on, as others are in groups, but does not serve it";
+    }
+    return host.partial()
+        ? "the host's IOMMU is off, or does not serve it"
+        : "the host's IOMMU is off, as no function is in one";
   }
 
   private static Optional<DeviceRefusal> ours(String code, String message) {

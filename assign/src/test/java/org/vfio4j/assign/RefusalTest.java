@@ -209,8 +209,26 @@ class RefusalTest {
         new SmallHost()
             .raw("{\"address\":\"" + A + "\",\"driver\":null,\"header\":\"normal\"}")
             .build();
-    assertThat(only(check(none, vm("web", "", A))).code()).isEqualTo("NO_IOMMU_GROUP");
-    assertThat(only(check(unknown, vm("web", "", A))).code()).isEqualTo("GROUP_UNKNOWN");
+    DeviceRefusal off = only(check(none, vm("web", "", A)));
+    assertThat(off.code()).isEqualTo("NO_IOMMU_GROUP");
+    assertThat(off.message()).contains("the host's IOMMU is off");
+    assertThat(off.fixes()).hasSize(1).first().asString().contains("VT-d", "AMD-Vi", "intel_iommu");
+    DeviceRefusal silent = only(check(unknown, vm("web", "", A)));
+    assertThat(silent.code()).isEqualTo("GROUP_UNKNOWN");
+    assertThat(silent.fixes()).hasSize(1).first().asString().contains("vfio capture");
+  }
+
+  @Test
+  void shouldNotSwitchOnAnIommuThatServesOthers() {
+    HostTopology host =
+        new SmallHost()
+            .raw("{\"address\":\"" + A + "\",\"driver\":null,\"group\":null,\"header\":\"normal\"}")
+            .function(B, 1, "igb")
+            .reserved(1)
+            .build();
+    DeviceRefusal refusal = only(check(host, vm("web", "", A)));
+    assertThat(refusal.message()).contains("the host's IOMMU is on", "does not serve it");
+    assertThat(refusal.fixes()).containsExactly("leave " + A + " out of web");
   }
 
   @Test
