@@ -100,7 +100,8 @@ final class Arrivals {
     if (before.isPresent()) {
       int pid = before.get().pid();
       LOG.log(
-          Level.INFO, "%s: process %d waits for %d".formatted(listener.path(), peer.pid(), pid));
+          Level.DEBUG,
+          () -> "%s: process %d waits for %d".formatted(listener.path(), peer.pid(), pid));
       events.waiting(peer, before.get());
     }
     return add(new Arrival(socket, peer, before.isPresent()));

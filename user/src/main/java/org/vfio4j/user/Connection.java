@@ -86,7 +86,7 @@ final class Connection {
         return "left";
       } catch (ConnectionException e) {
         if (session == null) {
-          LOG.log(Level.WARNING, "{0}: a client could not begin: {1}", name, e.reason());
+          LOG.log(Level.DEBUG, "{0}: a client could not begin: {1}", name, e.reason());
         }
         return e.reason();
       } catch (SystemCallException e) {
