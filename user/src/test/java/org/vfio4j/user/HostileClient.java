@@ -54,6 +54,7 @@ final class HostileClient implements AutoCloseable {
   private final Supplier<Manner> manner;
   private final Arena arena = Arena.ofConfined();
   private final MemorySegment out = arena.allocate(1 << 17);
+  private final MemorySegment last = arena.allocate(Header.SIZE);
   private final MessageWriter writer;
   private final Semaphore served = new Semaphore(0);
   private final Thread reader;
@@ -110,8 +111,8 @@ final class HostileClient implements AutoCloseable {
 
   /** Sends a message that is answered after all that were sent before. */
   void sendLast() {
-    Header.encode(out, 0, LAST, Command.GET_INFO, Header.SIZE, 0, 0);
-    writer.send(out, Header.SIZE);
+    Header.encode(last, 0, LAST, Command.GET_INFO, Header.SIZE, 0, 0);
+    writer.send(last, Header.SIZE);
   }
 
   /** Waits until that one is answered, or the server has ended the connection. */

@@ -106,6 +106,11 @@ final class HostileMessages {
       while (sent < messages) {
         Made made = next(client.out());
         sent++;
+        if (made.fatal()) {
+          // Else hundreds that are on the way would be lost with it, before anybody looks at them.
+          client.sendLast();
+          client.awaitLast();
+        }
         sendSomehow(client, made.size(), descriptors);
         if (made.fatal()) {
           return sent;
