@@ -48,7 +48,7 @@ final class HostileVictim implements AutoCloseable {
   private final Descriptor readOnly =
       Descriptor.open(CALLS, "/proc/self/fd/" + secret.number(), Constants.O_RDONLY);
   private final EventFd event = EventFd.create(CALLS);
-  private final EventFd full = EventFd.create(CALLS);
+  private final EventFd full = full();
   private final Descriptor pipe;
   private final Descriptor none = Descriptor.open(CALLS, "/dev/null", Constants.O_RDWR);
   private final Arena arena = Arena.ofShared();
@@ -58,7 +58,6 @@ final class HostileVictim implements AutoCloseable {
   /** Starts a server at a path, in a folder that others may be in. */
   HostileVictim(Path path) throws IOException, InterruptedException {
     pipe = pipe(path.resolveSibling(path.getFileName() + ".pipe"));
-    fill(full);
     expected.fill(CANARY);
     canary.segment().copyFrom(expected);
     server =
@@ -82,12 +81,14 @@ final class HostileVictim implements AutoCloseable {
     }
   }
 
-  /** Who signals it finds a counter that takes no more. */
-  private static void fill(EventFd event) {
+  /** Who signals it finds a counter that takes no more, and would wait until it does. */
+  private static EventFd full() {
+    int fd = SystemCallException.check(CALLS.eventfd(0, Constants.EFD_CLOEXEC), "eventfd");
     try (Arena local = Arena.ofConfined()) {
       MemorySegment most = local.allocateFrom(ValueLayout.JAVA_LONG, -2L);
-      SystemCallException.check(CALLS.write(event.number(), most, Long.BYTES), "write");
+      SystemCallException.check(CALLS.write(fd, most, Long.BYTES), "write");
     }
+    return EventFd.of(new Descriptor(CALLS, fd, "full eventfd"));
   }
 
   Path path() {
@@ -100,7 +101,8 @@ final class HostileVictim implements AutoCloseable {
 
   /**
    * What clients hand over: memory that stays, memory that can shrink, memory that is too short,
-   * memory that is not to be written, an eventfd, one that is full, a pipe, and nothing useful.
+   * memory that is not to be written, an eventfd, one that is full and blocks, a pipe, and nothing
+   * useful.
    */
   int[] descriptors() {
     return new int[] {

@@ -10,19 +10,21 @@ import java.time.Duration;
 
 /**
  * A counter in the kernel that wakes who waits for it: how VFIO delivers interrupts. Several
- * threads may signal; one waits. The descriptor does not block.
+ * threads may signal; one waits. One of {@link #create} does not block.
  */
 public final class EventFd implements AutoCloseable {
   private final Descriptor descriptor;
   private final Arena arena = Arena.ofShared();
   private final MemorySegment one = arena.allocate(ValueLayout.JAVA_LONG);
   private final MemorySegment count = arena.allocate(ValueLayout.JAVA_LONG);
-  private final PollIn poll;
+  private final Poll readable;
+  private final Poll writable;
 
   private EventFd(Descriptor descriptor) {
     this.descriptor = descriptor;
     one.set(ValueLayout.JAVA_LONG, 0, 1);
-    poll = new PollIn(descriptor, arena);
+    readable = new Poll(descriptor, arena, Constants.POLLIN);
+    writable = new Poll(descriptor, arena, Constants.POLLOUT);
   }
 
   /**
@@ -51,11 +53,15 @@ public final class EventFd implements AutoCloseable {
   }
 
   /**
-   * Adds one. A counter that is full has been signalled all the same.
+   * Adds one. A counter that is full has been signalled all the same, and is left alone: whoever
+   * shares the descriptor may have made it one that blocks, and would hold this thread.
    *
    * @throws SystemCallException EBADF, or EINVAL if the descriptor is no eventfd
    */
   public void signal() {
+    if (!writable.now()) {
+      return;
+    }
     SystemCalls calls = descriptor.calls();
     long written;
     do {
@@ -89,7 +95,7 @@ public final class EventFd implements AutoCloseable {
   public long await(Duration timeout) {
     long deadline = System.nanoTime() + timeout.toNanos();
     long taken = 0;
-    while (taken == 0 && poll.until(deadline)) {
+    while (taken == 0 && readable.until(deadline)) {
       taken = take();
     }
     return taken;

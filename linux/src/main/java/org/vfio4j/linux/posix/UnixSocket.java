@@ -24,7 +24,7 @@ public final class UnixSocket implements AutoCloseable {
   private final Arena arena = Arena.ofShared();
   private final Message out = new Message(arena);
   private final Message in = new Message(arena);
-  private final PollIn poll;
+  private final Poll poll;
   private final int[] received = new int[MAX_DESCRIPTORS];
   private int receivedCount;
 
@@ -59,7 +59,7 @@ public final class UnixSocket implements AutoCloseable {
 
   UnixSocket(Descriptor descriptor) {
     this.descriptor = descriptor;
-    poll = new PollIn(descriptor, arena);
+    poll = new Poll(descriptor, arena, Constants.POLLIN);
   }
 
   /**

@@ -14,6 +14,7 @@ import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 
 /** Descriptors, memory and eventfds of this machine's kernel. */
 class PosixTest {
@@ -92,6 +93,20 @@ class PosixTest {
       event.signal();
       assertThat(event.await(Duration.ofSeconds(10))).isEqualTo(2);
       assertThat(event.await(Duration.ZERO)).isZero();
+    }
+  }
+
+  @Test
+  @Timeout(value = 20, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void shouldNotWaitForRoomInACounterThatIsFull() {
+    int fd = CALLS.eventfd(0, Constants.EFD_CLOEXEC);
+    Descriptor blocking = new Descriptor(CALLS, SystemCallException.check(fd, "eventfd"), "full");
+    try (Arena arena = Arena.ofConfined();
+        EventFd event = EventFd.of(blocking)) {
+      MemorySegment most = arena.allocateFrom(ValueLayout.JAVA_LONG, -2L);
+      assertThat(CALLS.write(fd, most, Long.BYTES)).isEqualTo(Long.BYTES);
+      event.signal();
+      assertThat(event.take()).isEqualTo(-2L);
     }
   }
 
