@@ -68,12 +68,23 @@ final class DmaRules {
           "IOVA 0x%x to 0x%x is not inside one of %s".formatted(iova, last, ranges));
     }
     Dma dma = new Dma(iova, size, vaddr, prot, mm, mm.ipcLock());
-    if (dirty.on()) {
-      dirty.checkPages(dma);
-    }
     mappings.add(dma);
     if (dirty.on()) {
+      trackAdded(dma);
+    }
+  }
+
+  /** What cannot be pinned has been refused for that before its bitmap is asked for. */
+  private void trackAdded(Dma dma) {
+    boolean tracked = false;
+    try {
+      dirty.checkPages(dma);
       dirty.track(dma);
+      tracked = true;
+    } finally {
+      if (!tracked) {
+        mappings.remove(dma);
+      }
     }
   }
 

@@ -181,7 +181,19 @@ class MemoryEdgeModelScenarioTest extends EdgeModelScenario {
     refused(Errno.EINVAL, c::startDirtyTracking);
     c.unmap(mm, 0, UNTRACKABLE);
     c.startDirtyTracking();
+    long entries = c.info().entries();
     refused(Errno.EINVAL, () -> c.map(mm, PAGE, 0, UNTRACKABLE, BOTH));
     assertThat(c.mappings()).isZero();
+    assertThat(c.info().entries()).isEqualTo(entries);
+  }
+
+  /** {@code vfio_dma_do_map} pins first, so that memory which is not there is told of first. */
+  @Test
+  void M16_shouldMissTheMemoryOfAMappingBeforeItIsTooLarge() {
+    c.attach(a);
+    c.startDirtyTracking();
+    refused(Errno.EFAULT, () -> c.map(mm, vaddr, 1L << 32, UNTRACKABLE, BOTH));
+    assertThat(c.mappings()).isZero();
+    assertThat(mm.lockedPages()).isZero();
   }
 }
