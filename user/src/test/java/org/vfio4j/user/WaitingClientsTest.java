@@ -6,7 +6,6 @@ package org.vfio4j.user;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -17,11 +16,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.Timeout;
-import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.linux.posix.SystemCalls;
 import org.vfio4j.linux.posix.UnixSocket;
 import org.vfio4j.linux.posix.UnixSocket.Credentials;
@@ -31,25 +26,8 @@ import org.vfio4j.user.wire.Header;
 import org.vfio4j.user.wire.Version;
 
 /** Clients that come while another is there, and those that keep others waiting. */
-@Timeout(60)
-class WaitingClientsTest {
+class WaitingClientsTest extends LeakCheck {
   private static final Duration SHORT = Duration.ofMillis(50);
-
-  @TempDir Path folder = Path.of("");
-
-  private final Arena arena = Arena.ofShared();
-  private Held before = new Held(new java.util.TreeMap<>(), 0);
-
-  @BeforeEach
-  void remember() throws Exception {
-    before = Held.now();
-  }
-
-  @AfterEach
-  void shouldLeaveNothingBehind() throws Exception {
-    arena.close();
-    assertThat(Held.now()).isEqualTo(before);
-  }
 
   /** A server, and what it tells of. */
   private static final class Serving implements Server.Events, AutoCloseable {
