@@ -110,7 +110,9 @@ final class Actions {
       case UNMAP -> unmap(op, vfio, fd, box);
       case DIRTY -> {
         vfio.dirtyPages(fd, op.flags());
-        Objects.requireNonNull(box).tracking = op.flags() == 1;
+        Box tracked = Objects.requireNonNull(box);
+        tracked.tracking = op.flags() == 1;
+        tracked.allDirty &= tracked.tracking;
       }
       default -> bitmap(op, vfio, fd, Objects.requireNonNull(box));
     }
@@ -158,6 +160,7 @@ final class Actions {
         fd,
         new Vfio.BitmapRequest(
             op.iova(), op.size(), new Vfio.Bitmap(World.PAGE, Long.BYTES, words)));
+    box.allDirty = false;
     for (Area area : box.areas.values()) {
       boolean inside = area.iova() >= op.iova() && area.last() < op.iova() + op.size();
       for (long at = area.iova(); inside && box.served() && at <= area.last(); at += World.PAGE) {

@@ -199,7 +199,7 @@ record Alphabet(
     }
     for (Box box : boxes) {
       key.append(box.live() ? box.areas.isEmpty() ? 'l' : 'm' : 'u');
-      key.append(box.tracking ? 't' : '-');
+      key.append(box.tracking ? box.allDirty ? 'a' : 't' : '-');
       key.append(box.hadDomain ? 'd' : 'n');
     }
     key.append(ledger.aux[World.AUX_PARENT] ? 'x' : '-');

@@ -20,7 +20,10 @@ final class Detector implements Function<String, String> {
   static final String SEPARATOR = "\u001f";
 
   private static final long SEED = 20190905;
-  private static final double EXPLORE_SECONDS = 20;
+
+  /** Only lest a defect that makes the world endless stops the build: the depth is what ends it. */
+  private static final double EXPLORE_SECONDS = 3600;
+
   private static final Map<Alphabet, Integer> DEPTHS = new LinkedHashMap<>();
 
   static {

@@ -6,13 +6,12 @@ package org.vfio4j.attack;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.EnumMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.atomic.AtomicLong;
-import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.error.Errno;
 import org.vfio4j.profile.KernelProfile;
@@ -22,6 +21,9 @@ import org.vfio4j.testing.WatchedIommu;
  * Breadth first through all that can be done on a small world, with the real engine: from each
  * state every operation, and every operation once for each call into the IOMMU that it makes, with
  * that call failing. A state is reached again by doing its operations again.
+ *
+ * <p>A number of states are expanded side by side, and what they led to is taken in their order:
+ * the same world is explored the same way each time, whatever the machine does beside.
  */
 final class Explorer {
   private static final int CHUNK = 256;
@@ -29,11 +31,13 @@ final class Explorer {
   private final KernelProfile profile;
   private final Alphabet alphabet;
   private final World.Memory memory = new World.Memory();
-  private final Set<String> seen = ConcurrentHashMap.newKeySet();
-  private final AtomicLong transitions = new AtomicLong();
-  private final AtomicReference<@Nullable Broken> broken = new AtomicReference<>();
-  private final Map<WatchedIommu.Call, Integer> faults =
-      Collections.synchronizedMap(new EnumMap<>(WatchedIommu.Call.class));
+
+  /** Written between two chunks only. */
+  private final Set<String> seen = new HashSet<>();
+
+  private final Map<WatchedIommu.Call, Integer> faults = new EnumMap<>(WatchedIommu.Call.class);
+  private long transitions;
+  private Optional<Broken> broken = Optional.empty();
 
   /** A state, by the operation that led to it. */
   private record Node(@Nullable Node parent, Op op) {
@@ -96,24 +100,36 @@ final class Explorer {
     frontier.add(new Node(null, Op.of(Op.Kind.UNSAFE, 0, 0, 0)));
     int done = 0;
     boolean inTime = true;
-    while (!frontier.isEmpty() && inTime && broken.get() == null && done < depth) {
+    while (!frontier.isEmpty() && inTime && broken.isEmpty() && done < depth) {
       List<Node> next = new ArrayList<>();
-      for (int at = 0; at < frontier.size() && inTime && broken.get() == null; at += CHUNK) {
+      for (int at = 0; at < frontier.size() && inTime && broken.isEmpty(); at += CHUNK) {
         List<Node> chunk = frontier.subList(at, Math.min(at + CHUNK, frontier.size()));
-        next.addAll(chunk.parallelStream().flatMap(n -> expand(n).stream()).toList());
+        chunk.parallelStream().map(this::expand).toList().forEach(e -> take(e, next));
         inTime = System.nanoTime() < end || done < least;
       }
-      done += inTime && broken.get() == null ? 1 : 0;
+      done += inTime && broken.isEmpty() ? 1 : 0;
       frontier = next;
     }
     return new Report(
         seen.size() + 1,
-        transitions.get(),
+        transitions,
         done,
         frontier.isEmpty() && inTime,
         System.nanoTime() - start,
-        new EnumMap<>(faults.isEmpty() ? new EnumMap<>(WatchedIommu.Call.class) : faults),
-        Optional.ofNullable(broken.get()).map(this::shorten));
+        Collections.unmodifiableMap(faults),
+        broken.map(this::shorten));
+  }
+
+  private void take(Expansion expansion, List<Node> next) {
+    transitions += expansion.transitions;
+    expansion.faults.forEach((call, n) -> faults.merge(call, n, Integer::sum));
+    expansion.found.forEach(
+        (key, node) -> {
+          if (seen.add(key)) {
+            next.add(node);
+          }
+        });
+    broken = broken.or(() -> expansion.broken);
   }
 
   /** Done again with all checks, a rule may break earlier than it was noticed. */
@@ -121,23 +137,25 @@ final class Explorer {
     return Attack.run(profile, found.ops(), memory).orElse(found).shorten(memory);
   }
 
-  private List<Node> expand(Node node) {
+  private Expansion expand(Node node) {
     List<Op> path = new ArrayList<>(alphabet.prelude());
     node.path(path);
     Expansion expansion = new Expansion(node, path);
     try {
       expansion.run();
     } catch (Violation violation) {
-      List<Op> log = expansion.attack.log();
-      Broken whole = new Broken(profile, List.copyOf(log), List.copyOf(log), violation);
-      broken.compareAndSet(null, whole);
+      List<Op> log = List.copyOf(expansion.attack.log());
+      expansion.broken = Optional.of(new Broken(profile, log, log, violation));
     }
-    return expansion.found;
+    return expansion;
   }
 
   /** All operations from one state; one that is refused leaves it, so the world can be used on. */
   private final class Expansion {
-    final List<Node> found = new ArrayList<>();
+    final Map<String, Node> found = new LinkedHashMap<>();
+    final Map<WatchedIommu.Call, Integer> faults = new EnumMap<>(WatchedIommu.Call.class);
+    long transitions;
+    Optional<Broken> broken = Optional.empty();
     private final Node node;
     private final List<Op> path;
     private Attack attack;
@@ -172,11 +190,11 @@ final class Explorer {
       if (outcome.skipped()) {
         return 0;
       }
-      transitions.incrementAndGet();
+      transitions++;
       if (outcome.refusal().isEmpty()) {
         fresh = false;
-        if (seen.add(alphabet.key(attack.ledger))) {
-          found.add(new Node(node, op));
+        String key = alphabet.key(attack.ledger);
+        if (!seen.contains(key) && found.putIfAbsent(key, new Node(node, op)) == null) {
           attack.teardown(false);
         }
         note();

@@ -52,6 +52,16 @@ class ExplorerTest {
     }
   }
 
+  /** Else a defect might be found one day and missed the next. */
+  @Test
+  void shouldExploreTheSameWayEachTime() {
+    Explorer.Report first = new Explorer(KernelProfile.LINUX_5_10, Alphabet.PAIR).run(3600, 9);
+    Explorer.Report again = new Explorer(KernelProfile.LINUX_5_10, Alphabet.PAIR).run(3600, 9);
+    assertThat(again.states()).isEqualTo(first.states());
+    assertThat(again.transitions()).isEqualTo(first.transitions());
+    assertThat(again.faults()).isEqualTo(first.faults());
+  }
+
   private static void explore(
       KernelProfile profile,
       Alphabet alphabet,

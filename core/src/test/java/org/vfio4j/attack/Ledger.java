@@ -69,6 +69,9 @@ final class Ledger {
     boolean hadDomain;
     boolean tracking;
 
+    /** Whether a group left while pages were tracked, and nobody has read them since. */
+    boolean allDirty;
+
     Box(int process, int fd) {
       this.process = process;
       this.fd = fd;
@@ -93,6 +96,7 @@ final class Ledger {
 
     void drop(Area area) {
       areas.remove(area.iova);
+      allDirty &= !areas.isEmpty();
       invalid.remove(area.iova);
       pins.keySet().removeIf(p -> p >= area.iova && p <= area.last());
     }
@@ -101,6 +105,7 @@ final class Ledger {
       type1 = null;
       hadDomain = false;
       tracking = false;
+      allDirty = false;
       areas.clear();
       invalid.clear();
       pins.clear();
@@ -298,6 +303,7 @@ final class Ledger {
   void leave(Vgroup group) {
     Box box = group.in();
     box.groups.remove(group);
+    box.allDirty |= box.tracking && !box.areas.isEmpty();
     group.box = null;
     group.listening = false;
     if (box.groups.isEmpty()) {

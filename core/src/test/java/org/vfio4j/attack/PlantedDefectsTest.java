@@ -6,6 +6,7 @@ package org.vfio4j.attack;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalStateException;
 
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -34,7 +35,7 @@ class PlantedDefectsTest {
 
   @ParameterizedTest(name = "{0}")
   @MethodSource("defects")
-  void shouldFindThePlantedDefect(Patch defect) {
+  void shouldFindThePlantedDefect(Patch defect) throws IOException {
     Map<String, String> patched = defect.applyTo(sources);
     String answer = PatchedEngine.load(patched, Detector.class).apply(OPERATIONS);
     assertThat(answer).as("%s: %s", defect.name(), defect.title()).isNotEmpty();
@@ -47,6 +48,18 @@ class PlantedDefectsTest {
     String[] shortest = explored.split(Detector.SEPARATOR, -1);
     System.out.printf("    explorer, %s transitions: %s%n", shortest[2], shortest[1]);
     shortest[3].lines().forEach(line -> System.out.println("      " + line));
+    assertThat(shortest[3].strip())
+        .as("the script in docs/DEFECTS.md")
+        .isEqualTo(documented(defect));
+  }
+
+  private static String documented(Patch defect) throws IOException {
+    return DefectScriptsTest.scripts().stream()
+        .filter(s -> s.defect().equals(defect.name()))
+        .findFirst()
+        .orElseThrow()
+        .script()
+        .strip();
   }
 
   @Test
