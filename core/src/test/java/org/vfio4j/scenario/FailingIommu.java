@@ -8,6 +8,7 @@ import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.OptionalLong;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
@@ -22,6 +23,7 @@ final class FailingIommu extends WatchedIommu {
   private final Map<Planned, Errno> failures = new HashMap<>();
   private final List<Call> fallible = new ArrayList<>();
   private int failAt = -1;
+  private OptionalLong doorbell = OptionalLong.empty();
 
   FailingIommu(Iommu target) {
     super(target);
@@ -53,11 +55,19 @@ final class FailingIommu extends WatchedIommu {
     return fallible.size();
   }
 
+  /** Where interrupts were last told to go. */
+  OptionalLong doorbell() {
+    return doorbell;
+  }
+
   @Override
   protected void before(Call call, Object on) {
     counts.merge(call, 1, Integer::sum);
     if (Call.FALLIBLE.contains(call)) {
       fallible.add(call);
+    }
+    if (call == Call.MSI) {
+      doorbell = OptionalLong.of((long) on);
     }
     Errno planned = failures.remove(new Planned(call, calls(call)));
     boolean now = Call.FALLIBLE.contains(call) && fallible.size() == failAt;

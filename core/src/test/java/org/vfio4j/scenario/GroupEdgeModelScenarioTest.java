@@ -47,6 +47,7 @@ class GroupEdgeModelScenarioTest extends EdgeModelScenario {
     IommuGroup soft1 = group(UNIT, List.of(other, doorbell), Function.pci("soft"));
     c.attach(soft1);
     assertThat(iommu.calls(Call.MSI)).isEqualTo(1);
+    assertThat(iommu.doorbell()).hasValue(0x8000000);
   }
 
   @Test

@@ -65,10 +65,13 @@ class GroupModelScenarioTest extends ModelScenario {
     IommuGroup mixed = group(Function.pci("p"), new Function("platform", Bus.PLATFORM));
     IommuGroup mediated =
         group(Function.pci("q"), new MediatedDevice("m", "type", fa, Isolation.PLAIN));
+    IommuGroup empty = group();
     String before = state();
     assertThat(refused(Errno.EINVAL, () -> c.attach(mixed)).reason()).isEqualTo(Reason.MIXED_BUSES);
     refused(Errno.EINVAL, () -> c.attach(mediated));
+    refused(Errno.EINVAL, () -> c.attach(empty));
     assertThat(state()).isEqualTo(before);
+    soft.addDevice(empty, Function.pci("late"));
   }
 
   @Test

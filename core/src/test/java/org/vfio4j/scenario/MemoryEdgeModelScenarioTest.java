@@ -41,15 +41,13 @@ class MemoryEdgeModelScenarioTest extends EdgeModelScenario {
     withPlain();
     c.map(other, 0x10000, IOVA, 3 * PAGE, BOTH);
     DmaPort emulated = c.emulatedPort("plain", fault -> {});
-    for (Function each : List.of(fa)) {
-      assertThat(reads(emulated, IOVA)).hasValue(1);
-      assertThat(reads(emulated, IOVA + PAGE)).hasValue(2);
-      assertThat(reads(emulated, IOVA + 2 * PAGE + PAGE - 1)).hasValue(2);
-      c.attach(a);
-      assertThat(reads(each, IOVA)).hasValue(1);
-      assertThat(reads(each, IOVA + PAGE)).hasValue(2);
-      assertThat(reads(each, IOVA + 3 * PAGE)).isEmpty();
-    }
+    assertThat(reads(emulated, IOVA)).hasValue(1);
+    assertThat(reads(emulated, IOVA + PAGE)).hasValue(2);
+    assertThat(reads(emulated, IOVA + 2 * PAGE + PAGE - 1)).hasValue(2);
+    c.attach(a);
+    assertThat(reads(fa, IOVA)).hasValue(1);
+    assertThat(reads(fa, IOVA + PAGE)).hasValue(2);
+    assertThat(reads(fa, IOVA + 3 * PAGE)).isEmpty();
     assertThat(other.lockedPages()).isEqualTo(3);
     iommu.fail(Call.MAP, 2, Errno.EIO);
     refused(Errno.EIO, () -> c.map(other, 0x10000, 2 * IOVA, 3 * PAGE, BOTH));

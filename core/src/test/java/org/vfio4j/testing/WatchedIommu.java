@@ -205,7 +205,7 @@ public abstract class WatchedIommu implements Iommu {
 
     @Override
     public void prepareMsi(long base) {
-      before(Call.MSI, this);
+      before(Call.MSI, base);
       target.prepareMsi(base);
     }
 
