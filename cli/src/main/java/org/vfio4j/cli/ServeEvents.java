@@ -92,7 +92,9 @@ final class ServeEvents implements Server.Events {
 
   @Override
   public void disconnected(Credentials peer, String why) {
-    peer("left", peer, Optional.ofNullable(commands.remove(peer)), Optional.of(why));
+    // Of two connections of one process the second finds it no more, but the process is there.
+    Optional<String> command = Optional.ofNullable(commands.remove(peer));
+    peer("left", peer, command.or(() -> commandOf(peer)), Optional.of(why));
   }
 
   @Override
