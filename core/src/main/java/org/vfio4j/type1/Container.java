@@ -316,7 +316,7 @@ public final class Container implements Iommu.Owner, AutoCloseable {
    * @param size bytes, page aligned
    * @param pageSize bytes of a page, the smallest of {@link Info#pageSizes}
    * @param bitmap at least one bit for each page; words are written whole
-   * @throws VfioException EINVAL
+   * @throws VfioException EINVAL; from 7.x EOVERFLOW for a range that wraps
    */
   public void dirtyBitmap(long iova, long size, long pageSize, long[] bitmap) {
     locked(

@@ -149,8 +149,10 @@ final class DmaRules {
 
   /** GET_BITMAP's arguments, before anything is read. */
   void checkBitmap(long iova, long size, long pageSize) {
-    boolean whole = profile.sizeBeforeOverflow() && iova + size == 0;
-    if (Long.compareUnsigned(iova + size, iova) < 0 && !whole) {
+    if (profile.sizeBeforeOverflow()) {
+      checkSize(size);
+      checkWrap(iova, size);
+    } else if (Long.compareUnsigned(iova + size, iova) < 0) {
       throw bad("0x%x bytes at 0x%x wrap".formatted(size, iova));
     }
     if (pageSize != mappings.pageSize()) {
