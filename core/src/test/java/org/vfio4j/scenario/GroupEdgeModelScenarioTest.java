@@ -88,14 +88,33 @@ class GroupEdgeModelScenarioTest extends EdgeModelScenario {
   }
 
   @Test
+  void G15_shouldNotShareTablesWhosePagesTheOtherUnitHasNot() {
+    long large = PAGE << 9;
+    Function fb = Function.pci("B");
+    IommuGroup b = group(UNIT.withPageSizes(PAGE), List.of(), fb);
+    IommuGroup more = group(UNIT.withPageSizes(PAGE | large), List.of(), Function.pci("more"));
+    c.attach(more);
+    c.attach(b);
+    assertThat(c.domains()).isEqualTo(2);
+    assertThat(c.info().pageSizes()).isEqualTo(PAGE);
+    c.detach(more);
+    c.attach(more);
+    assertThat(c.domains()).as("which has what those tables need").isEqualTo(1);
+    c.detach(b);
+    assertThat(c.info().pageSizes()).isEqualTo(PAGE);
+  }
+
+  @Test
   void S30_shouldBlockThePasidOfAnAuxDeviceThatLeaves() {
     Function parent = Function.pci("parent");
     group(UNIT, List.of(), parent);
     soft.enableAux(parent, true);
     IommuGroup x = mdev(new Isolation.Aux(parent));
     IommuGroup y = mdev(new Isolation.Aux(parent));
+    c.attach(a);
     c.attach(x);
     c.attach(y);
+    assertThat(c.domains()).isEqualTo(1);
     map(c, IOVA, PAGE);
     fill(0, 7);
     DmaPort port = soft.port(parent, FailingIommu.real(c.domainOf(x).orElseThrow()));
@@ -103,6 +122,7 @@ class GroupEdgeModelScenarioTest extends EdgeModelScenario {
     assertThat(reads(port, IOVA)).as("y has the same PASID").hasValue(7);
     c.detach(y);
     assertThat(reads(port, IOVA)).isEmpty();
+    assertThat(reads(fa, IOVA)).as("the domain lives on").hasValue(7);
   }
 
   @Test
