@@ -5,12 +5,17 @@ package org.vfio4j.scenario;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.List;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.error.Errno;
+import org.vfio4j.iommu.DmaFaultException;
 import org.vfio4j.iommu.DmaPort;
+import org.vfio4j.iommu.IommuUnit;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.testing.WatchedIommu.Call;
 import org.vfio4j.type1.AddressSpace;
@@ -65,6 +70,45 @@ class MemoryEdgeModelScenarioTest extends EdgeModelScenario {
         .hasMessageContaining("no readable memory at 0x14000");
     c.detach(a);
     c.detach(plain);
+  }
+
+  @Test
+  void G07_shouldReadAndWriteOverSeveralMappings() {
+    c.attach(a);
+    map(c, 0, IOVA, PAGE);
+    map(c, 4 * PAGE, IOVA + PAGE, PAGE);
+    fill(0, 1);
+    fill(4 * PAGE, 2);
+    DmaPort port = soft.port(fa);
+    assertThat(port.device()).isEqualTo("A");
+    byte[] read = new byte[4];
+    port.read(IOVA + PAGE - 1, MemorySegment.ofArray(read));
+    assertThat(read).containsExactly(1, 2, 2, 2);
+    port.write(IOVA + PAGE - 3, MemorySegment.ofArray(new byte[] {5, 6, 7, 8}));
+    port.read(IOVA + PAGE - 4, MemorySegment.ofArray(read));
+    assertThat(read).containsExactly(1, 5, 6, 7);
+    port.read(IOVA + PAGE, MemorySegment.ofArray(read));
+    assertThat(read).containsExactly(8, 2, 2, 2);
+    assertThatThrownBy(() -> port.read(IOVA + 2 * PAGE - 2, MemorySegment.ofArray(read)))
+        .isInstanceOf(DmaFaultException.class);
+    assertThat(read).as("what was before the fault").containsExactly(2, 2, 2, 2);
+  }
+
+  /** Until 7.x Linux's tables for VT-d let a device read what is mapped for writing only. */
+  @Test
+  void M06_shouldLetWhatIsForWritingBeReadOnlyWhereTheHardwareCannotTell() {
+    Function amd = Function.pci("amd");
+    c.attach(a);
+    IommuUnit other = new IommuUnit("amd-iommu", 48, PAGE, false, true, false, true, 0);
+    c.attach(group(other, List.of(), amd));
+    c.map(mm, vaddr, IOVA, PAGE, Container.MAP_WRITE);
+    for (Function each : List.of(fa, amd)) {
+      soft.port(each).write(IOVA, MemorySegment.ofArray(new byte[] {9}));
+      assertThat(memory.get(ValueLayout.JAVA_BYTE, 0)).isEqualTo((byte) 9);
+      memory.set(ValueLayout.JAVA_BYTE, 0, (byte) 0);
+    }
+    assertThat(reads(fa, IOVA).isPresent()).isEqualTo(kernel.writeOnlyReadable());
+    assertThat(reads(amd, IOVA)).isEmpty();
   }
 
   @Test
