@@ -78,7 +78,7 @@ public final class DmaPort {
     while (done < target.byteSize()) {
       long at = iova + done;
       Mapping mapping = translate(at, 1, Mapping.READ);
-      long count = Math.min(target.byteSize() - done, mapping.size() - mapping.offset(at));
+      long count = Math.min(target.byteSize() - done, mapping.left(at));
       MemorySegment.copy(mapping.memory(), mapping.offset(at), target, done, count);
       done += count;
     }
@@ -95,7 +95,7 @@ public final class DmaPort {
     while (done < source.byteSize()) {
       long at = iova + done;
       Mapping mapping = translate(at, 1, Mapping.WRITE);
-      long count = Math.min(source.byteSize() - done, mapping.size() - mapping.offset(at));
+      long count = Math.min(source.byteSize() - done, mapping.left(at));
       MemorySegment.copy(source, done, mapping.memory(), mapping.offset(at), count);
       done += count;
     }

@@ -25,6 +25,7 @@ public final class Mapping {
   private final long size;
   private final int prot;
   private final MemorySegment memory;
+  private final long start;
 
   /**
    * A mapping of {@code size} bytes of {@code memory}, from its start.
@@ -36,12 +37,28 @@ public final class Mapping {
    * @throws IllegalArgumentException if one of these does not hold
    */
   public Mapping(long iova, long size, MemorySegment memory, int prot) {
+    this(iova, size, memory, 0, prot);
+  }
+
+  /**
+   * A mapping of a part of memory that many mappings share: where there are thousands, a segment of
+   * each one's own would be one more thing in memory that every access waits for.
+   *
+   * @param iova first address, unsigned, aligned to the pages of the table it is for
+   * @param size bytes, above 0, aligned likewise; the range may end at 2<sup>64</sup>, not beyond
+   * @param memory what holds the range, at least {@code start + size} bytes
+   * @param start where in it the range begins, in bytes
+   * @param prot {@link #READ}, {@link #WRITE}, both or none
+   * @throws IllegalArgumentException if one of these does not hold
+   */
+  public Mapping(long iova, long size, MemorySegment memory, long start, int prot) {
     if (size <= 0 || Long.compareUnsigned(iova, -size) > 0) {
       throw new IllegalArgumentException("not a range: iova=0x%x, size=0x%x".formatted(iova, size));
     }
-    if (memory.byteSize() < size) {
+    if (start < 0 || memory.byteSize() - start < size) {
       throw new IllegalArgumentException(
-          "memory too small: size=0x%x, memory=0x%x".formatted(size, memory.byteSize()));
+          "memory too small: size=0x%x, start=0x%x, memory=0x%x"
+              .formatted(size, start, memory.byteSize()));
     }
     if ((prot & ~(READ | WRITE)) != 0) {
       throw new IllegalArgumentException("unknown permission: prot=0x%x".formatted(prot));
@@ -50,6 +67,7 @@ public final class Mapping {
     this.size = size;
     this.prot = prot;
     this.memory = memory;
+    this.start = start;
   }
 
   private Mapping() {
@@ -57,6 +75,7 @@ public final class Mapping {
     size = 0;
     prot = 0;
     memory = MemorySegment.NULL;
+    start = 0;
   }
 
   /** First address, unsigned. */
@@ -69,7 +88,10 @@ public final class Mapping {
     return size;
   }
 
-  /** What the range stands for: byte {@link #offset} of it is the byte at an IOVA. */
+  /**
+   * What holds the range: byte {@link #offset} of it is the byte at an IOVA. It may be more than
+   * the range, so an access is checked against the mapping and not left to this.
+   */
   public MemorySegment memory() {
     return memory;
   }
@@ -96,12 +118,17 @@ public final class Mapping {
 
   /** The offset in {@link #memory()}, in bytes, of an address inside the mapping. */
   public long offset(long iova) {
-    return iova - this.iova;
+    return start + (iova - this.iova);
+  }
+
+  /** How many bytes there are from an address inside the mapping to its end. */
+  public long left(long iova) {
+    return size - (iova - this.iova);
   }
 
   /** The part {@code [iova, iova + size)} of this mapping as one of its own. */
   Mapping part(long iova, long size) {
-    return new Mapping(iova, size, memory.asSlice(offset(iova), size), prot);
+    return new Mapping(iova, size, memory, offset(iova), prot);
   }
 
   @Override

@@ -27,6 +27,13 @@ public final class AddressSpace {
     }
   }
 
+  /** A part of what was placed, without a segment of its own. */
+  record Piece(MemorySegment memory, long start, long size) {
+    MemorySegment segment() {
+      return memory.asSlice(start, size);
+    }
+  }
+
   /** Where memory is found whose pages the IOMMU itself pins. */
   @FunctionalInterface
   public interface Window {
@@ -133,13 +140,12 @@ public final class AddressSpace {
    * @throws VfioException EFAULT at the first page that is not there or not writable, ENOMEM if the
    *     limit comes before it; nothing is counted then
    */
-  synchronized List<MemorySegment> pin(
-      long vaddr, long size, boolean write, long counted, boolean exempt) {
+  synchronized List<Piece> pin(long vaddr, long size, boolean write, long counted, boolean exempt) {
     if (window.isPresent()) {
-      return List.of(window.get().at(vaddr, size));
+      return List.of(new Piece(window.get().at(vaddr, size), 0, size));
     }
-    List<MemorySegment> pieces = resolve(vaddr, size, write);
-    long found = pieces.stream().mapToLong(MemorySegment::byteSize).sum();
+    List<Piece> pieces = resolve(vaddr, size, write);
+    long found = pieces.stream().mapToLong(Piece::size).sum();
     long wanted = Math.max(0, found / PAGE - counted);
     if (!exempt && wanted > 0 && lockedPages + wanted > limitPages) {
       throw new VfioException(
@@ -171,8 +177,8 @@ public final class AddressSpace {
   }
 
   /** What of the range is there, from its start to its first hole. */
-  synchronized List<MemorySegment> resolve(long vaddr, long size, boolean write) {
-    List<MemorySegment> pieces = new ArrayList<>(1);
+  synchronized List<Piece> resolve(long vaddr, long size, boolean write) {
+    List<Piece> pieces = new ArrayList<>(1);
     long at = vaddr;
     long left = size;
     while (left > 0) {
@@ -182,7 +188,7 @@ public final class AddressSpace {
       }
       Area area = entry.getValue();
       long count = Math.min(left, area.end() - at);
-      pieces.add(area.memory().asSlice(at - area.start(), count));
+      pieces.add(new Piece(area.memory(), at - area.start(), count));
       at += count;
       left -= count;
     }

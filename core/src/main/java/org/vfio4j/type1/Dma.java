@@ -3,11 +3,11 @@
 
 package org.vfio4j.type1;
 
-import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Optional;
 import java.util.TreeMap;
 import org.vfio4j.iommu.Mapping;
+import org.vfio4j.type1.AddressSpace.Piece;
 
 /** One DMA mapping of a container ({@code struct vfio_dma}). The container's lock covers it. */
 final class Dma {
@@ -23,7 +23,7 @@ final class Dma {
   boolean vaddrInvalid;
 
   /** What is pinned for the IOMMU, piece by piece; empty while no domain maps it. */
-  Optional<List<MemorySegment>> pinned = Optional.empty();
+  Optional<List<Piece>> pinned = Optional.empty();
 
   Optional<DirtyBitmap> dirty = Optional.empty();
 
@@ -56,8 +56,8 @@ final class Dma {
    *
    * @throws org.vfio4j.error.VfioException EFAULT or ENOMEM; nothing is pinned then
    */
-  List<MemorySegment> pin() {
-    List<MemorySegment> pieces = mm.pin(vaddr, size, writable(), pins.size(), exempt);
+  List<Piece> pin() {
+    List<Piece> pieces = mm.pin(vaddr, size, writable(), pins.size(), exempt);
     pinned = Optional.of(pieces);
     return pieces;
   }

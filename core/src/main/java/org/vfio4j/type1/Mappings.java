@@ -3,7 +3,6 @@
 
 package org.vfio4j.type1;
 
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -15,6 +14,7 @@ import org.vfio4j.iommu.IommuDomain;
 import org.vfio4j.iommu.Mapping;
 import org.vfio4j.iommu.PageTable;
 import org.vfio4j.iommu.Translation;
+import org.vfio4j.type1.AddressSpace.Piece;
 
 /**
  * The mappings of a container, in its own list and in every domain it has. The container's lock
@@ -80,7 +80,7 @@ final class Mappings {
    */
   void add(Dma dma) {
     if (!attachments.domains().isEmpty()) {
-      List<MemorySegment> pieces = dma.pin();
+      List<Piece> pieces = dma.pin();
       boolean mapped = false;
       try {
         mapAll(dma, pieces);
@@ -96,7 +96,7 @@ final class Mappings {
     emulatedTable.ifPresent(table -> emulate(table, dma));
   }
 
-  private void mapAll(Dma dma, List<MemorySegment> pieces) {
+  private void mapAll(Dma dma, List<Piece> pieces) {
     List<Domain> done = new ArrayList<>();
     boolean complete = false;
     try {
@@ -112,13 +112,13 @@ final class Mappings {
     }
   }
 
-  private static void mapInto(IommuDomain domain, Dma dma, List<MemorySegment> pieces) {
+  private static void mapInto(IommuDomain domain, Dma dma, List<Piece> pieces) {
     long at = dma.iova;
     boolean complete = false;
     try {
-      for (MemorySegment piece : pieces) {
-        domain.map(at, piece, dma.prot);
-        at += piece.byteSize();
+      for (Piece piece : pieces) {
+        domain.map(at, piece.segment(), dma.prot);
+        at += piece.size();
       }
       complete = true;
     } finally {
@@ -212,11 +212,11 @@ final class Mappings {
   /** What of the mapping's memory is there; the rest faults when a device asks for it. */
   private static void emulate(PageTable table, Dma dma) {
     long at = dma.iova;
-    Collection<MemorySegment> pieces =
+    Collection<Piece> pieces =
         dma.pinned.orElseGet(() -> dma.mm.resolve(dma.vaddr, dma.size, dma.writable()));
-    for (MemorySegment piece : pieces) {
-      table.map(new Mapping(at, piece.byteSize(), piece, dma.prot));
-      at += piece.byteSize();
+    for (Piece piece : pieces) {
+      table.map(new Mapping(at, piece.size(), piece.memory(), piece.start(), dma.prot));
+      at += piece.size();
     }
   }
 

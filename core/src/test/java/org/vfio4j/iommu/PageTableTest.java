@@ -77,6 +77,12 @@ class PageTableTest {
     assertThatIllegalArgumentException().isThrownBy(() -> mapping(-PAGE, 2 * PAGE));
     assertThatIllegalArgumentException().isThrownBy(() -> mapping(0, MEMORY.byteSize() + PAGE));
     assertThatIllegalArgumentException().isThrownBy(() -> new Mapping(0, PAGE, MEMORY, 4));
+    long end = MEMORY.byteSize();
+    new Mapping(0, PAGE, MEMORY, end - PAGE, RW);
+    for (long start : new long[] {-1, end - PAGE + 1, end, end + 1, Long.MAX_VALUE}) {
+      assertThatIllegalArgumentException()
+          .isThrownBy(() -> new Mapping(0, PAGE, MEMORY, start, RW));
+    }
   }
 
   @ParameterizedTest
@@ -249,8 +255,9 @@ class PageTableTest {
     assertThat(m.iova()).isEqualTo(iova);
     assertThat(m.size()).isEqualTo(size);
     assertThat(m.prot()).isEqualTo(Mapping.WRITE);
-    assertThat(m.memory().byteSize()).isEqualTo(size);
-    assertThat(m.memory().address()).isEqualTo(address);
+    assertThat(m.memory().address() + m.offset(iova)).isEqualTo(address);
+    assertThat(m.left(iova)).isEqualTo(size);
+    assertThat(m.left(iova + size - 1)).isOne();
     assertThat(m.allows(iova, size, Mapping.WRITE)).isTrue();
     assertThat(m.allows(iova, size + 1, Mapping.WRITE)).isFalse();
   }

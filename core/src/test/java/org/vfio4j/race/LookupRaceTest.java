@@ -54,7 +54,7 @@ class LookupRaceTest {
 
   private long number(Mapping m) {
     long packed = (m.iova() >>> 30) * AREA_PAGES * PAGE + (m.iova() & ((1L << 30) - 1));
-    return (m.memory().address() - memory.address() - packed) / 8;
+    return (m.memory().address() + m.offset(m.iova()) - memory.address() - packed) / 8;
   }
 
   @Test

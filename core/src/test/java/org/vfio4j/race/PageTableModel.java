@@ -52,6 +52,8 @@ public class PageTableModel {
   @Operation
   public long find(@Param(name = "page") int page) {
     Mapping found = table.find(iova(page) + 7);
-    return found == Mapping.NONE ? 0 : found.memory().address() - MEMORY.address();
+    return found == Mapping.NONE
+        ? 0
+        : found.memory().address() + found.offset(found.iova()) - MEMORY.address();
   }
 }

@@ -264,9 +264,8 @@ public final class DmaSpace implements AutoCloseable {
     try {
       Mapping mapping = port.find(iova);
       if (mapping.allows(iova, 1, READ)) {
-        long from = mapping.offset(iova);
-        long some = Math.min(count, mapping.size() - from);
-        MemorySegment.copy(mapping.memory(), from, target, offset, some);
+        long some = Math.min(count, mapping.left(iova));
+        MemorySegment.copy(mapping.memory(), mapping.offset(iova), target, offset, some);
         return some;
       }
     } finally {
@@ -294,9 +293,8 @@ public final class DmaSpace implements AutoCloseable {
     try {
       Mapping mapping = port.find(iova);
       if (mapping.allows(iova, 1, WRITE)) {
-        long to = mapping.offset(iova);
-        long some = Math.min(count, mapping.size() - to);
-        MemorySegment.copy(source, offset, mapping.memory(), to, some);
+        long some = Math.min(count, mapping.left(iova));
+        MemorySegment.copy(source, offset, mapping.memory(), mapping.offset(iova), some);
         return some;
       }
     } finally {
@@ -336,8 +334,7 @@ public final class DmaSpace implements AutoCloseable {
       if (!source.allows(from, 1, READ) || !target.allows(to, 1, WRITE)) {
         return 0;
       }
-      long some = Math.min(count, source.size() - source.offset(from));
-      some = Math.min(some, target.size() - target.offset(to));
+      long some = Math.min(count, Math.min(source.left(from), target.left(to)));
       MemorySegment.copy(
           source.memory(), source.offset(from), target.memory(), target.offset(to), some);
       return some;
