@@ -160,7 +160,10 @@ class WrappedUsersTest {
       VfioException refused = catchThrowableOfType(VfioException.class, () -> rival.attach(second));
       assertThat(refused.errno()).isEqualTo(Errno.EBUSY);
       assertThat(refused.refusal().holder().orElseThrow().name()).isEqualTo("vm 1");
-      assertThat(calls.sinceLast()).as("the kernel was not asked").isEmpty();
+      // Before 5.19 the engine asks whether a group is viable, and nothing but that.
+      assertThat(calls.sinceLast())
+          .as("what the kernel was asked")
+          .isEqualTo(EduMachine.profile().ownership() ? Map.of() : Map.of("GET_STATUS", 1));
       vm.detach(first);
       rival.attach(second);
       assertThat(rival.useCount(iommu.groupOf(EduMachine.R1).orElseThrow())).isEqualTo(1);
