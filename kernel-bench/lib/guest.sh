@@ -54,17 +54,26 @@ start_guest() {
   guest=$!
 }
 
-# Waits until the guest is off; kills it when nothing was written for $silent seconds, or after
-# LIMIT seconds. Sets $killed to the reason.
+# Stall warnings of the guest's kernel, 21 seconds apart, after which nothing more is to come: the
+# emulator has lost a processor's timer, and who sleeps there sleeps for ever.
+stalls=5
+
+# Waits until the guest is off; kills it when nothing was written for $silent seconds, after LIMIT
+# seconds, or when it is stalled. Sets $killed to the reason, $stalled to whether it was the last.
 wait_guest() {
-  local folder=$1 limit=$2 start=$SECONDS
-  killed=
+  local folder=$1 limit=$2 start=$SECONDS looked=$SECONDS
+  killed='' stalled=no
   while kill -0 "$guest" 2>/dev/null; do
     if ((SECONDS - start > limit)); then
       killed="ran longer than $limit s"
     elif ((SECONDS - start > silent)) &&
       [[ -z $(find "$folder" -type f -newermt "@$(($(date +%s) - silent))" -print -quit) ]]; then
       killed="was silent for $silent s"
+    elif ((SECONDS - looked > 10)); then
+      looked=$SECONDS
+      if (($(grep -c 'rcu: INFO: .* detected stalls' "$folder/console") >= stalls)); then
+        killed="waited for timers that did not come" stalled=yes
+      fi
     fi
     if [[ -n $killed ]]; then
       kill -9 "$guest" 2>/dev/null || true

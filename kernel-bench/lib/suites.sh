@@ -56,10 +56,11 @@ judge() {
   fi
 }
 
-# One boot for all the suites that want the same machine.
-run_machine() {
-  local machine=$1 suite total=60 seconds start=${EPOCHREALTIME/./} found
+# boot_for MACHINE SUITE...: one boot, until the guest is off.
+boot_for() {
+  local machine=$1 suite seconds total=60
   shift
+  rm -f "$results"/{off,booted}
   : >"$results/suites"
   for suite in "$@"; do
     seconds=$(header "$suite" limit)
@@ -69,11 +70,25 @@ run_machine() {
   environment "$machine" >"$results/environment"
   start_guest "$machine" "$results"
   wait_guest "$results" "$total"
+}
+
+# One boot for all the suites that want the same machine. Those that a stalled guest did not come to
+# have a second, which is printed.
+run_machine() {
+  local machine=$1 suite start=${EPOCHREALTIME/./} found console left=()
+  shift
+  boot_for "$machine" "$@"
+  if [[ $stalled == yes ]]; then
+    mv "$results/console" "$results/console-$machine-stalled"
+    for suite in "$@"; do [[ -f $results/$suite/status ]] || left+=("$suite"); done
+    echo "kernel $kernel: NOTE: the guest $killed; once more: ${left[*]}"
+    boot_for "$machine" "${left[@]}"
+  fi
   mv "$results/console" "$results/console-$machine"
   printf '%-6s %-16s %4s s  of which boot %s s, machine %s\n' "$kernel" guest "$(since "$start")" \
     "$(cat "$results/booted" 2>/dev/null || echo -)" "$machine"
   for suite in "$@"; do judge "$suite"; done
-  found=$(complaints "$results/console-$machine")
+  found=$(for console in "$results/console-$machine"*; do complaints "$console"; done)
   if [[ -n $found ]]; then
     failures=1
     row "$kernel" "$release" "(kernel log)" - - - - "FAILED: complaints, see console-$machine"
