@@ -34,10 +34,4 @@ public record ReservedRegion(long start, long last, Type type) {
           "inverted region: start=0x%x, last=0x%x".formatted(start, last));
     }
   }
-
-  /** Whether the two inclusive ranges share an address. */
-  public boolean overlaps(long otherStart, long otherLast) {
-    return Long.compareUnsigned(start, otherLast) <= 0
-        && Long.compareUnsigned(otherStart, last) <= 0;
-  }
 }
