@@ -8,7 +8,7 @@
 # Modules whose tests run in the guest; linux from when it exists.
 bench_modules() {
   local module
-  for module in core linux; do
+  for module in core posix linux; do
     [[ ! -f $root/$module/pom.xml ]] || echo "$module"
   done
 }

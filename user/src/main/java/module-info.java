@@ -4,7 +4,7 @@
 /** vfio-user: the protocol, server and client, and PCI devices written in Java. */
 module org.vfio4j.user {
   requires transitive org.vfio4j.core;
-  requires transitive org.vfio4j.linux;
+  requires transitive org.vfio4j.posix;
   requires tools.jackson.core;
   requires static org.jspecify;
 

@@ -19,9 +19,9 @@ import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.State;
 import org.openjdk.jmh.annotations.TearDown;
-import org.vfio4j.linux.posix.Descriptor;
-import org.vfio4j.linux.posix.Memfd;
-import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.Memfd;
+import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.user.device.DmaSpace;
 
 /**

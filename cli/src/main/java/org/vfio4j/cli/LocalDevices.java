@@ -12,7 +12,7 @@ import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.linux.bind.DriverBinding;
 import org.vfio4j.linux.bind.VfioPresence;
-import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.posix.SystemCalls;
 
 /** The machine that the command runs on: its devices and who drives them. */
 record LocalDevices(HostTopology host, DriverBinding binding) {

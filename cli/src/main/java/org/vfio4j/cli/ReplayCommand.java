@@ -11,7 +11,7 @@ import org.vfio4j.assign.HostMachine;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.linux.kernel.KernelEnvironment;
 import org.vfio4j.linux.kernel.KernelVfio;
-import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.replay.Environment;
 import org.vfio4j.replay.OpScript;

@@ -11,7 +11,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
-import org.vfio4j.linux.posix.UnixSocket.Credentials;
+import org.vfio4j.posix.UnixSocket.Credentials;
 import org.vfio4j.user.Server;
 import tools.jackson.core.JsonGenerator;
 

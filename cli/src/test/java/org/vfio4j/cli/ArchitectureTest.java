@@ -34,7 +34,7 @@ class ArchitectureTest {
   };
 
   private static final String LINUX = "org.vfio4j.linux..";
-  private static final String POSIX = "org.vfio4j.linux.posix..";
+  private static final String POSIX = "org.vfio4j.posix..";
   private static final String USER = "org.vfio4j.user..";
   private static final String HOST = "org.vfio4j.host..";
   private static final String ASSIGN = "org.vfio4j.assign..";
@@ -49,7 +49,7 @@ class ArchitectureTest {
 
   @Test
   void shouldSeeTheClassesOfEachModule() {
-    for (String name : core(LINUX, HOST, ASSIGN, CLI)) {
+    for (String name : core(POSIX, LINUX, USER, HOST, ASSIGN, CLI)) {
       assertThat(CLASSES.that(resideInAnyPackage(name))).as(name).isNotEmpty();
     }
   }
@@ -80,10 +80,10 @@ class ArchitectureTest {
   }
 
   @Test
-  void shouldKeepCoreAndLinuxAndUserFreeOfReflection() {
+  void shouldKeepCoreAndWhatCallsTheKernelFreeOfReflection() {
     noClasses()
         .that()
-        .resideInAnyPackage(core(LINUX, USER))
+        .resideInAnyPackage(core(POSIX, LINUX, USER))
         .should()
         .dependOnClassesThat()
         .resideInAnyPackage("java.lang.reflect..")
@@ -102,8 +102,8 @@ class ArchitectureTest {
   }
 
   @Test
-  void shouldLetLinuxKnowCoreOnly() {
-    onlyProject(LINUX, core(LINUX));
+  void shouldLetLinuxKnowCoreAndSystemCallsOnly() {
+    onlyProject(LINUX, core(LINUX, POSIX));
   }
 
   @Test

@@ -16,8 +16,8 @@ import java.util.List;
 import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.vfio4j.linux.posix.SystemCalls;
-import org.vfio4j.linux.posix.UnixSocket;
+import org.vfio4j.posix.SystemCalls;
+import org.vfio4j.posix.UnixSocket;
 
 class ServeCommandTest {
   private static final long DEADLINE_NANOS = 20_000_000_000L;

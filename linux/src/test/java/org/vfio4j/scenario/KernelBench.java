@@ -23,7 +23,7 @@ import org.vfio4j.error.VfioException;
 import org.vfio4j.linux.kernel.EduDevice;
 import org.vfio4j.linux.kernel.KernelEnvironment;
 import org.vfio4j.linux.kernel.KernelVfio;
-import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.replay.Environment;
 import org.vfio4j.vfio.Vfio;

@@ -23,7 +23,7 @@ import org.vfio4j.linux.iommu.LinuxEnvironment;
 import org.vfio4j.linux.iommu.LinuxIommu;
 import org.vfio4j.linux.iommu.LinuxMachine;
 import org.vfio4j.linux.kernel.KernelEnvironment;
-import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.replay.Environment;
 import org.vfio4j.vfio.EngineVfio;

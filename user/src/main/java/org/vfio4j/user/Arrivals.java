@@ -11,10 +11,10 @@ import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Predicate;
-import org.vfio4j.linux.posix.SystemCallException;
-import org.vfio4j.linux.posix.UnixListener;
-import org.vfio4j.linux.posix.UnixSocket;
-import org.vfio4j.linux.posix.UnixSocket.Credentials;
+import org.vfio4j.posix.SystemCallException;
+import org.vfio4j.posix.UnixListener;
+import org.vfio4j.posix.UnixSocket;
+import org.vfio4j.posix.UnixSocket.Credentials;
 
 /**
  * Who has connected and waits for its turn. They are accepted at once, on a thread that {@link

@@ -14,7 +14,7 @@ import java.util.concurrent.locks.ReentrantLock;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
-import org.vfio4j.linux.posix.SystemCallException;
+import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.user.device.RemoteMemory;
 import org.vfio4j.user.wire.Command;
 import org.vfio4j.user.wire.DmaAccess;

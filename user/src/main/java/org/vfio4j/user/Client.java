@@ -8,12 +8,12 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import org.vfio4j.linux.posix.Constants;
-import org.vfio4j.linux.posix.Descriptor;
-import org.vfio4j.linux.posix.EventFd;
-import org.vfio4j.linux.posix.MappedMemory;
-import org.vfio4j.linux.posix.SystemCalls;
-import org.vfio4j.linux.posix.UnixSocket;
+import org.vfio4j.posix.Constants;
+import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.EventFd;
+import org.vfio4j.posix.MappedMemory;
+import org.vfio4j.posix.SystemCalls;
+import org.vfio4j.posix.UnixSocket;
 import org.vfio4j.user.wire.DeviceInfo;
 import org.vfio4j.user.wire.DeviceReset;
 import org.vfio4j.user.wire.DmaMap;
@@ -88,7 +88,7 @@ public final class Client implements AutoCloseable {
   /**
    * Connects and agrees on a version, proposing 0.1 and all that this implementation can do.
    *
-   * @throws org.vfio4j.linux.posix.SystemCallException ENOENT, ECONNREFUSED, EACCES
+   * @throws org.vfio4j.posix.SystemCallException ENOENT, ECONNREFUSED, EACCES
    * @throws ConnectionException if no version can be agreed on
    */
   public static Client connect(Path path) {

@@ -3,8 +3,8 @@
 
 package org.vfio4j.user;
 
-import org.vfio4j.linux.posix.ErrnoNames;
-import org.vfio4j.linux.posix.SystemCallException;
+import org.vfio4j.posix.ErrnoNames;
+import org.vfio4j.posix.SystemCallException;
 
 /**
  * A connection that cannot go on: the other side broke the protocol in a way that leaves no next

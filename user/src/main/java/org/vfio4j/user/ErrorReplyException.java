@@ -3,7 +3,7 @@
 
 package org.vfio4j.user;
 
-import org.vfio4j.linux.posix.ErrnoNames;
+import org.vfio4j.posix.ErrnoNames;
 import org.vfio4j.user.wire.Command;
 
 /** A server refused a command. */

@@ -8,7 +8,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import org.vfio4j.error.Errno;
-import org.vfio4j.linux.posix.Descriptor;
+import org.vfio4j.posix.Descriptor;
 import org.vfio4j.user.device.Interrupts;
 import org.vfio4j.user.device.Irq;
 import org.vfio4j.user.wire.MessageException;

@@ -8,10 +8,10 @@ import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
-import org.vfio4j.linux.posix.Descriptor;
-import org.vfio4j.linux.posix.ErrnoNames;
-import org.vfio4j.linux.posix.SystemCallException;
-import org.vfio4j.linux.posix.UnixSocket;
+import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.ErrnoNames;
+import org.vfio4j.posix.SystemCallException;
+import org.vfio4j.posix.UnixSocket;
 import org.vfio4j.user.wire.Header;
 
 /**

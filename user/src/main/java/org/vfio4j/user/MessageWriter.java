@@ -4,7 +4,7 @@
 package org.vfio4j.user;
 
 import java.lang.foreign.MemorySegment;
-import org.vfio4j.linux.posix.UnixSocket;
+import org.vfio4j.posix.UnixSocket;
 
 /** Sends whole messages, one at a time: several threads of a side may have some to send. */
 final class MessageWriter {
@@ -19,7 +19,7 @@ final class MessageWriter {
   /**
    * Sends a message. Waits while the other side does not read.
    *
-   * @throws org.vfio4j.linux.posix.SystemCallException EPIPE or ECONNRESET if it has gone
+   * @throws org.vfio4j.posix.SystemCallException EPIPE or ECONNRESET if it has gone
    */
   void send(MemorySegment message, int size) {
     send(message, size, NONE, 0);

@@ -7,7 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import org.vfio4j.linux.posix.UnixSocket.Credentials;
+import org.vfio4j.posix.UnixSocket.Credentials;
 
 /** The groups of the process at the other end of a socket. */
 final class PeerGroups {

@@ -17,11 +17,11 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
-import org.vfio4j.linux.posix.SystemCallException;
-import org.vfio4j.linux.posix.SystemCalls;
-import org.vfio4j.linux.posix.UnixListener;
-import org.vfio4j.linux.posix.UnixSocket;
-import org.vfio4j.linux.posix.UnixSocket.Credentials;
+import org.vfio4j.posix.SystemCallException;
+import org.vfio4j.posix.SystemCalls;
+import org.vfio4j.posix.UnixListener;
+import org.vfio4j.posix.UnixSocket;
+import org.vfio4j.posix.UnixSocket.Credentials;
 import org.vfio4j.user.Arrivals.Arrival;
 import org.vfio4j.user.device.ServedDevice;
 

@@ -17,7 +17,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
-import org.vfio4j.linux.posix.UnixSocket.Credentials;
+import org.vfio4j.posix.UnixSocket.Credentials;
 
 /** Who is let in. Needs root, to be somebody else, and {@code setpriv} and {@code perl}. */
 @Timeout(60)

@@ -8,7 +8,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.time.Duration;
 import java.util.Arrays;
-import org.vfio4j.linux.posix.SystemCallException;
+import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.user.HostileClient.Manner;
 import org.vfio4j.user.device.Pci;
 import org.vfio4j.user.wire.Capabilities;

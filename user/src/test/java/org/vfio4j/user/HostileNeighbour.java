@@ -6,9 +6,9 @@ package org.vfio4j.user;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
-import org.vfio4j.linux.posix.Descriptor;
-import org.vfio4j.linux.posix.Memfd;
-import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.Memfd;
+import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.user.device.Pci;
 
 /** A client of another server in the process that is attacked, which must not notice. */

@@ -10,11 +10,11 @@ import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import org.junit.jupiter.api.Test;
-import org.vfio4j.linux.posix.Descriptor;
-import org.vfio4j.linux.posix.EventFd;
-import org.vfio4j.linux.posix.SystemCalls;
-import org.vfio4j.linux.posix.UnixListener;
-import org.vfio4j.linux.posix.UnixSocket;
+import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.EventFd;
+import org.vfio4j.posix.SystemCalls;
+import org.vfio4j.posix.UnixListener;
+import org.vfio4j.posix.UnixSocket;
 import org.vfio4j.user.wire.Header;
 
 /** Cutting a stream into messages, and finding which descriptors belong to which. */

@@ -9,8 +9,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.nio.file.Path;
 import java.time.Duration;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
-import org.vfio4j.linux.posix.ErrnoNames;
-import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.posix.ErrnoNames;
+import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.user.wire.DmaMap;
 
 /** A {@link ProbeDevice} behind a server, and a client of it, over a real socket. */

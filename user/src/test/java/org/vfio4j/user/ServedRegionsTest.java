@@ -10,7 +10,7 @@ import java.lang.foreign.ValueLayout;
 import java.util.Collections;
 import java.util.List;
 import org.junit.jupiter.api.Test;
-import org.vfio4j.linux.posix.MappedMemory;
+import org.vfio4j.posix.MappedMemory;
 import org.vfio4j.user.device.Pci;
 import org.vfio4j.user.wire.RegionInfo;
 import org.vfio4j.user.wire.RegionWriteMulti;

@@ -8,8 +8,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import org.vfio4j.linux.posix.SystemCallException;
-import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.posix.SystemCallException;
+import org.vfio4j.posix.SystemCalls;
 
 /**
  * Hands PCI functions to a driver of VFIO and gives them back: all that are named, or none. A

@@ -8,7 +8,7 @@ import java.util.Optional;
 
 /**
  * The drivers of the PCI bus, one method for each thing the kernel lets one do. What is refused
- * throws {@link org.vfio4j.linux.posix.SystemCallException}.
+ * throws {@link org.vfio4j.posix.SystemCallException}.
  */
 interface PciBus {
   /** The driver that has the function. */

@@ -15,10 +15,10 @@ import org.vfio4j.error.Reason;
 import org.vfio4j.error.Refusal;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IovaRange;
-import org.vfio4j.linux.posix.Constants;
-import org.vfio4j.linux.posix.OpenFiles;
-import org.vfio4j.linux.posix.SystemCallException;
-import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.posix.Constants;
+import org.vfio4j.posix.OpenFiles;
+import org.vfio4j.posix.SystemCallException;
+import org.vfio4j.posix.SystemCalls;
 
 /**
  * What a refusal of the kernel means for who opens a device: which device, who stands in the way,

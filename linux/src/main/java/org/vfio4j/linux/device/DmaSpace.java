@@ -10,12 +10,12 @@ import java.util.List;
 import java.util.Map;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IovaRange;
-import org.vfio4j.linux.posix.SystemCallException;
-import org.vfio4j.linux.posix.SystemCalls;
 import org.vfio4j.linux.uapi.ContainerCalls;
 import org.vfio4j.linux.uapi.DeviceCalls;
 import org.vfio4j.linux.uapi.GroupCalls;
 import org.vfio4j.linux.uapi.VfioConstants;
+import org.vfio4j.posix.SystemCallException;
+import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.vfio.Vfio;
 
 /**

@@ -9,9 +9,9 @@ import java.util.List;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
-import org.vfio4j.linux.posix.EventFd;
-import org.vfio4j.linux.posix.SystemCalls;
 import org.vfio4j.linux.uapi.DeviceCalls;
+import org.vfio4j.posix.EventFd;
+import org.vfio4j.posix.SystemCalls;
 
 /**
  * Interrupts of a device that are switched on: each vector counts in an eventfd until somebody

@@ -15,11 +15,11 @@ import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IovaRange;
-import org.vfio4j.linux.posix.Constants;
-import org.vfio4j.linux.posix.MappedMemory;
 import org.vfio4j.linux.uapi.DeviceCalls;
 import org.vfio4j.linux.uapi.Region;
 import org.vfio4j.linux.uapi.VfioConstants;
+import org.vfio4j.posix.Constants;
+import org.vfio4j.posix.MappedMemory;
 import org.vfio4j.vfio.Vfio;
 
 /**
@@ -231,7 +231,7 @@ public final class PciDevice implements AutoCloseable {
    * @param bytes above 0; whole pages are mapped
    * @throws VfioException ENOSPC if there is no IOVA left, ENOMEM beyond RLIMIT_MEMLOCK (the
    *     message tells what is allowed, locked and needed)
-   * @throws org.vfio4j.linux.posix.SystemCallException ENOMEM if there is no memory
+   * @throws org.vfio4j.posix.SystemCallException ENOMEM if there is no memory
    */
   public DmaBuffer allocate(long bytes) {
     return allocate(bytes, IovaRange.ALL);

@@ -5,7 +5,7 @@ package org.vfio4j.linux.device;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import org.vfio4j.linux.posix.MappedMemory;
+import org.vfio4j.posix.MappedMemory;
 
 /**
  * Memory from {@code mmap(2)} whose segment ends with it: a use after {@link #close} is an {@link

@@ -11,9 +11,9 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.stream.Stream;
-import org.vfio4j.linux.posix.Constants;
-import org.vfio4j.linux.posix.OpenFiles;
 import org.vfio4j.linux.sysfs.DeviceLinks;
+import org.vfio4j.posix.Constants;
+import org.vfio4j.posix.OpenFiles;
 
 /**
  * What {@code /sys} and {@code /proc} tell of a device: read once per question, never kept. What

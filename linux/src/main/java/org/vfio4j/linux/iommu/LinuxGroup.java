@@ -16,12 +16,12 @@ import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.Iommu;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.ReservedRegion;
-import org.vfio4j.linux.posix.OpenFiles;
-import org.vfio4j.linux.posix.SystemCallException;
-import org.vfio4j.linux.posix.SystemCalls;
 import org.vfio4j.linux.uapi.ContainerCalls;
 import org.vfio4j.linux.uapi.DeviceCalls;
 import org.vfio4j.linux.uapi.GroupCalls;
+import org.vfio4j.posix.OpenFiles;
+import org.vfio4j.posix.SystemCallException;
+import org.vfio4j.posix.SystemCalls;
 
 /**
  * An IOMMU group of this machine, by number. The kernel lets its file be opened once, so there is

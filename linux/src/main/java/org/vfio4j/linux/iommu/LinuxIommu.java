@@ -16,8 +16,8 @@ import org.vfio4j.iommu.Iommu;
 import org.vfio4j.iommu.IommuDomain;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.ReservedRegion;
-import org.vfio4j.linux.posix.SystemCalls;
 import org.vfio4j.linux.uapi.DeviceCalls;
+import org.vfio4j.posix.SystemCalls;
 
 /**
  * The IOMMU of this machine, through the kernel's own VFIO: a domain is a container of the kernel,

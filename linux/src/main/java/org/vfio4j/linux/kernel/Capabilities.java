@@ -6,8 +6,8 @@ package org.vfio4j.linux.kernel;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import org.vfio4j.linux.posix.SystemCallException;
-import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.posix.SystemCallException;
+import org.vfio4j.posix.SystemCalls;
 
 /** The effective capabilities of the calling thread: in Linux each thread has its own. */
 final class Capabilities {

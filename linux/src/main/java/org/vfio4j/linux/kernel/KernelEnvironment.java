@@ -8,11 +8,11 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.List;
-import org.vfio4j.linux.posix.Constants;
-import org.vfio4j.linux.posix.MappedMemory;
-import org.vfio4j.linux.posix.SystemCallException;
-import org.vfio4j.linux.posix.SystemCalls;
 import org.vfio4j.linux.uapi.KernelRefusal;
+import org.vfio4j.posix.Constants;
+import org.vfio4j.posix.MappedMemory;
+import org.vfio4j.posix.SystemCallException;
+import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.replay.Environment;
 import org.vfio4j.replay.ScriptBuffer;
 

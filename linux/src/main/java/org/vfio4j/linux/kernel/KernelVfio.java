@@ -13,9 +13,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.TreeSet;
 import org.vfio4j.error.Errno;
-import org.vfio4j.linux.posix.Constants;
-import org.vfio4j.linux.posix.ErrnoNames;
-import org.vfio4j.linux.posix.SystemCalls;
 import org.vfio4j.linux.sysfs.DeviceLinks;
 import org.vfio4j.linux.uapi.DeviceCalls;
 import org.vfio4j.linux.uapi.DirtyBits;
@@ -25,6 +22,9 @@ import org.vfio4j.linux.uapi.KernelRefusal;
 import org.vfio4j.linux.uapi.Layouts;
 import org.vfio4j.linux.uapi.Struct;
 import org.vfio4j.linux.uapi.VfioConstants;
+import org.vfio4j.posix.Constants;
+import org.vfio4j.posix.ErrnoNames;
+import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.vfio.Vfio;
 
 /**

@@ -18,10 +18,10 @@ import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import org.vfio4j.error.Errno;
-import org.vfio4j.linux.posix.Constants;
-import org.vfio4j.linux.posix.SystemCalls;
 import org.vfio4j.linux.sysfs.DeviceLinks;
 import org.vfio4j.linux.uapi.KernelRefusal;
+import org.vfio4j.posix.Constants;
+import org.vfio4j.posix.SystemCalls;
 
 /**
  * Files of sysfs, and drivers bound through them. A write that the kernel holds back, as an unbind

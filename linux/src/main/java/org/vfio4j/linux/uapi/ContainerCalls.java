@@ -7,9 +7,9 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.ref.Reference;
-import org.vfio4j.linux.posix.Constants;
-import org.vfio4j.linux.posix.Descriptor;
-import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.posix.Constants;
+import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.vfio.Vfio;
 
 /**
@@ -46,8 +46,8 @@ public final class ContainerCalls extends VfioFile {
   /**
    * Opens a new container.
    *
-   * @throws org.vfio4j.linux.posix.SystemCallException ENOENT without VFIO in the kernel, EACCES
-   *     for a user who may not
+   * @throws org.vfio4j.posix.SystemCallException ENOENT without VFIO in the kernel, EACCES for a
+   *     user who may not
    */
   public static ContainerCalls open(SystemCalls calls) {
     return new ContainerCalls(Descriptor.open(calls, PATH, Constants.O_RDWR));

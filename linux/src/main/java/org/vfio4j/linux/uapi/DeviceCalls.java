@@ -16,8 +16,8 @@ import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.LongToIntFunction;
-import org.vfio4j.linux.posix.Descriptor;
-import org.vfio4j.linux.posix.ErrnoNames;
+import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.ErrnoNames;
 import org.vfio4j.vfio.Vfio;
 
 /**

@@ -9,10 +9,10 @@ import static org.vfio4j.linux.uapi.VfioConstants.VFIO_GROUP_FLAGS_VIABLE;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import org.vfio4j.linux.posix.Constants;
-import org.vfio4j.linux.posix.Descriptor;
-import org.vfio4j.linux.posix.ErrnoNames;
-import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.posix.Constants;
+import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.ErrnoNames;
+import org.vfio4j.posix.SystemCalls;
 
 /**
  * The calls of a group, {@code /dev/vfio/N}. Refusals are {@link org.vfio4j.error.VfioException}s

@@ -9,8 +9,8 @@ import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.Refusal;
 import org.vfio4j.error.VfioException;
-import org.vfio4j.linux.posix.ErrnoNames;
-import org.vfio4j.linux.posix.SystemCallException;
+import org.vfio4j.posix.ErrnoNames;
+import org.vfio4j.posix.SystemCallException;
 
 /**
  * A refusal of the kernel in the words of the engine. The errno is the kernel's; the reason is what

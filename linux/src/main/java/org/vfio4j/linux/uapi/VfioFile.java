@@ -4,9 +4,9 @@
 package org.vfio4j.linux.uapi;
 
 import java.lang.foreign.MemorySegment;
-import org.vfio4j.linux.posix.Descriptor;
-import org.vfio4j.linux.posix.ErrnoNames;
-import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.ErrnoNames;
+import org.vfio4j.posix.SystemCalls;
 
 /**
  * What the three kinds of descriptors have in common. An ioctl of VFIO that a signal interrupts has

@@ -16,9 +16,9 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.linux.bind.DriverBinding.Change;
-import org.vfio4j.linux.posix.Constants;
-import org.vfio4j.linux.posix.Descriptor;
-import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.posix.Constants;
+import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.SystemCalls;
 
 /** Binding by a real kernel, on the machine of kernel-bench: the e1000 behind its PCI bridge. */
 class DriverBindingGuestTest {

@@ -10,7 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
-import org.vfio4j.linux.posix.SystemCallException;
+import org.vfio4j.posix.SystemCallException;
 
 /**
  * A bus that binds as the kernel does: an override decides, else the device's own driver. Any call

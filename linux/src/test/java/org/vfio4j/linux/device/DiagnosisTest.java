@@ -16,9 +16,9 @@ import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
-import org.vfio4j.linux.posix.SystemCallException;
-import org.vfio4j.linux.posix.SystemCalls;
 import org.vfio4j.linux.uapi.KernelRefusal;
+import org.vfio4j.posix.SystemCallException;
+import org.vfio4j.posix.SystemCalls;
 
 /** What is said of each refusal, on a machine that is a few folders. */
 class DiagnosisTest {

@@ -10,7 +10,7 @@ import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.vfio4j.iommu.IovaRange;
-import org.vfio4j.linux.posix.OpenDescriptors;
+import org.vfio4j.posix.testing.OpenDescriptors;
 
 /** A test in the guest of kernel-bench, which must leave the process as it was. */
 abstract class GuestTest {

@@ -3,8 +3,8 @@
 
 package org.vfio4j.linux.device;
 
-import org.vfio4j.linux.posix.SystemCalls;
-import org.vfio4j.linux.posix.WatchedSystemCalls;
+import org.vfio4j.posix.SystemCalls;
+import org.vfio4j.posix.testing.WatchedSystemCalls;
 
 /**
  * The real system calls, of which one fails without being made. Calls that give something back

@@ -14,8 +14,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.vfio4j.error.VfioException;
-import org.vfio4j.linux.posix.MappedMemory;
-import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.posix.MappedMemory;
+import org.vfio4j.posix.SystemCalls;
 
 /** Devices of kernel-bench, in its guest, do what they are told. */
 class PciDeviceGuestTest extends GuestTest {

@@ -15,10 +15,10 @@ import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IovaRange;
-import org.vfio4j.linux.posix.Constants;
-import org.vfio4j.linux.posix.MappedMemory;
-import org.vfio4j.linux.posix.OpenDescriptors;
-import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.posix.Constants;
+import org.vfio4j.posix.MappedMemory;
+import org.vfio4j.posix.SystemCalls;
+import org.vfio4j.posix.testing.OpenDescriptors;
 
 /** What is refused in the guest of kernel-bench, in which words, and that nothing is left of it. */
 class PciDeviceRefusalGuestTest extends GuestTest {

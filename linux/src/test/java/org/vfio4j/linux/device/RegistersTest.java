@@ -11,13 +11,13 @@ import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
-import org.vfio4j.linux.posix.Constants;
-import org.vfio4j.linux.posix.Descriptor;
-import org.vfio4j.linux.posix.MappedMemory;
-import org.vfio4j.linux.posix.Memfd;
-import org.vfio4j.linux.posix.SystemCalls;
 import org.vfio4j.linux.uapi.DeviceCalls;
 import org.vfio4j.linux.uapi.Region;
+import org.vfio4j.posix.Constants;
+import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.MappedMemory;
+import org.vfio4j.posix.Memfd;
+import org.vfio4j.posix.SystemCalls;
 
 /** Both ways to a register, over a file whose second page is the region. */
 class RegistersTest {

@@ -14,7 +14,7 @@ import org.vfio4j.linux.fuzz.Answers.Answer;
 import org.vfio4j.linux.kernel.KernelEnvironment;
 import org.vfio4j.linux.kernel.KernelVfio;
 import org.vfio4j.linux.kernel.Kernels;
-import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.replay.SoftEnvironment;
 import org.vfio4j.testing.Q35;

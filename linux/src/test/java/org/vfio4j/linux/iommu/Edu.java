@@ -7,14 +7,14 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
-import org.vfio4j.linux.posix.Constants;
-import org.vfio4j.linux.posix.Descriptor;
-import org.vfio4j.linux.posix.MappedMemory;
-import org.vfio4j.linux.posix.SystemCallException;
-import org.vfio4j.linux.posix.SystemCalls;
 import org.vfio4j.linux.uapi.DeviceCalls;
 import org.vfio4j.linux.uapi.Region;
 import org.vfio4j.linux.uapi.VfioConstants;
+import org.vfio4j.posix.Constants;
+import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.MappedMemory;
+import org.vfio4j.posix.SystemCallException;
+import org.vfio4j.posix.SystemCalls;
 
 /**
  * QEMU's edu device as a DMA engine: 4088 usable bytes of its own, filled from one IOVA and emptied

@@ -14,7 +14,7 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.error.VfioException;
-import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.replay.Environment;
 

@@ -7,11 +7,11 @@ import java.lang.foreign.MemorySegment;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
-import org.vfio4j.linux.posix.Constants;
-import org.vfio4j.linux.posix.Descriptor;
-import org.vfio4j.linux.posix.FileStatus;
-import org.vfio4j.linux.posix.MappedMemory;
-import org.vfio4j.linux.posix.SystemCallException;
+import org.vfio4j.posix.Constants;
+import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.FileStatus;
+import org.vfio4j.posix.MappedMemory;
+import org.vfio4j.posix.SystemCallException;
 
 /**
  * A file of the user's, mapped as a whole, once for all DMA mappings of it: a user behind a virtual

@@ -11,9 +11,9 @@ import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.DmaFault;
 import org.vfio4j.iommu.DmaFaultException;
 import org.vfio4j.iommu.Mapping;
-import org.vfio4j.linux.posix.CheckedMemory;
-import org.vfio4j.linux.posix.SystemCallException;
-import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.posix.CheckedMemory;
+import org.vfio4j.posix.SystemCallException;
+import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.user.device.Windows.Window;
 
 /**

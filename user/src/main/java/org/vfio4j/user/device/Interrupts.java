@@ -13,8 +13,8 @@ import org.jspecify.annotations.Nullable;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
-import org.vfio4j.linux.posix.Descriptor;
-import org.vfio4j.linux.posix.EventFd;
+import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.EventFd;
 
 /**
  * The interrupts of a device towards its user: what {@code VFIO_DEVICE_SET_IRQS} sets up, and what

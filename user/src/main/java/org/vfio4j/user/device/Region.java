@@ -5,7 +5,7 @@ package org.vfio4j.user.device;
 
 import java.util.List;
 import java.util.Optional;
-import org.vfio4j.linux.posix.Descriptor;
+import org.vfio4j.posix.Descriptor;
 
 /**
  * What {@code VFIO_DEVICE_GET_REGION_INFO} tells of a region.

@@ -8,8 +8,8 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.concurrent.ConcurrentSkipListMap;
 import org.jspecify.annotations.Nullable;
-import org.vfio4j.linux.posix.Descriptor;
-import org.vfio4j.linux.posix.FileStatus;
+import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.FileStatus;
 import org.vfio4j.type1.AddressSpace;
 
 /**

@@ -4,7 +4,7 @@
 package org.vfio4j.user.device;
 
 import java.util.OptionalLong;
-import org.vfio4j.linux.posix.EventFd;
+import org.vfio4j.posix.EventFd;
 
 /**
  * A place in a region where a write is no more than a signal: a user that can (KVM with an

@@ -20,9 +20,9 @@ import org.vfio4j.error.Errno;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.DmaFault;
 import org.vfio4j.iommu.DmaFaultException;
-import org.vfio4j.linux.posix.Constants;
-import org.vfio4j.linux.posix.Descriptor;
-import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.posix.Constants;
+import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.SystemCalls;
 
 /** What a device's user maps, and what the device finds there. */
 class DmaSpaceTest {

@@ -13,7 +13,7 @@ import java.util.spi.ToolProvider;
 import java.util.zip.CRC32C;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.vfio4j.linux.posix.EventFd;
+import org.vfio4j.posix.EventFd;
 
 /** The example that the package's Javadoc shows works: it is this very file's neighbour. */
 class ExampleTest {

@@ -13,7 +13,7 @@ import java.util.OptionalInt;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.error.VfioException;
-import org.vfio4j.linux.posix.EventFd;
+import org.vfio4j.posix.EventFd;
 
 /** What a user finds in the configuration space and the BARs of a device that was built. */
 class PciDeviceTest {

@@ -12,7 +12,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
-import org.vfio4j.linux.posix.EventFd;
+import org.vfio4j.posix.EventFd;
 
 /** What becomes of a message that cannot be delivered when the device sends it. */
 class PciMessagesTest {

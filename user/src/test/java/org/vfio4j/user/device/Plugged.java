@@ -10,8 +10,8 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.BooleanSupplier;
-import org.vfio4j.linux.posix.EventFd;
-import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.posix.EventFd;
+import org.vfio4j.posix.SystemCalls;
 
 /** A device in the hands of a user of its own, without a socket between. */
 public final class Plugged implements AutoCloseable {

@@ -5,12 +5,12 @@ package org.vfio4j.user.device;
 
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
-import org.vfio4j.linux.posix.Constants;
-import org.vfio4j.linux.posix.Descriptor;
-import org.vfio4j.linux.posix.MappedMemory;
-import org.vfio4j.linux.posix.Memfd;
-import org.vfio4j.linux.posix.SystemCallException;
-import org.vfio4j.linux.posix.SystemCalls;
+import org.vfio4j.posix.Constants;
+import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.MappedMemory;
+import org.vfio4j.posix.Memfd;
+import org.vfio4j.posix.SystemCallException;
+import org.vfio4j.posix.SystemCalls;
 
 /** The memory of a device's user: a file, mapped here as the user would have it. */
 public final class UserMemory implements AutoCloseable {

@@ -8,7 +8,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.lang.foreign.ValueLayout;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
-import org.vfio4j.linux.posix.EventFd;
+import org.vfio4j.posix.EventFd;
 import org.vfio4j.user.device.Pci;
 import org.vfio4j.user.device.Plugged;
 

@@ -14,7 +14,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
-import org.vfio4j.linux.posix.UnixSocket.Credentials;
+import org.vfio4j.posix.UnixSocket.Credentials;
 import org.vfio4j.user.Server;
 import org.vfio4j.user.device.DmaSpace;
 import org.vfio4j.user.device.Interrupts;

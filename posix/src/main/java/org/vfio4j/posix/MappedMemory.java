@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.posix;
+
+import java.lang.foreign.MemorySegment;
+import java.util.concurrent.atomic.AtomicBoolean;
+
+/**
+ * Memory from {@code mmap(2)}. The segment is of the global scope: access to it is as quick as to
+ * any memory, and nothing stops a use after {@link #close}. Who closes it must know that nobody
+ * uses it any more.
+ */
+public final class MappedMemory implements AutoCloseable {
+  private final SystemCalls calls;
+  private final MemorySegment segment;
+  private final AtomicBoolean closed = new AtomicBoolean();
+
+  private MappedMemory(SystemCalls calls, MemorySegment segment) {
+    this.calls = calls;
+    this.segment = segment;
+  }
+
+  /**
+   * Maps part of a file, shared.
+   *
+   * @param offset bytes into the file, a multiple of the page size
+   * @param length bytes, above 0
+   * @param protection {@link Constants#PROT_READ}, {@link Constants#PROT_WRITE} or both
+   * @throws SystemCallException if the kernel refuses
+   */
+  public static MappedMemory ofFile(Descriptor file, long offset, long length, int protection) {
+    checkLength(length);
+    SystemCalls calls = file.calls();
+    long address = calls.mmap(0, length, protection, Constants.MAP_SHARED, file.number(), offset);
+    if (address < 0) {
+      throw new SystemCallException(
+          "mmap of 0x%x bytes of %s at 0x%x".formatted(length, file.name(), offset),
+          (int) -address);
+    }
+    return new MappedMemory(calls, segment(address, length, protection));
+  }
+
+  /**
+   * Fresh, page aligned, zeroed memory, private to this process.
+   *
+   * @param length bytes, above 0
+   * @throws SystemCallException ENOMEM
+   */
+  public static MappedMemory anonymous(SystemCalls calls, long length) {
+    checkLength(length);
+    int protection = Constants.PROT_READ | Constants.PROT_WRITE;
+    int flags = Constants.MAP_PRIVATE | Constants.MAP_ANONYMOUS;
+    long address = calls.mmap(0, length, protection, flags, -1, 0);
+    if (address < 0) {
+      throw new SystemCallException("mmap of 0x%x bytes".formatted(length), (int) -address);
+    }
+    return new MappedMemory(calls, segment(address, length, protection));
+  }
+
+  private static void checkLength(long length) {
+    if (length <= 0) {
+      throw new IllegalArgumentException("nothing to map: length=" + length);
+    }
+  }
+
+  @SuppressWarnings("restricted")
+  private static MemorySegment segment(long address, long length, int protection) {
+    MemorySegment segment = MemorySegment.ofAddress(address).reinterpret(length);
+    return (protection & Constants.PROT_WRITE) != 0 ? segment : segment.asReadOnly();
+  }
+
+  /** All of it; read-only if it was mapped so. */
+  public MemorySegment segment() {
+    return segment;
+  }
+
+  /** Its address in this process. */
+  public long address() {
+    return segment.address();
+  }
+
+  /** Unmaps it. Any use of the segment from now on is undefined: the process may die. */
+  @Override
+  public void close() {
+    if (closed.compareAndSet(false, true)) {
+      calls.munmap(segment.address(), segment.byteSize());
+    }
+  }
+}

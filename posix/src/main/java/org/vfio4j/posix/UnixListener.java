@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.posix;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
+import java.nio.file.attribute.GroupPrincipal;
+import java.nio.file.attribute.PosixFileAttributeView;
+import java.nio.file.attribute.PosixFilePermission;
+import java.util.Optional;
+import java.util.Set;
+
+/**
+ * A socket in the file system that others connect to. Its file is there under its final permissions
+ * before anybody can connect, and goes with {@link #close}. What a killed process left behind is
+ * replaced; a socket that somebody listens on is not.
+ */
+public final class UnixListener implements AutoCloseable {
+  private static final int BACKLOG = 16;
+
+  private final Descriptor descriptor;
+  private final Path path;
+  private final Object fileKey;
+
+  private UnixListener(Descriptor descriptor, Path path, Object fileKey) {
+    this.descriptor = descriptor;
+    this.path = path;
+    this.fileKey = fileKey;
+  }
+
+  /**
+   * Listens at a path.
+   *
+   * @param permissions who may connect: writing is what counts
+   * @throws SystemCallException EADDRINUSE if somebody listens there or the file is no socket;
+   *     ENOENT without the folder; EACCES
+   * @throws IllegalArgumentException if the path is longer than a socket's can be
+   */
+  public static UnixListener bind(
+      SystemCalls calls, Path path, Set<PosixFilePermission> permissions) {
+    return bind(calls, path, permissions, Optional.empty());
+  }
+
+  /**
+   * Listens at a path whose file belongs to a group.
+   *
+   * @param permissions who may connect: writing is what counts
+   * @param group absent for the process' own
+   * @throws SystemCallException EADDRINUSE if somebody listens there or the file is no socket;
+   *     ENOENT without the folder; EACCES
+   * @throws UncheckedIOException if this process may not give a file to that group
+   * @throws IllegalArgumentException if the path is longer than a socket's can be
+   */
+  public static UnixListener bind(
+      SystemCalls calls,
+      Path path,
+      Set<PosixFilePermission> permissions,
+      Optional<GroupPrincipal> group) {
+    removeStale(calls, path);
+    Descriptor socket = UnixSocket.stream(calls, path.toString());
+    boolean bound = false;
+    boolean done = false;
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment address = UnixAddress.of(arena, path);
+      int result = calls.bind(socket.number(), address, (int) address.byteSize());
+      SystemCallException.check(result, "bind to " + path);
+      bound = true;
+      // Nobody can connect before listen: no moment with other permissions than these.
+      if (group.isPresent()) {
+        Files.getFileAttributeView(path, PosixFileAttributeView.class).setGroup(group.get());
+      }
+      Files.setPosixFilePermissions(path, permissions);
+      SystemCallException.check(calls.listen(socket.number(), BACKLOG), "listen on " + path);
+      UnixListener listener = new UnixListener(socket, path, key(path));
+      done = true;
+      return listener;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } finally {
+      if (!done) {
+        socket.close();
+        if (bound) {
+          path.toFile().delete();
+        }
+      }
+    }
+  }
+
+  /** Removes a socket that nobody listens on. */
+  private static void removeStale(SystemCalls calls, Path path) {
+    if (!Files.exists(path, LinkOption.NOFOLLOW_LINKS)) {
+      return;
+    }
+    try {
+      boolean other =
+          Files.readAttributes(path, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS)
+              .isOther();
+      if (!other) {
+        throw new SystemCallException(
+            "bind to %s, which is no socket".formatted(path), ErrnoNames.EADDRINUSE);
+      }
+      try (UnixSocket _ = UnixSocket.connect(calls, path)) {
+        throw new SystemCallException(
+            "bind to %s, where somebody listens".formatted(path), ErrnoNames.EADDRINUSE);
+      } catch (SystemCallException e) {
+        if (e.errno() != ErrnoNames.ECONNREFUSED) {
+          throw e;
+        }
+      }
+      Files.deleteIfExists(path);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static Object key(Path path) throws IOException {
+    return String.valueOf(
+        Files.readAttributes(path, BasicFileAttributes.class, LinkOption.NOFOLLOW_LINKS).fileKey());
+  }
+
+  /** Where it is. */
+  public Path path() {
+    return path;
+  }
+
+  /**
+   * Waits for somebody to connect.
+   *
+   * @throws SystemCallException EINVAL after {@link #shutdown}; EMFILE
+   */
+  public UnixSocket accept() {
+    int fd;
+    do {
+      fd = descriptor.calls().accept(descriptor.number(), Constants.SOCK_CLOEXEC);
+    } while (fd == -ErrnoNames.EINTR);
+    SystemCallException.check(fd, "accept on " + path);
+    return new UnixSocket(new Descriptor(descriptor.calls(), fd, "peer of " + path));
+  }
+
+  /** Wakes who waits in {@link #accept}, which then throws EINVAL. */
+  public void shutdown() {
+    if (descriptor.isOpen()) {
+      descriptor.calls().shutdown(descriptor.number(), Constants.SHUT_RDWR);
+    }
+  }
+
+  /** Stops listening and removes the file, if it is still this socket's. */
+  @Override
+  public void close() {
+    if (!descriptor.isOpen()) {
+      return;
+    }
+    descriptor.close();
+    try {
+      if (Files.exists(path, LinkOption.NOFOLLOW_LINKS) && key(path).equals(fileKey)) {
+        Files.deleteIfExists(path);
+      }
+    } catch (IOException _) {
+      // Whoever removed it first, or took the right to: the socket itself is closed.
+    }
+  }
+}
