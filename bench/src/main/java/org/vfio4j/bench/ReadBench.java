@@ -22,7 +22,7 @@ import org.openjdk.jmh.annotations.TearDown;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.Memfd;
 import org.vfio4j.posix.SystemCalls;
-import org.vfio4j.user.device.DmaSpace;
+import org.vfio4j.user.device.UserMemory;
 
 /**
  * A device of {@code vfio serve} reads memory of its user: lookup, checks, copy, and what keeps an
@@ -45,16 +45,16 @@ public class ReadBench {
   String order = "random";
 
   private final MemorySegment target = Arena.global().allocate(Keys.LENGTH, Long.BYTES);
-  private @Nullable DmaSpace space;
+  private @Nullable UserMemory space;
   private long[] iovas = {};
 
   /** Maps, all of them one page of a file that cannot shrink, as QEMU's memory. */
   @Setup
   public void setup() {
     long page = 1L << pageShift;
-    DmaSpace mapped = new DmaSpace("bench");
+    UserMemory mapped = new UserMemory("bench");
     try (Descriptor file = Memfd.sealed(SystemCalls.libc(), "bench", page)) {
-      int both = DmaSpace.READ | DmaSpace.WRITE;
+      int both = UserMemory.READ | UserMemory.WRITE;
       for (long i = 0; i < mappings; i++) {
         mapped.map(2 * i * page, page, both, Optional.of(file), 0);
       }
@@ -79,7 +79,7 @@ public class ReadBench {
   @Benchmark
   @OperationsPerInvocation(Keys.COUNT)
   public long read() {
-    DmaSpace from = space;
+    UserMemory from = space;
     long sum = 0;
     for (long iova : iovas) {
       if (from != null) {

@@ -18,7 +18,7 @@ import java.util.function.Supplier;
 import org.vfio4j.host.BadInputException;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.user.Server;
-import org.vfio4j.user.device.PciDevice;
+import org.vfio4j.user.device.EmulatedDevice;
 import org.vfio4j.user.devices.Edu;
 import org.vfio4j.user.devices.Ioat;
 import picocli.CommandLine.Command;
@@ -81,9 +81,9 @@ final class ServeCommand implements Callable<Integer> {
     IOAT(Ioat::create),
     EDU(Edu::create);
 
-    private final Supplier<PciDevice> factory;
+    private final Supplier<EmulatedDevice> factory;
 
-    Model(Supplier<PciDevice> factory) {
+    Model(Supplier<EmulatedDevice> factory) {
       this.factory = factory;
     }
 
@@ -105,7 +105,7 @@ final class ServeCommand implements Callable<Integer> {
     if (group.isPresent()) {
       builder.group(principal(group.get()));
     }
-    PciDevice device = model.factory.get();
+    EmulatedDevice device = model.factory.get();
     try (Server server = start(builder, device, path)) {
       Thread ending = new Thread(server::close, "vfio-serve-end");
       Runtime.getRuntime().addShutdownHook(ending);
@@ -129,7 +129,7 @@ final class ServeCommand implements Callable<Integer> {
     }
   }
 
-  private static Server start(Server.Builder builder, PciDevice device, Path path) {
+  private static Server start(Server.Builder builder, EmulatedDevice device, Path path) {
     try {
       return builder.start(device);
     } catch (SystemCallException e) {

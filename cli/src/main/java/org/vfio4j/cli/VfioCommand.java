@@ -15,7 +15,7 @@ import picocli.CommandLine.Spec;
 @Command(
     name = "vfio",
     mixinStandardHelpOptions = true,
-    versionProvider = Version.class,
+    versionProvider = ProgramVersion.class,
     synopsisSubcommandLabel = "COMMAND",
     description = {
       "",

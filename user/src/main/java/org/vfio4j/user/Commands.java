@@ -10,11 +10,11 @@ import java.util.Optional;
 import org.vfio4j.error.Errno;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.UnixSocket;
-import org.vfio4j.user.device.DmaSpace;
-import org.vfio4j.user.device.Interrupts;
 import org.vfio4j.user.device.Irq;
 import org.vfio4j.user.device.Region;
 import org.vfio4j.user.device.ServedDevice;
+import org.vfio4j.user.device.UserInterrupts;
+import org.vfio4j.user.device.UserMemory;
 import org.vfio4j.user.device.WriteSignal;
 import org.vfio4j.user.wire.Command;
 import org.vfio4j.user.wire.DeviceFeature;
@@ -40,7 +40,7 @@ final class Commands {
 
   private final ServedDevice device;
   private final Negotiated negotiated;
-  private final Interrupts interrupts;
+  private final UserInterrupts interrupts;
   private final Region[] regions;
   private final List<Irq> irqs;
   private final DmaCommands dma;
@@ -54,8 +54,8 @@ final class Commands {
       ServedDevice device,
       String name,
       Negotiated negotiated,
-      DmaSpace dma,
-      Interrupts interrupts) {
+      UserMemory dma,
+      UserInterrupts interrupts) {
     this.device = device;
     this.negotiated = negotiated;
     this.interrupts = interrupts;

@@ -13,9 +13,9 @@ import org.vfio4j.error.Errno;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.UnixSocket;
-import org.vfio4j.user.device.DmaSpace;
-import org.vfio4j.user.device.Interrupts;
 import org.vfio4j.user.device.ServedDevice;
+import org.vfio4j.user.device.UserInterrupts;
+import org.vfio4j.user.device.UserMemory;
 import org.vfio4j.user.wire.Command;
 import org.vfio4j.user.wire.Header;
 import org.vfio4j.user.wire.MessageException;
@@ -43,7 +43,11 @@ final class Connection {
 
   /** One connection's state once the version is agreed on. */
   private record Session(
-      Negotiated negotiated, Calls calls, DmaSpace dma, Interrupts interrupts, Commands commands) {}
+      Negotiated negotiated,
+      Calls calls,
+      UserMemory dma,
+      UserInterrupts interrupts,
+      Commands commands) {}
 
   private @Nullable Session session;
 
@@ -127,8 +131,8 @@ final class Connection {
 
   private Session start(Negotiated agreed) {
     Calls calls = new Calls(writer, agreed.maxTransfer(), TIMEOUT, Thread.currentThread());
-    DmaSpace dma = new DmaSpace(name, agreed.maxMappings(), calls);
-    Interrupts interrupts = new Interrupts(device.irqs());
+    UserMemory dma = new UserMemory(name, agreed.maxMappings(), calls);
+    UserInterrupts interrupts = new UserInterrupts(device.irqs());
     Commands commands = new Commands(device, name, agreed, dma, interrupts);
     Session started = new Session(agreed, calls, dma, interrupts, commands);
     session = started;

@@ -11,7 +11,7 @@ import org.vfio4j.error.Errno;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.SystemCallException;
-import org.vfio4j.user.device.DmaSpace;
+import org.vfio4j.user.device.UserMemory;
 import org.vfio4j.user.wire.DmaMap;
 import org.vfio4j.user.wire.DmaUnmap;
 import org.vfio4j.user.wire.MessageException;
@@ -27,10 +27,10 @@ final class DmaCommands {
   private static final int MAX_LOGGED = 1000;
 
   private final String name;
-  private final DmaSpace space;
+  private final UserMemory space;
   private int logged;
 
-  DmaCommands(String name, DmaSpace space) {
+  DmaCommands(String name, UserMemory space) {
     this.name = name;
     this.space = space;
   }

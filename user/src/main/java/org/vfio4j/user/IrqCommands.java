@@ -9,8 +9,8 @@ import java.util.List;
 import java.util.Optional;
 import org.vfio4j.error.Errno;
 import org.vfio4j.posix.Descriptor;
-import org.vfio4j.user.device.Interrupts;
 import org.vfio4j.user.device.Irq;
+import org.vfio4j.user.device.UserInterrupts;
 import org.vfio4j.user.wire.MessageException;
 import org.vfio4j.user.wire.SetIrqs;
 
@@ -23,7 +23,8 @@ final class IrqCommands {
    *
    * @return bytes of the reply's payload: none
    */
-  static int set(MessageReader reader, int at, int size, List<Irq> irqs, Interrupts interrupts) {
+  static int set(
+      MessageReader reader, int at, int size, List<Irq> irqs, UserInterrupts interrupts) {
     SetIrqs set = SetIrqs.parse(reader.buffer(), at, size);
     checkRange(set, irqs);
     if (set.data() != SetIrqs.DATA_EVENTFD && reader.descriptors() > 0) {
@@ -54,7 +55,7 @@ final class IrqCommands {
     }
   }
 
-  private static void all(SetIrqs set, Interrupts interrupts) {
+  private static void all(SetIrqs set, UserInterrupts interrupts) {
     if (set.count() == 0 && set.action() == SetIrqs.TRIGGER) {
       interrupts.disconnect(set.index());
     } else {
@@ -62,7 +63,7 @@ final class IrqCommands {
     }
   }
 
-  private static void act(SetIrqs set, int start, int count, Interrupts interrupts) {
+  private static void act(SetIrqs set, int start, int count, UserInterrupts interrupts) {
     switch (set.action()) {
       case SetIrqs.MASK -> interrupts.mask(set.index(), start, count);
       case SetIrqs.UNMASK -> interrupts.unmask(set.index(), start, count);
@@ -71,7 +72,7 @@ final class IrqCommands {
   }
 
   /** Either an eventfd for each, or none at all: then those that were set are taken away. */
-  private static void connect(MessageReader reader, SetIrqs set, Interrupts interrupts) {
+  private static void connect(MessageReader reader, SetIrqs set, UserInterrupts interrupts) {
     if (set.action() != SetIrqs.TRIGGER) {
       throw new MessageException(
           Errno.EOPNOTSUPP, "an eventfd cannot mask or unmask an interrupt here");

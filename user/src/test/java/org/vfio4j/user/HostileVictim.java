@@ -27,8 +27,8 @@ import org.vfio4j.posix.Memfd;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.posix.UnixSocket.Credentials;
+import org.vfio4j.user.device.ClientPages;
 import org.vfio4j.user.device.Pci;
-import org.vfio4j.user.device.UserMemory;
 
 /** A server that hostile clients come to, what they hand to it, and what must not change. */
 final class HostileVictim implements AutoCloseable {
@@ -39,8 +39,8 @@ final class HostileVictim implements AutoCloseable {
 
   private final ProbeDevice device = new ProbeDevice();
   private final Semaphore left = new Semaphore(0);
-  private final UserMemory sealed = UserMemory.sealed(MEMORY);
-  private final UserMemory unsealed = UserMemory.unsealed(MEMORY);
+  private final ClientPages sealed = ClientPages.sealed(MEMORY);
+  private final ClientPages unsealed = ClientPages.unsealed(MEMORY);
   private final Descriptor little = Memfd.create(CALLS, "hostile, too short", 4096);
   private final Descriptor secret = Memfd.create(CALLS, "secret", SECRET);
   private final MappedMemory canary =

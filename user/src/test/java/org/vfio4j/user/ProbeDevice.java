@@ -25,12 +25,12 @@ import org.vfio4j.posix.EventFd;
 import org.vfio4j.posix.MappedMemory;
 import org.vfio4j.posix.Memfd;
 import org.vfio4j.posix.SystemCalls;
-import org.vfio4j.user.device.DmaSpace;
-import org.vfio4j.user.device.Interrupts;
 import org.vfio4j.user.device.Irq;
 import org.vfio4j.user.device.Pci;
 import org.vfio4j.user.device.Region;
 import org.vfio4j.user.device.ServedDevice;
+import org.vfio4j.user.device.UserInterrupts;
+import org.vfio4j.user.device.UserMemory;
 import org.vfio4j.user.device.WriteSignal;
 
 /**
@@ -80,8 +80,8 @@ final class ProbeDevice implements ServedDevice, AutoCloseable {
           new Irq(1, Irq.EVENTFD));
   private final List<MemorySegment> memory;
 
-  private volatile @Nullable DmaSpace dma;
-  private volatile @Nullable Interrupts interrupts;
+  private volatile @Nullable UserMemory dma;
+  private volatile @Nullable UserInterrupts interrupts;
   private @Nullable ExecutorService worker;
 
   /** Copies that are asked for and not over. */
@@ -106,11 +106,11 @@ final class ProbeDevice implements ServedDevice, AutoCloseable {
     return doorbell;
   }
 
-  @Nullable Interrupts interrupts() {
+  @Nullable UserInterrupts interrupts() {
     return interrupts;
   }
 
-  @Nullable DmaSpace dma() {
+  @Nullable UserMemory dma() {
     return dma;
   }
 
@@ -212,7 +212,7 @@ final class ProbeDevice implements ServedDevice, AutoCloseable {
       if (count > 0 && count <= 1 << 22) {
         byte[] bytes = new byte[(int) count];
         MemorySegment buffer = MemorySegment.ofArray(bytes);
-        DmaSpace space = Objects.requireNonNull(dma);
+        UserMemory space = Objects.requireNonNull(dma);
         space.read(bar0.get(ValueLayout.JAVA_LONG, FROM), buffer, 0, count);
         space.write(bar0.get(ValueLayout.JAVA_LONG, TO), buffer, 0, count);
         result = 1;
@@ -221,7 +221,7 @@ final class ProbeDevice implements ServedDevice, AutoCloseable {
       // As a device does that meets one: the result says so.
     }
     bar0.set(ValueLayout.JAVA_INT, GO, result);
-    Interrupts to = interrupts;
+    UserInterrupts to = interrupts;
     if (to != null) {
       to.signal(Pci.MSIX, 0);
     }
@@ -234,7 +234,7 @@ final class ProbeDevice implements ServedDevice, AutoCloseable {
   }
 
   @Override
-  public void attached(DmaSpace space, Interrupts signals) {
+  public void attached(UserMemory space, UserInterrupts signals) {
     if (dma != null) {
       violation.compareAndSet("", "attached twice");
     }

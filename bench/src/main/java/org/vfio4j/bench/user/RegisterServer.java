@@ -11,11 +11,11 @@ import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.List;
 import org.vfio4j.user.Server;
-import org.vfio4j.user.device.DmaSpace;
-import org.vfio4j.user.device.Interrupts;
 import org.vfio4j.user.device.Irq;
 import org.vfio4j.user.device.Region;
 import org.vfio4j.user.device.ServedDevice;
+import org.vfio4j.user.device.UserInterrupts;
+import org.vfio4j.user.device.UserMemory;
 
 /** Serves 64 KiB of registers without side effects, so that what is measured is the server. */
 public final class RegisterServer implements ServedDevice {
@@ -76,7 +76,7 @@ public final class RegisterServer implements ServedDevice {
   }
 
   @Override
-  public void attached(DmaSpace dma, Interrupts interrupts) {}
+  public void attached(UserMemory dma, UserInterrupts interrupts) {}
 
   @Override
   public void detached() {}

@@ -5,8 +5,8 @@ package org.vfio4j.user.device;
 
 /**
  * What a PCI device does: the part of it that its author writes. What it looks like (identity,
- * BARs, capabilities) is said to {@link PciDevice#builder}, which makes a {@link PciDevice} of
- * both.
+ * BARs, capabilities) is said to {@link EmulatedDevice#builder}, which makes a {@link
+ * EmulatedDevice} of both.
  *
  * <p>Calls come from one thread at a time and must not block; see {@link ServedDevice}. In
  * particular they never do DMA themselves: a thread of the device's own does.
@@ -33,7 +33,7 @@ public interface PciModel {
   void write(int bar, long offset, int size, long value);
 
   /** A user has come; the device is as after power on. */
-  void attached(PciBus bus);
+  void attached(DeviceBus bus);
 
   /** Everything back as after power on; what is under way is given up. */
   void reset();

@@ -8,7 +8,7 @@ import java.util.List;
 
 /**
  * A device as its user sees it through VFIO: what the kernel asks of a driver in {@code
- * vfio_device_ops}. Whoever writes a PCI device starts with {@link PciDevice}, which is one.
+ * vfio_device_ops}. Whoever writes a PCI device starts with {@link EmulatedDevice}, which is one.
  *
  * <p>A device has one user at a time. Between {@link #attached} and {@link #detached} every call
  * comes from one thread at a time, and none may block: the user's processor waits for the answer,
@@ -78,7 +78,7 @@ public interface ServedDevice {
    * @param dma the user's memory
    * @param interrupts where to signal; nothing is delivered until the user asks for it
    */
-  void attached(DmaSpace dma, Interrupts interrupts);
+  void attached(UserMemory dma, UserInterrupts interrupts);
 
   /**
    * The user has gone. When this returns the device uses neither {@code dma} nor {@code interrupts}

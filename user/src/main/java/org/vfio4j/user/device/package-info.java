@@ -5,7 +5,7 @@
  * Devices that a Java program implements: what a server asks of one, and what it may use.
  *
  * <p>A PCI device is a {@link org.vfio4j.user.device.PciModel}, what it does, and what {@link
- * org.vfio4j.user.device.PciDevice#builder} is told, how it looks. This is a whole one:
+ * org.vfio4j.user.device.EmulatedDevice#builder} is told, how it looks. This is a whole one:
  *
  * {@snippet file="ChecksumDevice.java" region="example"}
  *

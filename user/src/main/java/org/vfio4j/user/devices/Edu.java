@@ -8,8 +8,8 @@ import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import org.vfio4j.iommu.DmaFaultException;
-import org.vfio4j.user.device.PciBus;
-import org.vfio4j.user.device.PciDevice;
+import org.vfio4j.user.device.DeviceBus;
+import org.vfio4j.user.device.EmulatedDevice;
 import org.vfio4j.user.device.PciModel;
 
 /**
@@ -57,7 +57,7 @@ public final class Edu implements PciModel {
   /** The worker's alone while DMA runs, so only the worker touches it. */
   private final byte[] buffer = new byte[BUFFER_SIZE];
 
-  private Optional<PciBus> bus = Optional.empty();
+  private Optional<DeviceBus> bus = Optional.empty();
   private Optional<ExecutorService> worker = Optional.empty();
 
   /** Counts resets: what was begun before one changes nothing after it. */
@@ -75,8 +75,8 @@ public final class Edu implements PciModel {
   private Edu() {}
 
   /** A new device, to be served. */
-  public static PciDevice create() {
-    return PciDevice.builder(0x1234, 0x11e8)
+  public static EmulatedDevice create() {
+    return EmulatedDevice.builder(0x1234, 0x11e8)
         .revision(0x10)
         .classCode(0x00ff00)
         .subsystem(0x1af4, 0x1100)
@@ -193,7 +193,7 @@ public final class Edu implements PciModel {
   }
 
   private void transfer(int begun) {
-    PciBus to;
+    DeviceBus to;
     boolean toMemory;
     long memory;
     long at;
@@ -221,7 +221,7 @@ public final class Edu implements PciModel {
     }
   }
 
-  private void move(PciBus to, boolean toMemory, long memory, long at, long bytes) {
+  private void move(DeviceBus to, boolean toMemory, long memory, long at, long bytes) {
     try {
       if (toMemory) {
         to.write(memory, MemorySegment.ofArray(buffer), at, bytes);
@@ -234,7 +234,7 @@ public final class Edu implements PciModel {
   }
 
   @Override
-  public synchronized void attached(PciBus to) {
+  public synchronized void attached(DeviceBus to) {
     bus = Optional.of(to);
     worker =
         Optional.of(

@@ -4,8 +4,8 @@
 package org.vfio4j.user.devices;
 
 import java.util.Optional;
-import org.vfio4j.user.device.PciBus;
-import org.vfio4j.user.device.PciDevice;
+import org.vfio4j.user.device.DeviceBus;
+import org.vfio4j.user.device.EmulatedDevice;
 import org.vfio4j.user.device.PciModel;
 
 /**
@@ -41,7 +41,7 @@ public final class Ioat implements PciModel {
   private static final int CHANNEL_END = 0x100;
 
   private final RegisterFile registers = new RegisterFile(BAR_SIZE);
-  private Optional<PciBus> bus = Optional.empty();
+  private Optional<DeviceBus> bus = Optional.empty();
   private Optional<IoatChannel> channel = Optional.empty();
 
   private Ioat() {
@@ -49,8 +49,8 @@ public final class Ioat implements PciModel {
   }
 
   /** A new device, to be served. */
-  public static PciDevice create() {
-    return PciDevice.builder(0x8086, 0x2021)
+  public static EmulatedDevice create() {
+    return EmulatedDevice.builder(0x8086, 0x2021)
         .revision(4)
         .classCode(0x088000)
         .subsystem(0x8086, 0)
@@ -132,7 +132,7 @@ public final class Ioat implements PciModel {
   }
 
   @Override
-  public void attached(PciBus to) {
+  public void attached(DeviceBus to) {
     synchronized (this) {
       bus = Optional.of(to);
     }

@@ -10,7 +10,7 @@ import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.vfio4j.iommu.DmaFaultException;
 import org.vfio4j.iommu.Mapping;
-import org.vfio4j.user.device.PciBus;
+import org.vfio4j.user.device.DeviceBus;
 
 /**
  * The one channel of {@link Ioat}: a chain of descriptors in the user's memory, copied by a thread
@@ -60,7 +60,7 @@ final class IoatChannel implements AutoCloseable {
   private static final long RESET_WAIT_NANOS = 100_000_000;
   private static final long ADDRESS_MASK = -DESCRIPTOR_SIZE;
 
-  private final PciBus bus;
+  private final DeviceBus bus;
   private final Runnable interrupt;
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition changed = lock.newCondition();
@@ -82,7 +82,7 @@ final class IoatChannel implements AutoCloseable {
   private boolean busy;
   private boolean closed;
 
-  IoatChannel(PciBus bus, Runnable interrupt) {
+  IoatChannel(DeviceBus bus, Runnable interrupt) {
     this.bus = bus;
     this.interrupt = interrupt;
     worker = Thread.ofPlatform().daemon().name("ioat").start(this::work);

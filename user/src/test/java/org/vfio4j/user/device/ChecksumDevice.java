@@ -14,21 +14,21 @@ import org.vfio4j.iommu.DmaFaultException;
 // @start region=example
 /**
  * Computes the CRC-32C of memory. Registers: 0x00 address, 0x08 length in bytes, at most 64 KiB;
- * writing it begins; 0x10 result; 0x14 status: 0 idle, 1 busy, 2 done, 3 failed. Interrupts when
- * done.
+ * writing it begins; 0x10 result; 0x14 status: 0 idle, 1 busy, 2 done, 3 failed. UserInterrupts
+ * when done.
  */
 final class ChecksumDevice implements PciModel {
   static final int MAX = 1 << 16;
 
   private final MemorySegment buffer = Arena.ofAuto().allocate(MAX, 8);
-  private @Nullable PciBus bus;
+  private @Nullable DeviceBus bus;
   private @Nullable ExecutorService worker;
   private long address;
   private int result;
   private int status;
 
-  static PciDevice create() {
-    return PciDevice.builder(0x1234, 0xc0de)
+  static EmulatedDevice create() {
+    return EmulatedDevice.builder(0x1234, 0xc0de)
         .classCode(0x120000)
         .bar(0, 0x1000)
         .msix(1, 0, 0x800, 0xc00)
@@ -52,13 +52,13 @@ final class ChecksumDevice implements PciModel {
       address = value;
     } else if (offset == 0x08 && status != 1 && worker != null && bus != null) {
       status = 1;
-      PciBus from = bus;
+      DeviceBus from = bus;
       long start = address;
       worker.execute(() -> compute(from, start, Math.clamp(value, 0, MAX)));
     }
   }
 
-  private void compute(PciBus from, long start, int length) {
+  private void compute(DeviceBus from, long start, int length) {
     CRC32C checksum = new CRC32C();
     int outcome = 2;
     try {
@@ -75,7 +75,7 @@ final class ChecksumDevice implements PciModel {
   }
 
   @Override
-  public synchronized void attached(PciBus to) {
+  public synchronized void attached(DeviceBus to) {
     bus = to;
     worker = Executors.newSingleThreadExecutor();
   }

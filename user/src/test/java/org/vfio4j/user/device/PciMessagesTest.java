@@ -28,14 +28,14 @@ class PciMessagesTest {
 
   private final Plugged p =
       new Plugged(
-          PciDevice.builder(0x1234, 0x5678)
+          EmulatedDevice.builder(0x1234, 0x5678)
               .bar(0, 0x4000)
               .intx(1)
               .msi(4)
               .msix(3, 0, 0x1000, PENDING)
               .build(new Nothing()));
 
-  private final PciBus bus = new PciBus(p.device, p.dma, p.interrupts);
+  private final DeviceBus bus = new DeviceBus(p.device, p.dma, p.interrupts);
 
   private static final class Nothing implements PciModel {
     @Override
@@ -47,7 +47,7 @@ class PciMessagesTest {
     public void write(int bar, long offset, int size, long value) {}
 
     @Override
-    public void attached(PciBus to) {}
+    public void attached(DeviceBus to) {}
 
     @Override
     public void reset() {}

@@ -20,19 +20,19 @@ public final class Plugged implements AutoCloseable {
 
   private static final long DEADLINE_NANOS = 10_000_000_000L;
 
-  public final PciDevice device;
-  public final UserMemory memory = UserMemory.sealed(MEMORY);
-  public final DmaSpace dma = new DmaSpace("plugged");
-  public final Interrupts interrupts;
+  public final EmulatedDevice device;
+  public final ClientPages memory = ClientPages.sealed(MEMORY);
+  public final UserMemory dma = new UserMemory("plugged");
+  public final UserInterrupts interrupts;
   private final MemorySegment buffer = Arena.ofAuto().allocate(4096, 8);
 
   /** Attaches a device, maps the memory and makes the device a bus master. */
-  public Plugged(PciDevice device) {
+  public Plugged(EmulatedDevice device) {
     this.device = device;
-    interrupts = new Interrupts(device.irqs());
+    interrupts = new UserInterrupts(device.irqs());
     device.attached(dma, interrupts);
-    dma.map(0, MEMORY, DmaSpace.READ | DmaSpace.WRITE, memory.file(), 0);
-    write(Pci.CONFIG, ConfigSpace.COMMAND, 2, 6);
+    dma.map(0, MEMORY, UserMemory.READ | UserMemory.WRITE, memory.file(), 0);
+    write(Pci.CONFIG, EmulatedConfig.COMMAND, 2, 6);
   }
 
   /** Reads a register of up to 8 bytes. */

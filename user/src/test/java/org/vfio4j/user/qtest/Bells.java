@@ -4,8 +4,8 @@
 package org.vfio4j.user.qtest;
 
 import java.util.Optional;
-import org.vfio4j.user.device.PciBus;
-import org.vfio4j.user.device.PciDevice;
+import org.vfio4j.user.device.DeviceBus;
+import org.vfio4j.user.device.EmulatedDevice;
 import org.vfio4j.user.device.PciModel;
 
 /** A device that signals a vector when its number is written to BAR 0, and does nothing else. */
@@ -14,12 +14,12 @@ final class Bells implements PciModel {
   static final int TABLE = 0x2000;
   static final int PENDING = 0x3000;
 
-  private Optional<PciBus> bus = Optional.empty();
+  private Optional<DeviceBus> bus = Optional.empty();
 
   private Bells() {}
 
-  static PciDevice create() {
-    return PciDevice.builder(0x1234, 0x5678)
+  static EmulatedDevice create() {
+    return EmulatedDevice.builder(0x1234, 0x5678)
         .bar(0, 0x4000)
         .msix(VECTORS, 0, TABLE, PENDING)
         .express()
@@ -37,7 +37,7 @@ final class Bells implements PciModel {
   }
 
   @Override
-  public void attached(PciBus to) {
+  public void attached(DeviceBus to) {
     bus = Optional.of(to);
   }
 

@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.iommu.DmaFault;
-import org.vfio4j.user.device.DmaSpace;
+import org.vfio4j.user.device.UserMemory;
 import org.vfio4j.user.devices.Edu;
 
 /** A guest that uses the edu device. */
@@ -114,8 +114,8 @@ class EduInQemuTest {
       assertThat(edu.space().faults())
           .extracting(DmaFault::iova, DmaFault::access, DmaFault::cause)
           .containsExactly(
-              tuple(Qemu.MEMORY_END, DmaSpace.READ, DmaFault.Cause.NOT_MAPPED),
-              tuple(Qemu.MEMORY_END + 0x1000, DmaSpace.WRITE, DmaFault.Cause.NOT_MAPPED));
+              tuple(Qemu.MEMORY_END, UserMemory.READ, DmaFault.Cause.NOT_MAPPED),
+              tuple(Qemu.MEMORY_END + 0x1000, UserMemory.WRITE, DmaFault.Cause.NOT_MAPPED));
       transfer(qtest, Edu.BUFFER, 0x20_0000, 4096, TO_MEMORY);
       assertThat(qtest.readBytes(0x20_0000, 4096)).as("the buffer").isEqualTo(data);
     }

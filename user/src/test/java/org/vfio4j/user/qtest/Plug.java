@@ -16,12 +16,12 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.vfio4j.posix.UnixSocket.Credentials;
 import org.vfio4j.user.Server;
-import org.vfio4j.user.device.DmaSpace;
-import org.vfio4j.user.device.Interrupts;
+import org.vfio4j.user.device.EmulatedDevice;
 import org.vfio4j.user.device.Irq;
-import org.vfio4j.user.device.PciDevice;
 import org.vfio4j.user.device.Region;
 import org.vfio4j.user.device.ServedDevice;
+import org.vfio4j.user.device.UserInterrupts;
+import org.vfio4j.user.device.UserMemory;
 
 /** A device that is served in this process, and what its user does with it. */
 final class Plug implements AutoCloseable {
@@ -30,9 +30,9 @@ final class Plug implements AutoCloseable {
   private final BlockingQueue<String> left = new LinkedBlockingQueue<>();
   private final CountDownLatch waiting = new CountDownLatch(1);
   private final AtomicInteger resets = new AtomicInteger();
-  private volatile DmaSpace space;
+  private volatile UserMemory space;
 
-  private Plug(Path path, PciDevice device) {
+  private Plug(Path path, EmulatedDevice device) {
     this.path = path;
     Server.Events events =
         new Server.Events() {
@@ -50,7 +50,7 @@ final class Plug implements AutoCloseable {
   }
 
   /** Serves a device at a socket in {@code folder}. */
-  static Plug in(Path folder, PciDevice device) throws IOException {
+  static Plug in(Path folder, EmulatedDevice device) throws IOException {
     Path path = Files.createTempFile(folder, "d", "");
     Files.delete(path);
     return new Plug(path, device);
@@ -63,7 +63,7 @@ final class Plug implements AutoCloseable {
   }
 
   /** The memory of the user that is or was there last. */
-  DmaSpace space() {
+  UserMemory space() {
     return Objects.requireNonNull(space, "nobody has come");
   }
 
@@ -97,9 +97,9 @@ final class Plug implements AutoCloseable {
 
   /** The device, with its user's memory and its resets noted. */
   private final class Watched implements ServedDevice {
-    private final PciDevice device;
+    private final EmulatedDevice device;
 
-    Watched(PciDevice device) {
+    Watched(EmulatedDevice device) {
       this.device = device;
     }
 
@@ -129,7 +129,7 @@ final class Plug implements AutoCloseable {
     }
 
     @Override
-    public void attached(DmaSpace dma, Interrupts interrupts) {
+    public void attached(UserMemory dma, UserInterrupts interrupts) {
       space = dma;
       device.attached(dma, interrupts);
     }

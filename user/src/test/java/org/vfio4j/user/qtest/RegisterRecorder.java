@@ -5,8 +5,8 @@ package org.vfio4j.user.qtest;
 
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
-import org.vfio4j.user.device.PciBus;
-import org.vfio4j.user.device.PciDevice;
+import org.vfio4j.user.device.DeviceBus;
+import org.vfio4j.user.device.EmulatedDevice;
 import org.vfio4j.user.device.PciModel;
 import org.vfio4j.user.device.Region;
 
@@ -17,8 +17,8 @@ final class RegisterRecorder implements PciModel {
   final Queue<String> accesses = new ConcurrentLinkedQueue<>();
 
   /** It, with a BAR that can lie above 4 GiB. */
-  PciDevice create() {
-    return PciDevice.builder(0x1234, 0x0001)
+  EmulatedDevice create() {
+    return EmulatedDevice.builder(0x1234, 0x0001)
         .bar(0, Region.registers(BAR_SIZE), true)
         .express()
         .build(this);
@@ -36,7 +36,7 @@ final class RegisterRecorder implements PciModel {
   }
 
   @Override
-  public void attached(PciBus bus) {}
+  public void attached(DeviceBus bus) {}
 
   @Override
   public void reset() {}

@@ -25,15 +25,15 @@ import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.SystemCalls;
 
 /** What a device's user maps, and what the device finds there. */
-class DmaSpaceTest {
+class UserMemoryTest {
   private static final long PAGE = 4096;
   private static final long SIZE = 64 * PAGE;
   private static final long IOVA = 0x1_0000_0000L;
-  private static final int BOTH = DmaSpace.READ | DmaSpace.WRITE;
+  private static final int BOTH = UserMemory.READ | UserMemory.WRITE;
 
-  private final UserMemory memory = UserMemory.sealed(SIZE);
-  private final UserMemory shrinking = UserMemory.unsealed(SIZE);
-  private final DmaSpace dma = new DmaSpace("device", 16, RemoteMemory.NONE);
+  private final ClientPages memory = ClientPages.sealed(SIZE);
+  private final ClientPages shrinking = ClientPages.unsealed(SIZE);
+  private final UserMemory dma = new UserMemory("device", 16, RemoteMemory.NONE);
   private final MemorySegment buffer = Arena.ofAuto().allocate(SIZE);
 
   @AfterEach
@@ -61,7 +61,7 @@ class DmaSpaceTest {
 
   @Test
   void shouldReadAndWriteWhatTheUserMapped() {
-    for (UserMemory each : new UserMemory[] {memory, shrinking}) {
+    for (ClientPages each : new ClientPages[] {memory, shrinking}) {
       dma.map(IOVA, SIZE / 2, BOTH, each.file(), SIZE / 4);
       each.segment().asSlice(SIZE / 4, SIZE / 2).fill((byte) 7);
       read(IOVA, SIZE / 2);
@@ -96,8 +96,8 @@ class DmaSpaceTest {
 
   @Test
   void shouldFaultWhereNothingIsMappedOrNotForThat() {
-    dma.map(IOVA, PAGE, DmaSpace.READ, memory.file(), 0);
-    dma.map(IOVA + PAGE, PAGE, DmaSpace.READ, shrinking.file(), 0);
+    dma.map(IOVA, PAGE, UserMemory.READ, memory.file(), 0);
+    dma.map(IOVA + PAGE, PAGE, UserMemory.READ, shrinking.file(), 0);
     for (long at : new long[] {IOVA, IOVA + PAGE}) {
       assertThat(faults(() -> dma.write(at, buffer, 0, 4)).cause())
           .isEqualTo(DmaFault.Cause.NO_PERMISSION);
@@ -106,8 +106,8 @@ class DmaSpaceTest {
     DmaFault beyond = faults(() -> read(IOVA + PAGE, 2 * PAGE));
     assertThat(beyond.cause()).isEqualTo(DmaFault.Cause.NOT_MAPPED);
     assertThat(beyond.iova()).as("the first that cannot be accessed").isEqualTo(IOVA + 2 * PAGE);
-    assertThat(faults(() -> dma.copy(IOVA, 0, 8)).access()).isEqualTo(DmaSpace.WRITE);
-    assertThat(faults(() -> dma.copy(0, IOVA, 8)).access()).isEqualTo(DmaSpace.READ);
+    assertThat(faults(() -> dma.copy(IOVA, 0, 8)).access()).isEqualTo(UserMemory.WRITE);
+    assertThat(faults(() -> dma.copy(0, IOVA, 8)).access()).isEqualTo(UserMemory.READ);
     assertThat(dma.faults()).hasSize(7).contains(beyond);
   }
 
@@ -127,7 +127,7 @@ class DmaSpaceTest {
     refused(Errno.EINVAL, () -> dma.unmap(IOVA + PAGE, PAGE, 0));
     refused(Errno.EINVAL, () -> dma.unmap(IOVA, PAGE, 0));
     refused(Errno.EINVAL, () -> dma.unmap(IOVA, 2 * PAGE, 8));
-    refused(Errno.EINVAL, () -> dma.unmap(IOVA, 2 * PAGE, DmaSpace.UNMAP_ALL));
+    refused(Errno.EINVAL, () -> dma.unmap(IOVA, 2 * PAGE, UserMemory.UNMAP_ALL));
     assertThat(dma.mappings()).as("nothing of it changed anything").isEqualTo(1);
     read(IOVA, 2 * PAGE);
     for (int n = 1; n < 16; n++) {
@@ -145,7 +145,7 @@ class DmaSpaceTest {
     assertThat(dma.unmap(2 * PAGE, PAGE, 0)).as("a hole").isZero();
     assertThat(dma.unmap(0, IOVA, 0)).isEqualTo(2 * PAGE);
     assertThat(dma.unmap(1L << 63, 1L << 63, 0)).as("QEMU's upper half").isEqualTo(PAGE);
-    assertThat(dma.unmap(0, 0, DmaSpace.UNMAP_ALL)).isEqualTo(SIZE);
+    assertThat(dma.unmap(0, 0, UserMemory.UNMAP_ALL)).isEqualTo(SIZE);
     assertThat(dma.mappings()).isZero();
     assertThat(dma.available()).isEqualTo(16);
     faults(() -> read(PAGE, 1));
@@ -182,7 +182,7 @@ class DmaSpaceTest {
     String path = "/proc/self/fd/" + memory.file().orElseThrow().number();
     try (Descriptor readOnly = Descriptor.open(SystemCalls.libc(), path, Constants.O_RDONLY)) {
       refused(Errno.EACCES, () -> dma.map(0, PAGE, BOTH, Optional.of(readOnly), 0));
-      dma.map(0, PAGE, DmaSpace.READ, Optional.of(readOnly), 0);
+      dma.map(0, PAGE, UserMemory.READ, Optional.of(readOnly), 0);
       read(0, PAGE);
       faults(() -> dma.write(0, buffer, 0, 1));
     }
@@ -211,7 +211,7 @@ class DmaSpaceTest {
             MemorySegment.copy(source, offset, MemorySegment.ofArray(users), iova - IOVA, count);
           }
         };
-    try (DmaSpace asked = new DmaSpace("device", 16, remote)) {
+    try (UserMemory asked = new UserMemory("device", 16, remote)) {
       asked.map(IOVA, SIZE, BOTH, Optional.empty(), 0);
       buffer.fill((byte) 5);
       asked.write(IOVA + 1, buffer, 0, SIZE - 1);

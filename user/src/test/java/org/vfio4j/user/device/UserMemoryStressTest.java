@@ -26,13 +26,13 @@ import org.vfio4j.iommu.DmaFaultException;
  * mapping is of a file of its own, so an unmap really unmaps, and the next map tends to get the
  * same address: an access that is late reads another file's pattern, or the process dies.
  */
-class DmaSpaceStressTest {
+class UserMemoryStressTest {
   private static final long PAGE = 4096;
   private static final int PAGES = 16;
   private static final long SIZE = PAGES * PAGE;
   private static final int SLOTS = 2;
   private static final int FILES = 12;
-  private static final int BOTH = DmaSpace.READ | DmaSpace.WRITE;
+  private static final int BOTH = UserMemory.READ | UserMemory.WRITE;
   private static final int NOBODY = 0xff;
   private static final int READERS = 2;
   private static final long SEED = Long.getLong("vfio4j.seed", System.nanoTime());
@@ -44,10 +44,10 @@ class DmaSpaceStressTest {
 
   @Test
   void shouldNeverReadWhatIsUnmapped() throws Exception {
-    List<UserMemory> files = new ArrayList<>();
+    List<ClientPages> files = new ArrayList<>();
     for (int n = 0; n < FILES; n++) {
       // Every third can shrink: its accesses go through the kernel.
-      UserMemory file = n % 3 == 2 ? UserMemory.unsealed(SIZE) : UserMemory.sealed(SIZE);
+      ClientPages file = n % 3 == 2 ? ClientPages.unsealed(SIZE) : ClientPages.sealed(SIZE);
       file.segment().fill((byte) (n + 1));
       files.add(file);
     }
@@ -58,7 +58,7 @@ class DmaSpaceStressTest {
     AtomicBoolean over = new AtomicBoolean();
     AtomicLong good = new AtomicLong();
     AtomicLong faulted = new AtomicLong();
-    try (DmaSpace dma = new DmaSpace("stressed");
+    try (UserMemory dma = new UserMemory("stressed");
         ExecutorService threads = Executors.newFixedThreadPool(READERS)) {
       List<Future<Void>> readers = new ArrayList<>();
       for (int n = 0; n < READERS; n++) {
@@ -78,13 +78,13 @@ class DmaSpaceStressTest {
     System.out.printf("seed %d: %d reads, %d faults%n", SEED, good.get(), faulted.get());
     assertThat(good.get()).as("reads that found memory").isPositive();
     assertThat(faulted.get()).as("reads that came too late").isPositive();
-    files.forEach(UserMemory::close);
+    files.forEach(ClientPages::close);
   }
 
   /** Replaces mappings at least 8,000 times, and until the readers have seen enough. */
   private static void churn(
-      DmaSpace dma,
-      List<UserMemory> files,
+      UserMemory dma,
+      List<ClientPages> files,
       AtomicLongArray slots,
       AtomicBoolean over,
       AtomicLong good) {
@@ -103,7 +103,7 @@ class DmaSpaceStressTest {
   }
 
   private static Callable<Void> reader(
-      DmaSpace dma,
+      UserMemory dma,
       AtomicLongArray slots,
       AtomicBoolean over,
       AtomicLong good,
@@ -150,10 +150,10 @@ class DmaSpaceStressTest {
     AtomicBoolean over = new AtomicBoolean();
     AtomicLong gone = new AtomicLong();
     AtomicLong done = new AtomicLong();
-    try (UserMemory shrinking = UserMemory.unsealed(SIZE);
-        UserMemory other = UserMemory.sealed(SIZE);
-        DmaSpace victim = new DmaSpace("of who shrinks");
-        DmaSpace bystander = new DmaSpace("of another");
+    try (ClientPages shrinking = ClientPages.unsealed(SIZE);
+        ClientPages other = ClientPages.sealed(SIZE);
+        UserMemory victim = new UserMemory("of who shrinks");
+        UserMemory bystander = new UserMemory("of another");
         ExecutorService threads = Executors.newFixedThreadPool(READERS + 1)) {
       victim.map(0, SIZE, BOTH, shrinking.file(), 0);
       victim.map(SIZE, SIZE, BOTH, other.file(), 0);
@@ -198,7 +198,7 @@ class DmaSpaceStressTest {
     System.out.printf("seed %d: %d accesses, %d lost their memory%n", SEED, done.get(), gone.get());
   }
 
-  private static void anyAccess(DmaSpace dma, MemorySegment buffer, SplittableRandom random) {
+  private static void anyAccess(UserMemory dma, MemorySegment buffer, SplittableRandom random) {
     long at = random.nextLong(SIZE - 8) & -8;
     long count = 1 + random.nextLong(SIZE - at);
     switch (random.nextInt(5)) {

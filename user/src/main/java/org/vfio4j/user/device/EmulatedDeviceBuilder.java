@@ -13,7 +13,7 @@ import java.util.Optional;
  * How a PCI device looks: identity, BARs, capabilities and registers of its own in configuration
  * space. Every method throws IllegalArgumentException for what a device cannot have.
  */
-public final class PciDeviceBuilder {
+public final class EmulatedDeviceBuilder {
   private static final int FIRST_CAPABILITY = 0x40;
   private static final int PCIE_SIZE = 0x3c;
   private static final int PCIE_DEVICE_CONTROL = 8;
@@ -23,7 +23,7 @@ public final class PciDeviceBuilder {
 
   private final int vendor;
   private final int device;
-  private final List<Region> regions = PciDevice.allRegions();
+  private final List<Region> regions = EmulatedDevice.allRegions();
   private final Map<Integer, Boolean> wide = new HashMap<>();
   private final List<Register> registers = new ArrayList<>();
   private int revision;
@@ -32,7 +32,7 @@ public final class PciDeviceBuilder {
   private int subsystem;
   private int pin;
   private int msiVectors;
-  private Optional<PciDevice.Msix> msix = Optional.empty();
+  private Optional<EmulatedDevice.Msix> msix = Optional.empty();
   private boolean express;
   private int nextCapability = FIRST_CAPABILITY;
   private int flrRegister = NO_REGISTER;
@@ -41,7 +41,7 @@ public final class PciDeviceBuilder {
 
   private record Register(int offset, int size, long value, long writable, long clearable) {}
 
-  PciDeviceBuilder(int vendor, int device) {
+  EmulatedDeviceBuilder(int vendor, int device) {
     checkBits("vendor", vendor, 16);
     checkBits("device", device, 16);
     this.vendor = vendor;
@@ -57,21 +57,21 @@ public final class PciDeviceBuilder {
   }
 
   /** The revision, 8 bits; 0 if not said. */
-  public PciDeviceBuilder revision(int value) {
+  public EmulatedDeviceBuilder revision(int value) {
     checkBits("revision", value, 8);
     revision = value;
     return this;
   }
 
   /** Class, subclass and interface, 24 bits, as in 0x088000; 0xff0000 (other) if not said. */
-  public PciDeviceBuilder classCode(int value) {
+  public EmulatedDeviceBuilder classCode(int value) {
     checkBits("class code", value, 24);
     classCode = value;
     return this;
   }
 
   /** The subsystem; vendor and device if not said. */
-  public PciDeviceBuilder subsystem(int itsVendor, int id) {
+  public EmulatedDeviceBuilder subsystem(int itsVendor, int id) {
     checkBits("subsystem vendor", itsVendor, 16);
     checkBits("subsystem", id, 16);
     subsystemVendor = itsVendor;
@@ -80,7 +80,7 @@ public final class PciDeviceBuilder {
   }
 
   /** A 32-bit memory BAR of registers. {@code size} is a power of two from 16 bytes to 2 GiB. */
-  public PciDeviceBuilder bar(int index, long size) {
+  public EmulatedDeviceBuilder bar(int index, long size) {
     return bar(index, Region.registers(size), false);
   }
 
@@ -91,7 +91,7 @@ public final class PciDeviceBuilder {
    * @param region its size, a power of two of at least 16 bytes, and what of it can be mapped
    * @param wide64 whether it can lie above 4 GiB
    */
-  public PciDeviceBuilder bar(int index, Region region, boolean wide64) {
+  public EmulatedDeviceBuilder bar(int index, Region region, boolean wide64) {
     long size = region.size();
     int last = wide64 ? index + 1 : index;
     if (index < 0 || last > 5 || taken(index) || taken(last)) {
@@ -110,7 +110,7 @@ public final class PciDeviceBuilder {
   }
 
   /** An interrupt pin: 1 for INTA to 4 for INTD. */
-  public PciDeviceBuilder intx(int itsPin) {
+  public EmulatedDeviceBuilder intx(int itsPin) {
     if (itsPin < 1 || itsPin > 4) {
       throw new IllegalArgumentException("interrupt pin: " + itsPin);
     }
@@ -119,7 +119,7 @@ public final class PciDeviceBuilder {
   }
 
   /** MSI with 64-bit addresses; {@code vectors} is a power of two up to 32. */
-  public PciDeviceBuilder msi(int vectors) {
+  public EmulatedDeviceBuilder msi(int vectors) {
     if (vectors < 1 || vectors > 32 || Integer.bitCount(vectors) != 1) {
       throw new IllegalArgumentException("MSI vectors: " + vectors);
     }
@@ -135,8 +135,8 @@ public final class PciDeviceBuilder {
    * @param table offset in the BAR in bytes, a multiple of 8
    * @param pending offset in the BAR in bytes, a multiple of 8
    */
-  public PciDeviceBuilder msix(int vectors, int bar, int table, int pending) {
-    PciDevice.Msix wanted = new PciDevice.Msix(bar, vectors, table, pending);
+  public EmulatedDeviceBuilder msix(int vectors, int bar, int table, int pending) {
+    EmulatedDevice.Msix wanted = new EmulatedDevice.Msix(bar, vectors, table, pending);
     boolean fits =
         vectors >= 1
             && vectors <= 2048
@@ -158,7 +158,7 @@ public final class PciDeviceBuilder {
    * PCI Express: an endpoint integrated in the root complex, with function level reset and 4096
    * bytes of configuration space. Without it QEMU hides what lies above 256.
    */
-  public PciDeviceBuilder express() {
+  public EmulatedDeviceBuilder express() {
     express = true;
     return this;
   }
@@ -172,15 +172,15 @@ public final class PciDeviceBuilder {
    * @param writable bits that can be written
    * @param clearable bits that are cleared by writing a one
    */
-  public PciDeviceBuilder register(
+  public EmulatedDeviceBuilder register(
       int offset, int size, long value, long writable, long clearable) {
     registers.add(new Register(offset, size, value, writable, clearable));
     return this;
   }
 
   /** Makes the device. A builder makes one. */
-  public PciDevice build(PciModel model) {
-    return new PciDevice(this, model);
+  public EmulatedDevice build(PciModel model) {
+    return new EmulatedDevice(this, model);
   }
 
   String name() {
@@ -189,7 +189,8 @@ public final class PciDeviceBuilder {
 
   List<Region> regions() {
     regions.set(
-        Pci.CONFIG, Region.registers(express ? ConfigSpace.EXPRESS : ConfigSpace.CONVENTIONAL));
+        Pci.CONFIG,
+        Region.registers(express ? EmulatedConfig.EXPRESS : EmulatedConfig.CONVENTIONAL));
     return List.copyOf(regions);
   }
 
@@ -203,7 +204,7 @@ public final class PciDeviceBuilder {
         Irq.NONE);
   }
 
-  Optional<PciDevice.Msix> msix() {
+  Optional<EmulatedDevice.Msix> msix() {
     return msix;
   }
 
@@ -222,10 +223,11 @@ public final class PciDeviceBuilder {
     return msixControl;
   }
 
-  ConfigSpace config() {
-    ConfigSpace config = new ConfigSpace(express ? ConfigSpace.EXPRESS : ConfigSpace.CONVENTIONAL);
+  EmulatedConfig config() {
+    EmulatedConfig config =
+        new EmulatedConfig(express ? EmulatedConfig.EXPRESS : EmulatedConfig.CONVENTIONAL);
     defineHeader(config);
-    int link = ConfigSpace.CAPABILITIES;
+    int link = EmulatedConfig.CAPABILITIES;
     if (express) {
       link = defineExpress(config, link);
     }
@@ -246,12 +248,12 @@ public final class PciDeviceBuilder {
     return config;
   }
 
-  private void defineHeader(ConfigSpace config) {
+  private void defineHeader(EmulatedConfig config) {
     boolean capabilities = express || msiVectors > 0 || msix.isPresent();
     config.define(0x00, 2, vendor);
     config.define(0x02, 2, device);
-    config.define(ConfigSpace.COMMAND, 2, 0, 0x0546, 0);
-    config.define(ConfigSpace.STATUS, 2, capabilities ? 0x10 : 0, 0, 0xf900);
+    config.define(EmulatedConfig.COMMAND, 2, 0, 0x0546, 0);
+    config.define(EmulatedConfig.STATUS, 2, capabilities ? 0x10 : 0, 0, 0xf900);
     config.define(0x08, 1, revision);
     config.define(0x09, 3, classCode);
     config.define(0x0c, 2, 0, 0xffff, 0);
@@ -260,7 +262,7 @@ public final class PciDeviceBuilder {
       if (size != 0) {
         boolean wide64 = wide.getOrDefault(bar, false);
         int width = wide64 ? 8 : 4;
-        config.define(ConfigSpace.BAR0 + 4 * bar, width, wide64 ? 4 : 0, -size, 0);
+        config.define(EmulatedConfig.BAR0 + 4 * bar, width, wide64 ? 4 : 0, -size, 0);
       }
     }
     config.define(0x2c, 2, subsystemVendor);
@@ -270,7 +272,7 @@ public final class PciDeviceBuilder {
   }
 
   /** Places a capability and links it; returns where the next link goes. */
-  private int link(ConfigSpace config, int link, int id, int size) {
+  private int link(EmulatedConfig config, int link, int id, int size) {
     int at = nextCapability;
     config.define(link, 1, at);
     config.define(at, 1, id);
@@ -278,7 +280,7 @@ public final class PciDeviceBuilder {
     return at;
   }
 
-  private int defineExpress(ConfigSpace config, int link) {
+  private int defineExpress(EmulatedConfig config, int link) {
     int at = link(config, link, 0x10, PCIE_SIZE);
     int version2 = 2;
     int integratedEndpoint = 9;
@@ -292,21 +294,21 @@ public final class PciDeviceBuilder {
     return at + 1;
   }
 
-  private int defineMsi(ConfigSpace config, int link) {
+  private int defineMsi(EmulatedConfig config, int link) {
     int at = link(config, link, 0x05, 14);
     int address64 = 1 << 7;
     int count = Integer.numberOfTrailingZeros(msiVectors) << 1;
     msiControl = at + 2;
-    config.define(msiControl, 2, address64 | count, 0x70 | ConfigSpace.MSI_ENABLE, 0);
+    config.define(msiControl, 2, address64 | count, 0x70 | EmulatedConfig.MSI_ENABLE, 0);
     config.define(at + 4, 4, 0, ~3L, 0);
     config.define(at + 8, 4, 0, -1L, 0);
     config.define(at + 12, 2, 0, 0xffff, 0);
     return at + 1;
   }
 
-  private int defineMsix(ConfigSpace config, int link, PciDevice.Msix m) {
+  private int defineMsix(EmulatedConfig config, int link, EmulatedDevice.Msix m) {
     int at = link(config, link, 0x11, 12);
-    int writable = ConfigSpace.MSIX_ENABLE | ConfigSpace.MSIX_FUNCTION_MASK;
+    int writable = EmulatedConfig.MSIX_ENABLE | EmulatedConfig.MSIX_FUNCTION_MASK;
     msixControl = at + 2;
     config.define(msixControl, 2, m.vectors() - 1, writable, 0);
     config.define(at + 4, 4, m.table() | m.bar());

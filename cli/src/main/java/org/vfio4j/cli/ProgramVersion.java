@@ -6,7 +6,7 @@ package org.vfio4j.cli;
 import picocli.CommandLine.IVersionProvider;
 
 /** What {@code --version} prints. */
-final class Version implements IVersionProvider {
+final class ProgramVersion implements IVersionProvider {
 
   @Override
   public String[] getVersion() {

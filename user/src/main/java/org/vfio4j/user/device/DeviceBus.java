@@ -10,41 +10,41 @@ import org.vfio4j.iommu.DmaFaultException;
 /**
  * What a PCI device has of the world: its user's memory and a way to interrupt. Thread-safe. DMA
  * throws {@link DmaFaultException} where nothing is mapped for it, and everywhere while the user
- * has not made the device a bus master; see {@link DmaSpace} for what memory costs. It must not be
- * called from {@link PciModel#read} and its like.
+ * has not made the device a bus master; see {@link UserMemory} for what memory costs. It must not
+ * be called from {@link PciModel#read} and its like.
  */
-public final class PciBus {
-  private final PciDevice device;
-  private final DmaSpace dma;
-  private final Interrupts interrupts;
+public final class DeviceBus {
+  private final EmulatedDevice device;
+  private final UserMemory dma;
+  private final UserInterrupts interrupts;
 
-  PciBus(PciDevice device, DmaSpace dma, Interrupts interrupts) {
+  DeviceBus(EmulatedDevice device, UserMemory dma, UserInterrupts interrupts) {
     this.device = device;
     this.dma = dma;
     this.interrupts = interrupts;
   }
 
-  /** Reads memory; see {@link DmaSpace#read}. */
+  /** Reads memory; see {@link UserMemory#read}. */
   public void read(long iova, MemorySegment target, long offset, long count) {
-    checkMaster(iova, count, DmaSpace.READ);
+    checkMaster(iova, count, UserMemory.READ);
     dma.read(iova, target, offset, count);
   }
 
-  /** Writes memory; see {@link DmaSpace#write}. */
+  /** Writes memory; see {@link UserMemory#write}. */
   public void write(long iova, MemorySegment source, long offset, long count) {
-    checkMaster(iova, count, DmaSpace.WRITE);
+    checkMaster(iova, count, UserMemory.WRITE);
     dma.write(iova, source, offset, count);
   }
 
-  /** Copies memory; see {@link DmaSpace#copy}. */
+  /** Copies memory; see {@link UserMemory#copy}. */
   public void copy(long from, long to, long count) {
-    checkMaster(from, count, DmaSpace.READ);
+    checkMaster(from, count, UserMemory.READ);
     dma.copy(from, to, count);
   }
 
-  /** Writes eight bytes as one, after all before; see {@link DmaSpace#publish}. */
+  /** Writes eight bytes as one, after all before; see {@link UserMemory#publish}. */
   public void publish(long iova, long value) {
-    checkMaster(iova, Long.BYTES, DmaSpace.WRITE);
+    checkMaster(iova, Long.BYTES, UserMemory.WRITE);
     dma.publish(iova, value);
   }
 

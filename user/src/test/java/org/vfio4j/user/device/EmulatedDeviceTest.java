@@ -16,7 +16,7 @@ import org.vfio4j.error.VfioException;
 import org.vfio4j.posix.EventFd;
 
 /** What a user finds in the configuration space and the BARs of a device that was built. */
-class PciDeviceTest {
+class EmulatedDeviceTest {
   private static final int PM = 0x01;
   private static final int MSI = 0x05;
   private static final int EXPRESS = 0x10;
@@ -38,7 +38,7 @@ class PciDeviceTest {
     }
 
     @Override
-    public void attached(PciBus bus) {
+    public void attached(DeviceBus bus) {
       calls.add("attached");
     }
 
@@ -56,7 +56,7 @@ class PciDeviceTest {
   private final Noting model = new Noting();
   private final Plugged p =
       new Plugged(
-          PciDevice.builder(0x1234, 0x5678)
+          EmulatedDevice.builder(0x1234, 0x5678)
               .revision(3)
               .classCode(0x020000)
               .subsystem(0xabcd, 0xef01)
@@ -90,7 +90,7 @@ class PciDeviceTest {
   @Test
   void shouldShowItsIdentityAndNotLetItBeWritten() {
     for (int n = 0; n < 0x40; n += 4) {
-      if (n != ConfigSpace.COMMAND) {
+      if (n != EmulatedConfig.COMMAND) {
         p.write(Pci.CONFIG, n, 4, 0xffff_ffffL);
       }
     }
@@ -181,7 +181,7 @@ class PciDeviceTest {
     p.write(0, 0x1010, 8, 0x1122334455667788L);
     assertThat(p.read(0, 0x1010, 8)).isEqualTo(0x1122334455667788L);
     try (EventFd first = p.connect(Pci.MSIX, 0)) {
-      PciBus bus = new PciBus(p.device, p.dma, p.interrupts);
+      DeviceBus bus = new DeviceBus(p.device, p.dma, p.interrupts);
       bus.signal(0);
       assertThat(first.take()).isEqualTo(1);
       bus.signal(69);
@@ -196,7 +196,7 @@ class PciDeviceTest {
 
   @Test
   void shouldRefuseToBuildWhatCannotBe() {
-    PciDeviceBuilder b = PciDevice.builder(1, 2).bar(0, 4096);
+    EmulatedDeviceBuilder b = EmulatedDevice.builder(1, 2).bar(0, 4096);
     assertThatThrownBy(() -> b.bar(0, 4096)).hasMessageContaining("BAR 0");
     assertThatThrownBy(() -> b.bar(1, 100)).hasMessageContaining("size=0x64");
     assertThatThrownBy(() -> b.bar(5, Region.registers(4096), true)).hasMessageContaining("BAR 5");
@@ -204,7 +204,7 @@ class PciDeviceTest {
     assertThatThrownBy(() -> b.msi(3)).hasMessageContaining("MSI");
     assertThatThrownBy(() -> b.register(0x148, 4, 0, 0, 0).build(model))
         .hasMessageContaining("0x148");
-    assertThatThrownBy(() -> PciDevice.builder(0x10000, 0)).hasMessageContaining("vendor");
+    assertThatThrownBy(() -> EmulatedDevice.builder(0x10000, 0)).hasMessageContaining("vendor");
   }
 
   @Test

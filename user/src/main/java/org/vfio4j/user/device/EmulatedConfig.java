@@ -9,7 +9,7 @@ import java.util.Arrays;
  * PCI configuration space: bytes, and for each bit whether it can be written or is cleared by
  * writing a one. Little endian, as the bus is. Not thread-safe but for what its owner says.
  */
-final class ConfigSpace {
+final class EmulatedConfig {
   static final int CONVENTIONAL = 256;
   static final int EXPRESS = 4096;
 
@@ -31,7 +31,7 @@ final class ConfigSpace {
   private final byte[] writable;
   private final byte[] clearable;
 
-  ConfigSpace(int size) {
+  EmulatedConfig(int size) {
     initial = new byte[size];
     bytes = new byte[size];
     writable = new byte[size];

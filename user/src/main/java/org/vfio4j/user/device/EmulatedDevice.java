@@ -21,12 +21,12 @@ import org.vfio4j.error.VfioException;
  * <p>Who plugs it in emulates parts of that again (QEMU has the BARs and the MSI-X table in its own
  * hands) and passes writes of configuration space on; who does not finds all of it working.
  */
-public final class PciDevice implements ServedDevice {
+public final class EmulatedDevice implements ServedDevice {
   private static final int MSIX_ENTRY = 16;
 
   private final String name;
   private final PciModel model;
-  private final ConfigSpace config;
+  private final EmulatedConfig config;
   private final List<Region> regions;
   private final List<Irq> irqs;
   private final Optional<Msix> msix;
@@ -36,7 +36,7 @@ public final class PciDevice implements ServedDevice {
   private final int msixControl;
 
   /** The user's, while there is one. */
-  private Optional<Interrupts> interrupts = Optional.empty();
+  private Optional<UserInterrupts> interrupts = Optional.empty();
 
   /** Read by the device's own threads. */
   private volatile boolean busMaster;
@@ -64,7 +64,7 @@ public final class PciDevice implements ServedDevice {
     }
   }
 
-  PciDevice(PciDeviceBuilder from, PciModel model) {
+  EmulatedDevice(EmulatedDeviceBuilder from, PciModel model) {
     this.model = model;
     name = from.name();
     config = from.config();
@@ -86,8 +86,8 @@ public final class PciDevice implements ServedDevice {
    * @param vendor 16 bits
    * @param device 16 bits
    */
-  public static PciDeviceBuilder builder(int vendor, int device) {
-    return new PciDeviceBuilder(vendor, device);
+  public static EmulatedDeviceBuilder builder(int vendor, int device) {
+    return new EmulatedDeviceBuilder(vendor, device);
   }
 
   /** For messages: the identity, as in {@code 8086:2021}. */
@@ -251,15 +251,16 @@ public final class PciDevice implements ServedDevice {
   }
 
   private void registersChanged() {
-    busMaster = (config.get(ConfigSpace.COMMAND, 2) & ConfigSpace.COMMAND_MASTER) != 0;
-    Interrupts.Messages msi = messages(msiControl, ConfigSpace.MSI_ENABLE, 0);
+    busMaster = (config.get(EmulatedConfig.COMMAND, 2) & EmulatedConfig.COMMAND_MASTER) != 0;
+    UserInterrupts.Messages msi = messages(msiControl, EmulatedConfig.MSI_ENABLE, 0);
     int vectors = irqs.get(Pci.MSI).count();
-    if (msi != Interrupts.Messages.OFF) {
-      vectors = Math.min(vectors, 1 << (config.get(msiControl, 2) >> ConfigSpace.MSI_GRANTED & 7));
+    if (msi != UserInterrupts.Messages.OFF) {
+      vectors =
+          Math.min(vectors, 1 << (config.get(msiControl, 2) >> EmulatedConfig.MSI_GRANTED & 7));
     }
     msiVectors = vectors;
-    Interrupts.Messages msix =
-        messages(msixControl, ConfigSpace.MSIX_ENABLE, ConfigSpace.MSIX_FUNCTION_MASK);
+    UserInterrupts.Messages msix =
+        messages(msixControl, EmulatedConfig.MSIX_ENABLE, EmulatedConfig.MSIX_FUNCTION_MASK);
     interrupts.ifPresent(
         i -> {
           i.messages(Pci.MSI, msi);
@@ -268,12 +269,12 @@ public final class PciDevice implements ServedDevice {
     drivePin();
   }
 
-  private Interrupts.Messages messages(int register, int enable, int mask) {
-    long control = register == PciDeviceBuilder.NO_REGISTER ? 0 : config.get(register, 2);
+  private UserInterrupts.Messages messages(int register, int enable, int mask) {
+    long control = register == EmulatedDeviceBuilder.NO_REGISTER ? 0 : config.get(register, 2);
     if ((control & enable) == 0) {
-      return Interrupts.Messages.OFF;
+      return UserInterrupts.Messages.OFF;
     }
-    return (control & mask) != 0 ? Interrupts.Messages.HELD : Interrupts.Messages.ON;
+    return (control & mask) != 0 ? UserInterrupts.Messages.HELD : UserInterrupts.Messages.ON;
   }
 
   /** The device asserts its pin or takes it back. */
@@ -289,9 +290,10 @@ public final class PciDevice implements ServedDevice {
     if (irqs.get(Pci.INTX).count() == 0) {
       return;
     }
-    long status = config.get(ConfigSpace.STATUS, 2) & ~ConfigSpace.STATUS_INTX;
-    config.set(ConfigSpace.STATUS, 2, status | (pinAsserted ? ConfigSpace.STATUS_INTX : 0));
-    boolean disabled = (config.get(ConfigSpace.COMMAND, 2) & ConfigSpace.COMMAND_INTX_DISABLE) != 0;
+    long status = config.get(EmulatedConfig.STATUS, 2) & ~EmulatedConfig.STATUS_INTX;
+    config.set(EmulatedConfig.STATUS, 2, status | (pinAsserted ? EmulatedConfig.STATUS_INTX : 0));
+    boolean disabled =
+        (config.get(EmulatedConfig.COMMAND, 2) & EmulatedConfig.COMMAND_INTX_DISABLE) != 0;
     interrupts.ifPresent(i -> i.level(Pci.INTX, 0, pinAsserted && !disabled));
   }
 
@@ -309,15 +311,15 @@ public final class PciDevice implements ServedDevice {
     resetTable();
     registersChanged();
     // Also what a user waits for who connects eventfds and leaves the registers alone.
-    interrupts.ifPresent(Interrupts::forget);
+    interrupts.ifPresent(UserInterrupts::forget);
   }
 
   @Override
-  public void attached(DmaSpace dma, Interrupts to) {
+  public void attached(UserMemory dma, UserInterrupts to) {
     synchronized (this) {
       interrupts = Optional.of(to);
     }
-    model.attached(new PciBus(this, dma, to));
+    model.attached(new DeviceBus(this, dma, to));
   }
 
   @Override

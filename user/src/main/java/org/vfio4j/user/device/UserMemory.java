@@ -57,7 +57,7 @@ import org.vfio4j.user.device.Windows.Window;
  * before it is transferred. Accesses to memory without a descriptor wait for the user and must not
  * come from the thread that serves it: see {@link ServedDevice}.
  */
-public final class DmaSpace implements AutoCloseable {
+public final class UserMemory implements AutoCloseable {
   /** Bytes that are copied while an unmap may have to wait. */
   public static final int CHUNK = 1 << 16;
 
@@ -108,7 +108,7 @@ public final class DmaSpace implements AutoCloseable {
    * @param entryLimit mappings that there can be at once; the kernel's is 65535
    * @param remote asked for memory that came without a descriptor
    */
-  public DmaSpace(String device, int entryLimit, RemoteMemory remote) {
+  public UserMemory(String device, int entryLimit, RemoteMemory remote) {
     Type1Parameters parameters = new Type1Parameters();
     parameters.entryLimit(entryLimit);
     IommuGroup group = iommu.addGroup(1, IommuUnit.NONE, List.of());
@@ -121,7 +121,7 @@ public final class DmaSpace implements AutoCloseable {
   }
 
   /** An empty space with the kernel's limit and no memory without descriptors. */
-  public DmaSpace(String device) {
+  public UserMemory(String device) {
     this(device, Type1Parameters.DEFAULT_ENTRY_LIMIT, RemoteMemory.NONE);
   }
 

@@ -25,7 +25,7 @@ import org.vfio4j.posix.EventFd;
  * {@link #live}, is pending: it is delivered when that ends, once. What is signalled while its
  * index is not live goes nowhere.
  */
-public final class Interrupts implements AutoCloseable {
+public final class UserInterrupts implements AutoCloseable {
   private final Kind[] kinds;
 
   /** What the device's own registers say of an index of messages, MSI or MSI-X. */
@@ -184,7 +184,7 @@ public final class Interrupts implements AutoCloseable {
   }
 
   /** Those of a device, none of them set up. */
-  public Interrupts(List<Irq> irqs) {
+  public UserInterrupts(List<Irq> irqs) {
     kinds = irqs.stream().map(Kind::new).toArray(Kind[]::new);
   }
 
@@ -200,7 +200,7 @@ public final class Interrupts implements AutoCloseable {
     boolean taken = false;
     try {
       check(index, start, eventFds.size());
-      eventFds.forEach(fd -> fd.ifPresent(Interrupts::checkEventFd));
+      eventFds.forEach(fd -> fd.ifPresent(UserInterrupts::checkEventFd));
       taken = true;
     } finally {
       if (!taken) {

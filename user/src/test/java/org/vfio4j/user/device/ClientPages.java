@@ -13,25 +13,25 @@ import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.SystemCalls;
 
 /** The memory of a device's user: a file, mapped here as the user would have it. */
-public final class UserMemory implements AutoCloseable {
+public final class ClientPages implements AutoCloseable {
   private static final SystemCalls CALLS = SystemCalls.libc();
 
   private final Descriptor file;
   private final MappedMemory mapped;
 
-  private UserMemory(Descriptor file, long size) {
+  private ClientPages(Descriptor file, long size) {
     this.file = file;
     mapped = MappedMemory.ofFile(file, 0, size, Constants.PROT_READ | Constants.PROT_WRITE);
   }
 
   /** A file that cannot shrink any more, as QEMU's is. */
-  public static UserMemory sealed(long size) {
-    return new UserMemory(Memfd.sealed(CALLS, "sealed", size), size);
+  public static ClientPages sealed(long size) {
+    return new ClientPages(Memfd.sealed(CALLS, "sealed", size), size);
   }
 
   /** A file that the user can shrink at any time. */
-  public static UserMemory unsealed(long size) {
-    return new UserMemory(Memfd.create(CALLS, "unsealed", size), size);
+  public static ClientPages unsealed(long size) {
+    return new ClientPages(Memfd.create(CALLS, "unsealed", size), size);
   }
 
   /** The file, to be mapped. */
