@@ -18,6 +18,7 @@ import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.IommuFacts;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciFunction;
+import org.vfio4j.vfio.DriverKind;
 
 /** Changes that may help against a refusal; whether one does is for the engine to say. */
 final class Candidates {
@@ -126,9 +127,17 @@ final class Candidates {
         .stream()
         .filter(f -> !requested.contains(f.address().toString()))
         .filter(f -> !f.isBridge().orElse(false))
-        .filter(f -> !f.driver().isNone())
-        .filter(f -> !f.driver().value().orElse("").startsWith("vfio"))
+        .filter(Candidates::hostDriven)
         .toList();
+  }
+
+  /** Whether the host has it, or may have: a driver that is not known is taken for one of its. */
+  private static boolean hostDriven(PciFunction function) {
+    return switch (function.driver()) {
+      case Fact.Known<String>(String name) -> DriverKind.of(name, false) == DriverKind.HOST;
+      case Fact.None<String> _ -> false;
+      case Fact.Unknown<String> _ -> true;
+    };
   }
 
   private Set<String> requested() {

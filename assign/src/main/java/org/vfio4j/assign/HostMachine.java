@@ -23,6 +23,7 @@ import org.vfio4j.iommu.ReservedRegion;
 import org.vfio4j.mdev.MdevParent;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.type1.Type1Parameters;
+import org.vfio4j.vfio.DriverKind;
 import org.vfio4j.vfio.SoftMachine;
 
 /**
@@ -131,7 +132,8 @@ public final class HostMachine {
 
   private static Optional<String> driver(PciFunction f, boolean grouped) {
     return switch (f.driver()) {
-      case Fact.Known<String>(String name) when grouped || !name.startsWith("vfio") ->
+      case Fact.Known<String>(String name)
+          when grouped || !DriverKind.of(name, false).registersWithVfio() ->
           Optional.of(name);
       case Fact.Known<String> _, Fact.None<String> _ -> Optional.empty();
       case Fact.Unknown<String> _ ->

@@ -20,12 +20,11 @@ import org.vfio4j.host.PciFunction;
 import org.vfio4j.host.Role;
 import org.vfio4j.mdev.MdevParent;
 import org.vfio4j.mdev.MediatedDevice;
+import org.vfio4j.vfio.DriverKind;
 import org.vfio4j.vfio.SoftMachine;
 
 /** What has to be done on the host before the VMs start: drivers bound, nothing vital taken. */
 final class Preparation {
-  private static final String VFIO_DRIVER = "vfio-pci";
-
   private final HostTopology host;
   private final Options options;
   private final SoftMachine machine;
@@ -53,7 +52,7 @@ final class Preparation {
         if (d.mode() == Mode.WRAPPED) {
           drivers.put(d.device(), SoftMachine.WRAPPING_DRIVER);
         } else if (d.mode() == Mode.WHOLE) {
-          drivers.putIfAbsent(d.device(), VFIO_DRIVER);
+          drivers.putIfAbsent(d.device(), DriverKind.VFIO_PCI);
         }
       }
     }
@@ -70,12 +69,21 @@ final class Preparation {
         refusal.ifPresentOrElse(
             r -> refused.accept(d, r),
             () -> {
-              if (first && !before.equals(Optional.of(driver))) {
+              if (first && !serves(before, driver)) {
                 step.accept(d, bindStep(d.device(), driver, before));
               }
             });
       }
     }
+  }
+
+  /** Whether the driver that is there does: a variant of vfio-pci offers the function as well. */
+  private static boolean serves(Optional<String> now, String wanted) {
+    return now.filter(d -> d.equals(wanted) || bothOffer(d, wanted)).isPresent();
+  }
+
+  private static boolean bothOffer(String one, String other) {
+    return DriverKind.offers(one) && DriverKind.offers(other);
   }
 
   private static String bindStep(String device, String driver, Optional<String> before) {
@@ -92,7 +100,7 @@ final class Preparation {
 
   private Optional<DeviceRefusal> take(String name, String driver) {
     Optional<DeviceRefusal> vital = vital(name).or(() -> ungrouped(name));
-    if (vital.isPresent() || machine.driver(name).equals(Optional.of(driver))) {
+    if (vital.isPresent() || serves(machine.driver(name), driver)) {
       return vital;
     }
     try {

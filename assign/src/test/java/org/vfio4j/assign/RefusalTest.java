@@ -56,6 +56,42 @@ class RefusalTest {
         .containsExactly("unbind " + B + " from snd", "give " + B + " to web too");
   }
 
+  /** B12: such a function in no group ended in "a mistake of this program", exit 70. */
+  @Test
+  void shouldAnswerWhereAVariantOfVfioPciHasAFunctionWithoutGroup() {
+    for (String driver : List.of("vfio-pci", "mlx5_vfio_pci", "pds-vfio-pci", "virtio_vfio_pci")) {
+      String free = "{\"address\":\"%s\",\"header\":\"normal\",\"driver\":\"%s\",\"group\":null}";
+      HostTopology host =
+          new SmallHost().function(A, 1, "igb").reserved(1).raw(free.formatted(C, driver)).build();
+      assertThat(check(host, vm("web", "", A)).admitted()).isTrue();
+      assertThat(only(check(host, vm("web", "", C))).code()).isEqualTo("NO_IOMMU_GROUP");
+    }
+  }
+
+  @Test
+  void shouldTakeAFunctionOnAVariantAsItIs() {
+    HostTopology host = new SmallHost().function(A, 1, "mlx5_vfio_pci").reserved(1).build();
+    Verdict verdict = check(host, vm("web", "", A));
+    assertThat(verdict.admitted()).isTrue();
+    assertThat(verdict.devices().flatMap(d -> d.steps().stream())).isEmpty();
+  }
+
+  /** B13: a sibling that is on VFIO already may be another VM's, and need not move. */
+  @Test
+  void shouldNotOfferToUnbindASiblingThatAVariantHas() {
+    HostTopology host =
+        new SmallHost()
+            .function(A, 1, "igb")
+            .function(B, 1, "mlx5_vfio_pci")
+            .function("0000:01:00.2", 1, "igb")
+            .reserved(1)
+            .build();
+    DeviceRefusal refusal = only(check(host, vm("web", "", A)));
+    assertThat(refusal.message()).contains("0000:01:00.2 on igb").doesNotContain(B);
+    assertThat(refusal.fixes())
+        .containsExactly("unbind 0000:01:00.2 from igb", "give 0000:01:00.2 to web too");
+  }
+
   @Test
   void shouldNotOfferToReleaseWhatTheHostNeeds() {
     HostTopology host =

@@ -9,7 +9,7 @@ import java.util.concurrent.Callable;
 import java.util.function.Supplier;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.linux.bind.BindingException;
-import org.vfio4j.linux.bind.DriverBinding;
+import org.vfio4j.vfio.DriverKind;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
@@ -54,7 +54,7 @@ final class BindCommand implements Callable<Integer> {
       names = "--driver",
       paramLabel = "NAME",
       description = "A driver of VFIO for this kind of device. Default: vfio-pci.")
-  private String driver = DriverBinding.VFIO_PCI;
+  private String driver = DriverKind.VFIO_PCI;
 
   @Option(names = "--dry-run", description = "Say what would be done, and do nothing.")
   private boolean dryRun;
@@ -71,7 +71,7 @@ final class BindCommand implements Callable<Integer> {
   public Integer call() {
     LocalDevices local = machine.get();
     BindingReport report = new BindingReport(console, json);
-    if (!DriverBinding.ofVfio(driver)) {
+    if (!DriverKind.offers(driver)) {
       return report.badInput("--driver " + driver + ": is no driver of VFIO");
     }
     List<PciAddress> force = local.parse(forced);

@@ -6,6 +6,7 @@ package org.vfio4j.cli;
 import org.vfio4j.host.Fact;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.PciFunction;
+import org.vfio4j.vfio.DriverKind;
 
 /**
  * Who would hold a function, or a group, if nothing were changed. Ordered: what comes first decides
@@ -46,15 +47,11 @@ enum Holding {
       return BRIDGE;
     }
     return switch (function.driver()) {
-      case Fact.Known<String>(String driver) -> isVfio(driver) ? VFIO : HOST;
+      case Fact.Known<String>(String driver) ->
+          DriverKind.of(driver, false) == DriverKind.HOST ? HOST : VFIO;
       case Fact.None<String>() -> FREE;
       case Fact.Unknown<String>() -> UNKNOWN;
     };
-  }
-
-  /** Whether VFIO takes a group with a member on this driver: one of its own, or pci-stub. */
-  private static boolean isVfio(String driver) {
-    return driver.equals("pci-stub") || driver.contains("vfio");
   }
 
   /** The word for it in JSON. */

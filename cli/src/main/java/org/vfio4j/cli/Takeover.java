@@ -14,7 +14,7 @@ import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciFunction;
 import org.vfio4j.host.Role;
-import org.vfio4j.linux.bind.DriverBinding;
+import org.vfio4j.vfio.DriverKind;
 
 /**
  * Which functions VFIO is to have, and why not: a group goes to one owner as a whole, and what the
@@ -24,9 +24,6 @@ import org.vfio4j.linux.bind.DriverBinding;
  * @param refusals why not, a sentence each with what to do; empty: it can be tried
  */
 record Takeover(List<PciAddress> functions, List<String> refusals) {
-
-  /** Drivers that leave a group viable without offering their function. */
-  private static final Set<String> HARMLESS = Set.of("pci-stub", "pcieport", "shpchp");
 
   /** Base class of bridges. */
   private static final int BRIDGE = 0x06;
@@ -88,11 +85,11 @@ record Takeover(List<PciAddress> functions, List<String> refusals) {
   }
 
   private static boolean standsInTheWay(PciFunction function) {
-    Optional<String> driver = function.driver().value();
-    return driver.isPresent()
-        && !isBridge(function)
-        && !HARMLESS.contains(driver.get())
-        && !DriverBinding.ofVfio(driver.get());
+    return function
+        .driver()
+        .value()
+        .filter(d -> DriverKind.of(d, isBridge(function)) == DriverKind.HOST)
+        .isPresent();
   }
 
   private static boolean isBridge(PciFunction function) {

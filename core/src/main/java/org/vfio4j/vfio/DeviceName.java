@@ -55,7 +55,7 @@ final class DeviceName {
         physical
             .filter(pf -> machine.device(pf).isPresent())
             .flatMap(machine::driver)
-            .filter(d -> DriverKind.of(d, false) == DriverKind.VFIO)
+            .filter(DriverKind::offers)
             .isPresent();
     boolean given = option.startsWith(TOKEN);
     if (wanted) {

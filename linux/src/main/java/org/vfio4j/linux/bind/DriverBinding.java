@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Optional;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.SystemCalls;
+import org.vfio4j.vfio.DriverKind;
 
 /**
  * Hands PCI functions to a driver of VFIO and gives them back: all that are named, or none. A
@@ -21,9 +22,6 @@ import org.vfio4j.posix.SystemCalls;
  * does.
  */
 public final class DriverBinding {
-  /** The driver that offers a whole function. */
-  public static final String VFIO_PCI = "vfio-pci";
-
   private final PciBus bus;
   private final BindingRecords records;
 
@@ -51,7 +49,7 @@ public final class DriverBinding {
    * Binds all of the functions to the driver, or none. Those that have it already stay as they are.
    *
    * @param addresses PCI addresses as the kernel writes them
-   * @param driver {@link #VFIO_PCI} or a variant of it
+   * @param driver {@link DriverKind#VFIO_PCI} or a variant of it
    * @return what has changed, in the order of the addresses
    * @throws BindingException if the kernel refuses one; the others are back where they were, or the
    *     message says which are not
@@ -125,7 +123,7 @@ public final class DriverBinding {
     for (String address : addresses) {
       try {
         Optional<String> before = bus.driver(address);
-        if (records.read(address).isEmpty() && before.filter(DriverBinding::ofVfio).isEmpty()) {
+        if (records.read(address).isEmpty() && before.filter(DriverBinding::isVfios).isEmpty()) {
           continue;
         }
         restore(address);
@@ -142,7 +140,7 @@ public final class DriverBinding {
 
   /** Unbinding a function of a group that is open would wait until it is closed. */
   private void checkUnused(String address, Optional<String> driver) {
-    if (driver.filter(DriverBinding::ofVfio).isEmpty()) {
+    if (driver.filter(DriverBinding::isVfios).isEmpty()) {
       return;
     }
     List<String> users = bus.users(address);
@@ -153,9 +151,8 @@ public final class DriverBinding {
     }
   }
 
-  /** Whether a driver of that name hands functions to user space. */
-  public static boolean ofVfio(String driver) {
-    return driver.equals(VFIO_PCI) || driver.endsWith("-vfio-pci") || driver.endsWith("_vfio_pci");
+  private static boolean isVfios(String driver) {
+    return DriverKind.of(driver, false).registersWithVfio();
   }
 
   private void restore(String address) {

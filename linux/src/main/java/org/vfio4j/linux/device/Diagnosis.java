@@ -19,6 +19,7 @@ import org.vfio4j.posix.Constants;
 import org.vfio4j.posix.OpenFiles;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.SystemCalls;
+import org.vfio4j.vfio.DriverKind;
 
 /**
  * What a refusal of the kernel means for who opens a device: which device, who stands in the way,
@@ -203,7 +204,7 @@ final class Diagnosis {
       return "%s has no driver; bind it to vfio-pci first: vfio bind %s"
           .formatted(address, address);
     }
-    if (driver.get().contains("vfio")) {
+    if (DriverKind.of(driver.get(), false).registersWithVfio()) {
       return "%s is bound to %s, yet VFIO does not offer it in /dev/vfio/%d"
           .formatted(address, driver.get(), group);
     }

@@ -10,22 +10,19 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
-import java.util.Set;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.Device;
 import org.vfio4j.iommu.ReservedRegion;
 import org.vfio4j.linux.sysfs.DeviceLinks;
+import org.vfio4j.vfio.DriverKind;
 
 /**
  * What sysfs tells of IOMMU groups, read anew at each question: devices and drivers come and go. A
  * file that is gone says "not there", as the kernel means it.
  */
 final class Sysfs {
-  /** Drivers that do no DMA of their own, by {@code vfio_driver_allowed} of 5.10. */
-  private static final Set<String> STUBS = Set.of("pci-stub", "pcieport", "shpchp");
-
   private static final int PCI_CLASS_SHIFT = 8;
   private static final int PCI_TO_PCI_BRIDGE = 0x0604;
 
@@ -67,19 +64,14 @@ final class Sysfs {
 
   /** Whether the device's driver offers it to VFIO: {@code vfio-pci} and its variants. */
   boolean offered(String device) {
-    return driver(device).filter(Sysfs::vfio).isPresent();
+    return driver(device).filter(DriverKind::offers).isPresent();
   }
 
   /** Whether a driver that does DMA for the host has the device. */
   boolean hostDriven(String device) {
-    return driver(device).filter(d -> !vfio(d) && !STUBS.contains(d)).isPresent()
-        && !bridge(device);
-  }
-
-  private static boolean vfio(String driver) {
-    return driver.startsWith("vfio-")
-        || driver.endsWith("_vfio_pci")
-        || driver.endsWith("-vfio-pci");
+    return driver(device)
+        .filter(d -> DriverKind.of(d, bridge(device)) == DriverKind.HOST)
+        .isPresent();
   }
 
   private boolean bridge(String device) {
