@@ -5,14 +5,14 @@ package org.vfio4j.iommu;
 
 import java.util.List;
 import java.util.Optional;
-import org.vfio4j.error.Holder;
 
 /**
  * What type1 needs of an IOMMU: the one seam between the tracking and the hardware. {@link
  * SoftIommu} answers from page tables in the heap.
  *
  * <p>Every method may throw {@link org.vfio4j.error.VfioException} with the kernel's errno, except
- * those that give something back, which cannot fail.
+ * those that give something back, which cannot fail. Who may attach a group is not the hardware's
+ * to say: see {@link Ownership}.
  */
 public interface Iommu {
   /**
@@ -34,24 +34,27 @@ public interface Iommu {
   IommuDomain allocateAux(Device parent);
 
   /**
-   * Makes {@code owner} the one address space that may attach the group, checked and set under the
-   * group's own lock: exclusivity that does not rest on the default-domain rule.
+   * Opens the group for the address space that {@linkplain Ownership#take owns} it, where the
+   * hardware has something to open ({@code open("/dev/vfio/N")}). Each call is ended by one {@link
+   * #close}.
    *
-   * @throws org.vfio4j.error.VfioException EBUSY if somebody else holds the group
+   * @throws org.vfio4j.error.VfioException EBUSY if a stranger to this process has it
    */
-  void hold(IommuGroup group, Owner owner);
+  void open(IommuGroup group);
 
-  /** Ends {@link #hold}. Does nothing if {@code owner} does not hold the group. */
-  void unhold(IommuGroup group, Owner owner);
+  /** Ends one {@link #open}. */
+  void close(IommuGroup group);
 
   /**
-   * Claims the group's DMA for user space ({@code iommu_group_claim_dma_owner}); counts up.
+   * Puts the group's DMA at user space's disposal, for its first {@linkplain Ownership#claim
+   * claim}. The group's lock is held.
    *
-   * @throws org.vfio4j.error.VfioException EPERM if a host driver uses a member
+   * @throws org.vfio4j.error.VfioException EPERM if a host driver uses a member, EINVAL if firmware
+   *     keeps one
    */
   void claim(IommuGroup group);
 
-  /** Gives one claim back. */
+  /** Ends {@link #claim}, when the last claim is given back. The group's lock is held. */
   void unclaim(IommuGroup group);
 
   /** Whether no member is bound to a driver of the host ({@code vfio_group_viable}). */
@@ -62,10 +65,4 @@ public interface Iommu {
 
   /** Whether the interrupts of the device are remapped, so that it can forge none. */
   boolean isolatesInterrupts(Device device);
-
-  /** An address space that can hold a group: a container. */
-  interface Owner {
-    /** Who it is and through which devices it has the group, for error messages. */
-    Holder holder(IommuGroup group);
-  }
 }

@@ -14,4 +14,7 @@ public interface IommuGroup {
 
   /** The members now, in the order they joined. */
   List<? extends Device> devices();
+
+  /** To whom it belongs. Its lock is this object's monitor. */
+  Ownership ownership();
 }

@@ -11,7 +11,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import org.vfio4j.error.Errno;
-import org.vfio4j.error.Holder;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.Refusal;
 import org.vfio4j.error.VfioException;
@@ -40,9 +39,9 @@ final class SoftGroup implements IommuGroup {
   /** The keys of the members: asked for by every attach, made anew only when one comes or goes. */
   private volatile List<Device> devices = List.of();
 
+  private final Ownership ownership = new Ownership(this);
   private int references;
-  private int claims;
-  private Optional<Iommu.Owner> holder = Optional.empty();
+  private int opens;
   private Optional<SoftDomain> domain = Optional.empty();
 
   SoftGroup(int id, IommuUnit unit, KernelProfile profile, List<ReservedRegion> regions) {
@@ -61,6 +60,11 @@ final class SoftGroup implements IommuGroup {
   @Override
   public List<Device> devices() {
     return devices;
+  }
+
+  @Override
+  public Ownership ownership() {
+    return ownership;
   }
 
   IommuUnit unit() {
@@ -104,30 +108,28 @@ final class SoftGroup implements IommuGroup {
     return references;
   }
 
-  synchronized void hold(Iommu.Owner owner) {
-    if (holder.isPresent() && holder.get() != owner) {
-      Holder other = holder.get().holder(this);
-      throw new VfioException(
-          busy("IOMMU group " + id + " is attached in another address space").heldBy(other));
-    }
-    holder = Optional.of(owner);
+  synchronized void open() {
+    opens++;
   }
 
-  synchronized void unhold(Iommu.Owner owner) {
-    if (holder.isPresent() && holder.get() == owner) {
-      holder = Optional.empty();
+  synchronized void close() {
+    if (opens == 0) {
+      throw new IllegalStateException("group " + id + " closed more often than opened");
     }
+    opens--;
   }
 
-  synchronized Optional<Iommu.Owner> holder() {
-    return holder;
+  /** Opens not yet closed. */
+  synchronized int opens() {
+    return opens;
   }
 
   synchronized boolean viable() {
     return members.values().stream().noneMatch(m -> m.hostDriver);
   }
 
-  synchronized void claim() {
+  /** Whether user space may claim the group's DMA. */
+  synchronized void checkClaim() {
     if (!viable()) {
       throw new VfioException(
           Errno.EPERM,
@@ -138,18 +140,6 @@ final class SoftGroup implements IommuGroup {
     if (profile.rmrrRefusedAtClaim() && firmwareMapped) {
       throw new VfioException(Errno.EINVAL, Reason.RMRR_LOCKED, rmrrMessage(), names());
     }
-    claims++;
-  }
-
-  synchronized void unclaim() {
-    if (claims == 0) {
-      throw new IllegalStateException("group " + id + " unclaimed more often than claimed");
-    }
-    claims--;
-  }
-
-  synchronized int claims() {
-    return claims;
   }
 
   /**
@@ -159,7 +149,7 @@ final class SoftGroup implements IommuGroup {
    * @throws VfioException EBUSY while user space has the group
    */
   synchronized void bindHostDriver(Device device) {
-    if (claims > 0 || holder.isPresent() || !onDefault()) {
+    if (ownership.claims() > 0 || ownership.who().isPresent() || !onDefault()) {
       throw new VfioException(
           Errno.EBUSY,
           Reason.DEVICE_BUSY,

@@ -39,7 +39,7 @@ public final class SoftIommu implements Iommu {
    * @param domains domains not closed
    * @param references group references beyond one for each member
    * @param pasids PASIDs bound to domains
-   * @param holds groups that an address space holds
+   * @param holds groups that are open for the address space that owns them
    * @param claims claims on groups' DMA
    */
   public record Census(int domains, int references, int pasids, int holds, int claims) {
@@ -147,26 +147,21 @@ public final class SoftIommu implements Iommu {
   public Census census() {
     int references = 0;
     int pasids = 0;
-    int holds = 0;
+    int opens = 0;
     int claims = 0;
     for (IommuGroup each : groups()) {
       SoftGroup group = soft(each);
       references += group.references() - group.devices().size();
       pasids += group.pasids();
-      holds += group.holder().isPresent() ? 1 : 0;
-      claims += group.claims();
+      opens += group.opens();
+      claims += group.ownership().claims();
     }
-    return new Census(domains.get(), references, pasids, holds, claims);
+    return new Census(domains.get(), references, pasids, opens, claims);
   }
 
   /** The domain that translates the group's requests, if a user attached one. */
   public Optional<IommuDomain> domainOf(IommuGroup group) {
     return soft(group).domain().map(d -> d);
-  }
-
-  /** Who holds the group. */
-  public Optional<Owner> holderOf(IommuGroup group) {
-    return soft(group).holder();
   }
 
   @Override
@@ -202,23 +197,23 @@ public final class SoftIommu implements Iommu {
   }
 
   @Override
-  public void hold(IommuGroup group, Owner owner) {
-    soft(group).hold(owner);
+  public void open(IommuGroup group) {
+    soft(group).open();
   }
 
   @Override
-  public void unhold(IommuGroup group, Owner owner) {
-    soft(group).unhold(owner);
+  public void close(IommuGroup group) {
+    soft(group).close();
   }
 
   @Override
   public void claim(IommuGroup group) {
-    soft(group).claim();
+    soft(group).checkClaim();
   }
 
   @Override
   public void unclaim(IommuGroup group) {
-    soft(group).unclaim();
+    // The count is the claim, and the count is the ownership's.
   }
 
   @Override

@@ -5,6 +5,7 @@ package org.vfio4j.mdev;
 
 import java.util.List;
 import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.iommu.Ownership;
 
 /**
  * The IOMMU group of a mediated device that is this process's own doing: the device is alone in it,
@@ -13,6 +14,7 @@ import org.vfio4j.iommu.IommuGroup;
 public final class MediatedGroup implements IommuGroup {
   private final int id;
   private final MediatedDevice device;
+  private final Ownership ownership = new Ownership(this);
 
   /**
    * A group of one device.
@@ -32,6 +34,11 @@ public final class MediatedGroup implements IommuGroup {
   @Override
   public List<MediatedDevice> devices() {
     return List.of(device);
+  }
+
+  @Override
+  public Ownership ownership() {
+    return ownership;
   }
 
   @Override

@@ -7,6 +7,7 @@ import java.util.Optional;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.Iommu;
 import org.vfio4j.iommu.IommuDomain;
+import org.vfio4j.iommu.Ownership;
 
 /**
  * An attach under way: what it has taken so far, and the one way out that gives all of it back in
@@ -14,26 +15,29 @@ import org.vfio4j.iommu.IommuDomain;
  */
 final class AttachAttempt implements AutoCloseable {
   private final Iommu iommu;
-  private final Iommu.Owner owner;
+  private final Ownership.Owner owner;
   private final Attachment entry;
 
-  private boolean held;
+  private boolean owned;
+  private boolean opened;
   private Optional<IommuDomain> own = Optional.empty();
   private Optional<IommuDomain> attachedTo = Optional.empty();
   private boolean kept;
 
-  AttachAttempt(Iommu iommu, Iommu.Owner owner, Attachment entry) {
+  AttachAttempt(Iommu iommu, Ownership.Owner owner, Attachment entry) {
     this.iommu = iommu;
     this.owner = owner;
     this.entry = entry;
   }
 
   /** Takes the backing group for this container, against all others. */
-  void hold() {
+  void take() {
     if (entry.backing.isPresent()) {
-      iommu.hold(entry.backing.get(), owner);
+      entry.backing.get().ownership().take(owner);
+      owned = true;
+      iommu.open(entry.backing.get());
+      opened = true;
     }
-    held = true;
   }
 
   IommuDomain allocate() {
@@ -81,8 +85,11 @@ final class AttachAttempt implements AutoCloseable {
     }
     attachedTo.ifPresent(d -> Domain.detach(d, entry));
     own.ifPresent(IommuDomain::close);
-    if (held) {
-      entry.backing.ifPresent(b -> iommu.unhold(b, owner));
+    if (opened) {
+      iommu.close(entry.backing.orElseThrow());
+    }
+    if (owned) {
+      entry.backing.orElseThrow().ownership().giveBack(owner);
     }
   }
 }

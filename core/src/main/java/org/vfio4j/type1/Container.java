@@ -21,6 +21,7 @@ import org.vfio4j.iommu.IommuDomain;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.IovaRange;
 import org.vfio4j.iommu.Mapping;
+import org.vfio4j.iommu.Ownership;
 import org.vfio4j.profile.KernelProfile;
 
 /**
@@ -31,7 +32,7 @@ import org.vfio4j.profile.KernelProfile;
  * hardware; every further VFIO group with the same backing joins without touching it; another
  * container is refused with EBUSY; the hardware is detached when the last user leaves.
  */
-public final class Container implements Iommu.Owner, AutoCloseable {
+public final class Container implements Ownership.Owner, AutoCloseable {
   /** VFIO_DMA_MAP_FLAG_READ: the device may read. */
   public static final int MAP_READ = Mapping.READ;
 

@@ -16,6 +16,7 @@ import org.vfio4j.iommu.Iommu;
 import org.vfio4j.iommu.IommuDomain;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.IovaRange;
+import org.vfio4j.iommu.Ownership;
 import org.vfio4j.iommu.ReservedRegion;
 import org.vfio4j.mdev.Isolation;
 import org.vfio4j.profile.KernelProfile;
@@ -27,7 +28,7 @@ import org.vfio4j.profile.KernelProfile;
  * The container's lock covers all of it.
  */
 final class Tracking {
-  private final Iommu.Owner owner;
+  private final Ownership.Owner owner;
   private final String name;
   private final Iommu iommu;
   private final KernelProfile profile;
@@ -39,7 +40,7 @@ final class Tracking {
   private IovaRanges ranges = IovaRanges.UNKNOWN;
 
   Tracking(
-      Iommu.Owner owner,
+      Ownership.Owner owner,
       String name,
       Iommu iommu,
       KernelProfile profile,
@@ -167,7 +168,7 @@ final class Tracking {
 
   private void attachHardware(Attachment entry) {
     try (AttachAttempt attempt = new AttachAttempt(iommu, owner, entry)) {
-      attempt.hold();
+      attempt.take();
       IommuDomain hardware = attempt.allocate();
       if (type == Type1.NESTING) {
         hardware.enableNesting();
@@ -312,7 +313,8 @@ final class Tracking {
   private void leaveBacking(Attachment entry, Domain domain, IommuGroup backing) {
     if (attachments.users(backing).isEmpty()) {
       Domain.detach(domain.hardware, entry);
-      iommu.unhold(backing, owner);
+      iommu.close(backing);
+      backing.ownership().giveBack(owner);
     }
     iommu.release(backing);
   }

@@ -6,6 +6,7 @@ package org.vfio4j.vfio;
 import java.util.List;
 import org.vfio4j.iommu.Device;
 import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.iommu.Ownership;
 
 /**
  * The group that VFIO makes up for a device which no IOMMU serves ({@code
@@ -15,6 +16,7 @@ import org.vfio4j.iommu.IommuGroup;
 final class NoiommuGroup implements IommuGroup {
   private final int id;
   private final Device device;
+  private final Ownership ownership = new Ownership(this);
 
   NoiommuGroup(int id, Device device) {
     this.id = id;
@@ -29,6 +31,11 @@ final class NoiommuGroup implements IommuGroup {
   @Override
   public List<Device> devices() {
     return List.of(device);
+  }
+
+  @Override
+  public Ownership ownership() {
+    return ownership;
   }
 
   @Override

@@ -261,7 +261,7 @@ public final class VfioCore {
     Optional<IommuGroup> backing = acquireBacking(group);
     boolean claimed = false;
     try {
-      backing.ifPresent(iommu::claim);
+      backing.ifPresent(b -> b.ownership().claim(iommu));
       claimed = true;
     } finally {
       if (!claimed) {
@@ -274,7 +274,7 @@ public final class VfioCore {
   private void unclaim(VfioGroup group) {
     group.claimed.ifPresent(
         backing -> {
-          iommu.unclaim(backing);
+          backing.ownership().unclaim(iommu);
           iommu.release(backing);
         });
     group.claimed = Optional.empty();

@@ -128,9 +128,16 @@ final class Attack {
     } catch (Violation broken) {
       throw broken;
     } catch (RuntimeException | AssertionError escaped) {
-      StackTraceElement[] trace = escaped.getStackTrace();
-      throw new Violation("I6", escaped + (trace.length > 0 ? " at " + trace[0] : ""));
+      throw new Violation("I6", escaped + where(escaped));
     }
+  }
+
+  /** The method, without its line: that would change with every edit above it. */
+  private static String where(Throwable escaped) {
+    StackTraceElement[] trace = escaped.getStackTrace();
+    return trace.length == 0
+        ? ""
+        : " at %s.%s".formatted(trace[0].getClassName(), trace[0].getMethodName());
   }
 
   private Set<Integer> waiting() {

@@ -76,11 +76,11 @@ final class Invariants {
         users.size());
     Optional<Container> holder = users.stream().findFirst().map(u -> u.in().container());
     Violation.when(
-        !iommu.holderOf(group).equals(holder),
+        !group.ownership().who().equals(holder),
         "I2",
         "%s is held by %s, should be by %s",
         group,
-        iommu.holderOf(group),
+        group.ownership().who(),
         holder);
     for (Box box : ledger.boxes) {
       long here = users.stream().filter(u -> u.in() == box).count();

@@ -22,7 +22,7 @@ final class Snapshot {
     all.add(iommu.census());
     for (IommuGroup group : world.physical.values()) {
       all.add(iommu.domainOf(group));
-      all.add(iommu.holderOf(group));
+      all.add(group.ownership().who());
     }
     for (Box box : ledger.boxes) {
       if (box.live()) {

@@ -16,6 +16,7 @@ import org.vfio4j.iommu.Iommu;
 import org.vfio4j.iommu.IommuDomain;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.IommuUnit;
+import org.vfio4j.iommu.Ownership;
 import org.vfio4j.iommu.SoftIommu;
 import org.vfio4j.mdev.Isolation;
 import org.vfio4j.mdev.MediatedDevice;
@@ -54,8 +55,9 @@ class StructureTest {
   /** R4, R9: giving back cannot fail, so it tells nothing. */
   @Test
   void shouldReturnNothingFromWhatGivesBack() {
-    List<String> back = List.of("detach", "detachAux", "release", "unhold", "unclaim", "close");
-    for (Class<?> type : List.of(Container.class, Iommu.class, IommuDomain.class)) {
+    List<String> back = List.of("detach", "detachAux", "release", "giveBack", "unclaim", "close");
+    for (Class<?> type :
+        List.of(Container.class, Iommu.class, IommuDomain.class, Ownership.class)) {
       for (Method method : type.getDeclaredMethods()) {
         if (back.contains(method.getName())) {
           assertThat(method.getReturnType()).as("%s", method).isEqualTo(void.class);

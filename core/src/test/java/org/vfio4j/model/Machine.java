@@ -11,10 +11,10 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.Device;
-import org.vfio4j.iommu.Iommu;
 import org.vfio4j.iommu.IommuDomain;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.IommuUnit;
+import org.vfio4j.iommu.Ownership;
 import org.vfio4j.iommu.ReservedRegion;
 import org.vfio4j.iommu.SoftIommu;
 import org.vfio4j.mdev.Isolation;
@@ -169,7 +169,7 @@ final class Machine {
         .ifPresent(
             b -> {
               int owner = (int) (from >> (OWNERS + 3 * b.ordinal()) & 7);
-              Iommu.@Nullable Owner holder = soft.holderOf(backings.get(b)).orElse(null);
+              Ownership.@Nullable Owner holder = backings.get(b).ownership().who().orElse(null);
               check(
                   holder == (owner == 0 ? null : containers.get(owner - 1)),
                   "the backing group has not the holder that it had (I4)");
@@ -187,7 +187,7 @@ final class Machine {
 
   private int owner(Backing backing, long state) {
     IommuGroup group = backings.get(backing);
-    Iommu.@Nullable Owner holder = soft.holderOf(group).orElse(null);
+    Ownership.@Nullable Owner holder = group.ownership().who().orElse(null);
     @Nullable IommuDomain domain = soft.domainOf(group).orElse(null);
     int owner = 0;
     for (int c = 0; c < containers.size(); c++) {

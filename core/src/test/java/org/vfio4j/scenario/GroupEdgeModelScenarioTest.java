@@ -143,12 +143,12 @@ class GroupEdgeModelScenarioTest extends EdgeModelScenario {
   @Test
   void G10_shouldCountEveryClaimOfEveryGroup() {
     IommuGroup other = group(Function.pci("other"));
-    soft.claim(a);
-    soft.claim(a);
-    soft.claim(other);
+    a.ownership().claim(soft);
+    a.ownership().claim(soft);
+    other.ownership().claim(soft);
     assertThat(soft.census().claims()).isEqualTo(3);
-    soft.unclaim(a);
-    soft.unclaim(a);
-    soft.unclaim(other);
+    a.ownership().unclaim(soft);
+    a.ownership().unclaim(soft);
+    other.ownership().unclaim(soft);
   }
 }

@@ -212,7 +212,7 @@ class GroupScenarioTest extends ApiScenario {
     return new WatchedIommu(real) {
       @Override
       protected void before(Call call, Object on) {
-        if (call == Call.HOLD && on.toString().equals("group 1")) {
+        if (call == Call.OPEN && on.toString().equals("group 1")) {
           throw new VfioException(Errno.EBUSY, Reason.BACKING_GROUP_HELD, "planned");
         }
       }

@@ -162,7 +162,7 @@ abstract class ModelScenario extends EachKernel {
                   c.coherent()));
     }
     for (IommuGroup g : groups) {
-      String holder = soft.holderOf(g).map(o -> o.holder(g)).map(Holder::toString).orElse("-");
+      String holder = g.ownership().who().map(o -> o.holder(g)).map(Holder::toString).orElse("-");
       String domain = soft.domainOf(g).map(System::identityHashCode).toString();
       state.add(
           "%s: %s, on %s, users %s"

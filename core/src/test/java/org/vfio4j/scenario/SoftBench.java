@@ -196,7 +196,7 @@ final class SoftBench extends ScenarioBench {
   @Override
   Optional<String> holder(String function) {
     IommuGroup group = machine.groupOf(function).orElseThrow();
-    return machine.iommu().holderOf(group).map(o -> o.holder(group).name());
+    return group.ownership().who().map(o -> o.holder(group).name());
   }
 
   @Override

@@ -181,7 +181,7 @@ class WrappedModelScenarioTest extends ModelScenario {
     String before = state();
     iommu.fail(Call.ALLOCATE, 1, Errno.ENOMEM);
     refused(Errno.ENOMEM, () -> c.attach(w1));
-    iommu.fail(Call.HOLD, 1, Errno.ENOMEM);
+    iommu.fail(Call.OPEN, 1, Errno.ENOMEM);
     refused(Errno.ENOMEM, () -> c.attach(w1));
     iommu.fail(Call.ACQUIRE, 1, Errno.ENOMEM);
     refused(Errno.ENOMEM, () -> c.attach(w1));

@@ -26,7 +26,7 @@ public abstract class WatchedIommu implements Iommu {
     ACQUIRE,
     ALLOCATE,
     ALLOCATE_AUX,
-    HOLD,
+    OPEN,
     CLAIM,
     VIABLE,
     REGIONS,
@@ -91,14 +91,14 @@ public abstract class WatchedIommu implements Iommu {
   }
 
   @Override
-  public final void hold(IommuGroup group, Owner owner) {
-    before(Call.HOLD, group);
-    target.hold(group, owner);
+  public final void open(IommuGroup group) {
+    before(Call.OPEN, group);
+    target.open(group);
   }
 
   @Override
-  public final void unhold(IommuGroup group, Owner owner) {
-    target.unhold(group, owner);
+  public final void close(IommuGroup group) {
+    target.close(group);
   }
 
   @Override

@@ -14,9 +14,7 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.UUID;
 import org.opentest4j.TestAbortedException;
-import org.vfio4j.error.Holder;
 import org.vfio4j.error.VfioException;
-import org.vfio4j.iommu.Iommu;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.linux.iommu.Edu;
 import org.vfio4j.linux.iommu.LinuxEnvironment;
@@ -185,14 +183,7 @@ final class LinuxBench extends ScenarioBench {
   @Override
   Optional<String> holder(String function) {
     IommuGroup group = linux.groupOf(function).orElseThrow();
-    Iommu.Owner stranger = g -> new Holder("a stranger", List.of());
-    try {
-      iommu.hold(group, stranger);
-    } catch (VfioException refused) {
-      return refused.refusal().holder().map(Holder::name);
-    }
-    iommu.unhold(group, stranger);
-    return Optional.empty();
+    return group.ownership().who().map(o -> o.holder(group).name());
   }
 
   /** Gives each live container a page at one address; returns what undoes that. */

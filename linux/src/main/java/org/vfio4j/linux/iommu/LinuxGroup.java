@@ -13,8 +13,8 @@ import org.vfio4j.error.Holder;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.Refusal;
 import org.vfio4j.error.VfioException;
-import org.vfio4j.iommu.Iommu;
 import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.iommu.Ownership;
 import org.vfio4j.iommu.ReservedRegion;
 import org.vfio4j.linux.uapi.ContainerCalls;
 import org.vfio4j.linux.uapi.DeviceCalls;
@@ -25,9 +25,8 @@ import org.vfio4j.posix.SystemCalls;
 
 /**
  * An IOMMU group of this machine, by number. The kernel lets its file be opened once, so there is
- * one descriptor for all users here, open while an address space holds the group, somebody claims
- * it or has it open; every device opened through it is a descriptor of its user's. The group's own
- * lock covers it.
+ * one descriptor for all users here, open while somebody claims the group or has it open; every
+ * device opened through it is a descriptor of its user's. The group's own lock covers it.
  */
 final class LinuxGroup implements IommuGroup {
   private static final System.Logger LOG = System.getLogger(LinuxGroup.class.getName());
@@ -37,8 +36,8 @@ final class LinuxGroup implements IommuGroup {
   private final SystemCalls calls;
 
   private Optional<GroupCalls> file = Optional.empty();
-  private Optional<Iommu.Owner> holder = Optional.empty();
-  private int claims;
+  private final Ownership ownership = new Ownership(this);
+  private boolean claimed;
   private int openers;
 
   /** A container without a type, in which the group is claimed but not attached. */
@@ -63,26 +62,13 @@ final class LinuxGroup implements IommuGroup {
     return sysfs.members(id);
   }
 
+  @Override
+  public Ownership ownership() {
+    return ownership;
+  }
+
   List<ReservedRegion> regions() {
     return sysfs.regions(id);
-  }
-
-  synchronized void hold(Iommu.Owner owner) {
-    if (holder.isPresent() && holder.get() != owner) {
-      Holder other = holder.get().holder(this);
-      String message = "IOMMU group %d is attached in another address space".formatted(id);
-      throw new VfioException(
-          Refusal.of(Errno.EBUSY, Reason.BACKING_GROUP_HELD, message, names()).heldBy(other));
-    }
-    file();
-    holder = Optional.of(owner);
-  }
-
-  synchronized void unhold(Iommu.Owner owner) {
-    if (holder.isPresent() && holder.get() == owner) {
-      holder = Optional.empty();
-      closeUnused();
-    }
   }
 
   synchronized void open() {
@@ -97,21 +83,16 @@ final class LinuxGroup implements IommuGroup {
 
   /** The kernel claims a group's DMA when it enters a container, of whatever type. */
   synchronized void claim() {
-    if (claims == 0 && domain.isEmpty()) {
+    if (domain.isEmpty()) {
       park();
     }
-    claims++;
+    claimed = true;
   }
 
   synchronized void unclaim() {
-    if (claims == 0) {
-      throw new IllegalStateException("group " + id + " unclaimed more often than claimed");
-    }
-    claims--;
-    if (claims == 0) {
-      unpark();
-      closeUnused();
-    }
+    claimed = false;
+    unpark();
+    closeUnused();
   }
 
   synchronized boolean viable() {
@@ -228,7 +209,7 @@ final class LinuxGroup implements IommuGroup {
 
   /** A claim outlives the attach, as it does in the kernel. */
   private void parkIfClaimed() {
-    if (claims > 0) {
+    if (claimed) {
       try {
         park();
       } catch (RuntimeException refused) {
@@ -264,7 +245,7 @@ final class LinuxGroup implements IommuGroup {
   }
 
   private void closeUnused() {
-    if (holder.isEmpty() && claims == 0 && openers == 0) {
+    if (!claimed && openers == 0) {
       closeFile();
     }
   }

@@ -111,13 +111,13 @@ public final class LinuxIommu implements Iommu {
 
   /** Opens the group's file: a stranger who has it is found here. */
   @Override
-  public void hold(IommuGroup group, Owner owner) {
-    linux(group).hold(owner);
+  public void open(IommuGroup group) {
+    linux(group).open();
   }
 
   @Override
-  public void unhold(IommuGroup group, Owner owner) {
-    linux(group).unhold(owner);
+  public void close(IommuGroup group) {
+    linux(group).close();
   }
 
   @Override
