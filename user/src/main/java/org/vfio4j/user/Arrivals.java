@@ -71,18 +71,29 @@ final class Arrivals {
         }
         continue;
       }
-      boolean taken = false;
-      try {
-        taken = admit(socket);
-      } catch (RuntimeException | Error e) {
-        // Whatever a listener to events throws, the next one is let in.
-        LOG.log(Level.ERROR, () -> listener.path() + ": a client was lost", e);
-      } finally {
-        if (!taken) {
-          socket.close();
-        }
+      receive(socket);
+    }
+  }
+
+  /**
+   * Has somebody wait for its turn, or turns it away.
+   *
+   * @param socket taken over
+   * @return whether it is let in
+   */
+  boolean receive(UnixSocket socket) {
+    boolean taken = false;
+    try {
+      taken = admit(socket);
+    } catch (RuntimeException | Error e) {
+      // Whatever a listener to events throws, the next one is let in.
+      LOG.log(Level.ERROR, () -> listener.path() + ": a client was lost", e);
+    } finally {
+      if (!taken) {
+        socket.close();
       }
     }
+    return taken;
   }
 
   private boolean admit(UnixSocket socket) {

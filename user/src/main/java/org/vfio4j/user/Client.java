@@ -97,7 +97,22 @@ public final class Client implements AutoCloseable {
 
   /** Connects with a proposal of one's own. */
   public static Client connect(Path path, Version proposal) {
-    Exchange exchange = new Exchange(UnixSocket.connect(SystemCalls.libc(), path));
+    return over(UnixSocket.connect(SystemCalls.libc(), path), proposal);
+  }
+
+  /**
+   * Agrees on a version over a socket that is connected already, as {@link #connect(Path)} does.
+   *
+   * @param socket a connected stream socket, which is the client's from now on
+   * @throws ConnectionException if no version can be agreed on
+   */
+  public static Client over(Descriptor socket) {
+    Version proposal = new Version(Negotiated.MAJOR, Negotiated.MINOR, Negotiated.OURS);
+    return over(UnixSocket.of(socket), proposal);
+  }
+
+  private static Client over(UnixSocket socket, Version proposal) {
+    Exchange exchange = new Exchange(socket);
     boolean done = false;
     try {
       Exchange.Reply reply = exchange.call(proposal);
@@ -274,8 +289,17 @@ public final class Client implements AutoCloseable {
    * @param memory must be there until it is unmapped
    */
   public void map(long iova, MemorySegment memory, int flags) {
-    exchange.call(new DmaMap(flags, 0, iova, memory.byteSize()));
-    exchange.memory().add(iova, memory, flags);
+    // Before the reply: the device may use it as soon as the server has taken it.
+    ClientMemory.Window window = exchange.memory().add(iova, memory, flags);
+    boolean done = false;
+    try {
+      exchange.call(new DmaMap(flags, 0, iova, memory.byteSize()));
+      done = true;
+    } finally {
+      if (!done) {
+        exchange.memory().remove(window);
+      }
+    }
   }
 
   /** Unmaps what is wholly inside a range; holes are no error. */

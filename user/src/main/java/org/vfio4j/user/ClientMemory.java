@@ -17,7 +17,7 @@ final class ClientMemory {
   /** By IOVA with its top bit flipped: the signed order of the keys is the unsigned one. */
   private final ConcurrentSkipListMap<Long, Window> windows = new ConcurrentSkipListMap<>();
 
-  private record Window(long iova, MemorySegment memory, int flags) {
+  record Window(long iova, MemorySegment memory, int flags) {
     boolean holds(long first, long count) {
       long from = first - iova;
       return Long.compareUnsigned(from, memory.byteSize()) < 0
@@ -25,8 +25,19 @@ final class ClientMemory {
     }
   }
 
-  void add(long iova, MemorySegment memory, int flags) {
-    windows.put(key(iova), new Window(iova, memory, flags));
+  /**
+   * Adds what the server is about to be told of. What is at the address already stays: the server
+   * refuses the second then.
+   */
+  Window add(long iova, MemorySegment memory, int flags) {
+    Window window = new Window(iova, memory, flags);
+    windows.putIfAbsent(key(iova), window);
+    return window;
+  }
+
+  /** Forgets what the server has refused. */
+  void remove(Window window) {
+    windows.computeIfPresent(key(window.iova), (_, there) -> there == window ? null : there);
   }
 
   /** Forgets what is wholly inside. */

@@ -10,11 +10,10 @@ import java.util.Optional;
 import org.vfio4j.error.Errno;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.UnixSocket;
+import org.vfio4j.user.device.DeviceSession;
 import org.vfio4j.user.device.Irq;
 import org.vfio4j.user.device.Region;
 import org.vfio4j.user.device.ServedDevice;
-import org.vfio4j.user.device.UserInterrupts;
-import org.vfio4j.user.device.UserMemory;
 import org.vfio4j.user.device.WriteSignal;
 import org.vfio4j.user.wire.Command;
 import org.vfio4j.user.wire.DeviceFeature;
@@ -38,9 +37,8 @@ final class Commands {
 
   private static final int PAYLOAD = Header.SIZE;
 
-  private final ServedDevice device;
+  private final DeviceSession device;
   private final Negotiated negotiated;
-  private final UserInterrupts interrupts;
   private final Region[] regions;
   private final List<Irq> irqs;
   private final DmaCommands dma;
@@ -50,16 +48,10 @@ final class Commands {
 
   private int descriptorCount;
 
-  Commands(
-      ServedDevice device,
-      String name,
-      Negotiated negotiated,
-      UserMemory dma,
-      UserInterrupts interrupts) {
+  Commands(DeviceSession device, String name, Negotiated negotiated) {
     this.device = device;
     this.negotiated = negotiated;
-    this.interrupts = interrupts;
-    this.dma = new DmaCommands(name, dma);
+    this.dma = new DmaCommands(name, device);
     regions = device.regions().toArray(Region[]::new);
     irqs = List.copyOf(device.irqs());
   }
@@ -101,7 +93,7 @@ final class Commands {
           case Command.GET_REGION_INFO -> regionInfo(in, at, size, reply);
           case Command.GET_REGION_IO_FDS -> regionIoFds(in, at, size, reply);
           case Command.GET_IRQ_INFO -> irqInfo(in, at, size, reply);
-          case Command.SET_IRQS -> IrqCommands.set(reader, at, size, irqs, interrupts);
+          case Command.SET_IRQS -> IrqCommands.set(reader, at, size, irqs, device);
           case Command.RESET -> reset(in, at, size);
           case Command.DEVICE_FEATURE -> feature(in, at, size);
           case Command.MIG_DATA_READ, Command.MIG_DATA_WRITE -> migration(command, in, at, size);
@@ -211,6 +203,7 @@ final class Commands {
 
   private int deviceInfo(MemorySegment in, int at, int size, MemorySegment reply) {
     DeviceInfo.parse(in, at, size);
+    device.admit();
     var info = new DeviceInfo(DeviceInfo.SIZE, device.flags(), regions.length, irqs.size());
     info.encode(reply, PAYLOAD);
     return info.length();

@@ -8,14 +8,17 @@ import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
+import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.UnixSocket;
+import org.vfio4j.posix.UnixSocket.Credentials;
+import org.vfio4j.user.device.DeviceSession;
+import org.vfio4j.user.device.Peer;
+import org.vfio4j.user.device.RemoteMemory;
 import org.vfio4j.user.device.ServedDevice;
-import org.vfio4j.user.device.UserInterrupts;
-import org.vfio4j.user.device.UserMemory;
 import org.vfio4j.user.wire.Command;
 import org.vfio4j.user.wire.Header;
 import org.vfio4j.user.wire.MessageException;
@@ -36,6 +39,7 @@ final class Connection {
   static final Duration TIMEOUT = Duration.ofSeconds(5);
 
   private final UnixSocket socket;
+  private final Credentials peer;
   private final ServedDevice device;
   private final String name;
   private final Duration handshake;
@@ -43,23 +47,25 @@ final class Connection {
 
   /** One connection's state once the version is agreed on. */
   private record Session(
-      Negotiated negotiated,
-      Calls calls,
-      UserMemory dma,
-      UserInterrupts interrupts,
-      Commands commands) {}
+      Negotiated negotiated, Calls calls, DeviceSession device, Commands commands) {}
 
   private @Nullable Session session;
+
+  /** Why this side has ended the connection; empty if it has not. */
+  private final AtomicReference<String> cut = new AtomicReference<>("");
 
   /**
    * A client that has connected.
    *
    * @param socket stays the caller's
+   * @param peer who is at its other end
    * @param name of the device, for messages
    * @param handshake how long the client may take for its first message
    */
-  Connection(UnixSocket socket, ServedDevice device, String name, Duration handshake) {
+  Connection(
+      UnixSocket socket, Credentials peer, ServedDevice device, String name, Duration handshake) {
     this.socket = socket;
+    this.peer = peer;
     this.device = device;
     this.name = name;
     this.handshake = handshake;
@@ -72,6 +78,12 @@ final class Connection {
    * @return why it ended, in words
    */
   String run() {
+    String why = serve();
+    String own = cut.get();
+    return own.isEmpty() ? why : own;
+  }
+
+  private String serve() {
     int first = Negotiated.NOTHING.maxMessage();
     try (Arena arena = Arena.ofShared();
         MessageReader reader = new MessageReader(socket, Negotiated.CAPACITY, first)) {
@@ -121,7 +133,7 @@ final class Connection {
       fail(in, at, reply, e.errno().number());
       throw new ConnectionException("no version agreed on: " + e.getMessage());
     }
-    Session started = start(agreed);
+    Session started = attach(agreed, in, at, reply);
     int length = answer.length();
     answer.encode(reply, Header.SIZE);
     reply(in, at, reply, Header.SIZE + length);
@@ -129,15 +141,78 @@ final class Connection {
     return started;
   }
 
-  private Session start(Negotiated agreed) {
+  private Session attach(Negotiated agreed, MemorySegment in, int at, MemorySegment reply) {
     Calls calls = new Calls(writer, agreed.maxTransfer(), TIMEOUT, Thread.currentThread());
-    UserMemory dma = new UserMemory(name, agreed.maxMappings(), calls);
-    UserInterrupts interrupts = new UserInterrupts(device.irqs());
-    Commands commands = new Commands(device, name, agreed, dma, interrupts);
-    Session started = new Session(agreed, calls, dma, interrupts, commands);
-    session = started;
-    device.attached(dma, interrupts);
-    return started;
+    boolean done = false;
+    try {
+      Session started = start(agreed, calls);
+      done = true;
+      return started;
+    } catch (VfioException e) {
+      fail(in, at, reply, e.errno().number());
+      throw new ConnectionException("not served: " + e.getMessage());
+    } finally {
+      if (!done) {
+        calls.close();
+      }
+    }
+  }
+
+  private Session start(Negotiated agreed, Calls calls) {
+    DeviceSession attached = device.attach(new ConnectedPeer(agreed, calls));
+    boolean done = false;
+    try {
+      Session started = new Session(agreed, calls, attached, new Commands(attached, name, agreed));
+      session = started;
+      done = true;
+      return started;
+    } finally {
+      if (!done) {
+        attached.close();
+      }
+    }
+  }
+
+  /** The client, as the device knows it. */
+  private final class ConnectedPeer implements Peer {
+    private final Negotiated agreed;
+    private final Calls calls;
+
+    ConnectedPeer(Negotiated agreed, Calls calls) {
+      this.agreed = agreed;
+      this.calls = calls;
+    }
+
+    @Override
+    public Credentials credentials() {
+      return peer;
+    }
+
+    @Override
+    public String device() {
+      return name;
+    }
+
+    @Override
+    public int maxMappings() {
+      return agreed.maxMappings();
+    }
+
+    @Override
+    public RemoteMemory memory() {
+      return calls;
+    }
+
+    @Override
+    public void disconnect(String why) {
+      Connection.this.disconnect(why);
+    }
+  }
+
+  /** Ends the connection, from any thread; {@link #run} returns this reason, the first one. */
+  void disconnect(String why) {
+    cut.compareAndSet("", why);
+    socket.shutdown();
   }
 
   private void handle(Session agreed, MessageReader reader, MemorySegment reply) {
@@ -167,8 +242,6 @@ final class Connection {
       errno = refused(in, at, e.errno().number(), e);
     } catch (VfioException e) {
       errno = refused(in, at, e.errno().number(), e);
-    } catch (IndexOutOfBoundsException e) {
-      errno = refused(in, at, Errno.EINVAL.number(), e);
     } catch (SystemCallException e) {
       // Of the device; one of this connection's socket comes again with the error reply.
       errno = refused(in, at, e.errno(), e);
@@ -218,7 +291,7 @@ final class Connection {
     }
   }
 
-  /** The device stops first: it may be waiting for the client, and must not find memory gone. */
+  /** Nobody is answered any more; then the device lets go of all that the client brought. */
   private void leave() {
     Session left = session;
     if (left == null) {
@@ -228,12 +301,10 @@ final class Connection {
     socket.shutdown();
     left.calls.end();
     try {
-      device.detached();
+      left.device.close();
     } catch (RuntimeException | InternalError e) {
       LOG.log(Level.ERROR, () -> name + ": the device failed when its user left", e);
     }
-    left.dma.close();
-    left.interrupts.close();
     left.calls.close();
   }
 }

@@ -6,12 +6,12 @@ package org.vfio4j.user;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.lang.foreign.MemorySegment;
-import java.util.Optional;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.SystemCallException;
-import org.vfio4j.user.device.UserMemory;
+import org.vfio4j.user.device.DeviceSession;
+import org.vfio4j.user.device.DmaSource;
 import org.vfio4j.user.wire.DmaMap;
 import org.vfio4j.user.wire.DmaUnmap;
 import org.vfio4j.user.wire.MessageException;
@@ -27,12 +27,12 @@ final class DmaCommands {
   private static final int MAX_LOGGED = 1000;
 
   private final String name;
-  private final UserMemory space;
+  private final DeviceSession session;
   private int logged;
 
-  DmaCommands(String name, UserMemory space) {
+  DmaCommands(String name, DeviceSession session) {
     this.name = name;
-    this.space = space;
+    this.session = session;
   }
 
   /** Maps; the reply has no payload. */
@@ -44,10 +44,10 @@ final class DmaCommands {
     try {
       int flags = DmaMap.flags(in, at);
       if (reader.descriptors() == 0) {
-        space.map(iova, bytes, flags, Optional.empty(), DmaMap.offset(in, at));
+        session.dmaMap(iova, bytes, flags, DmaSource.MESSAGES);
       } else {
         try (Descriptor file = reader.take(0)) {
-          space.map(iova, bytes, flags, Optional.of(file), DmaMap.offset(in, at));
+          session.dmaMap(iova, bytes, flags, new DmaSource.File(file, DmaMap.offset(in, at)));
         }
       }
     } catch (VfioException | SystemCallException e) {
@@ -67,7 +67,7 @@ final class DmaCommands {
       throw new MessageException(Errno.EOPNOTSUPP, "dirty pages are not tracked");
     }
     try {
-      space.unmap(iova, bytes, flags);
+      session.dmaUnmap(iova, bytes, flags);
     } catch (VfioException | SystemCallException e) {
       log("DMA_UNMAP", iova, bytes, e);
       throw e;

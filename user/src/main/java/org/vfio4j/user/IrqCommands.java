@@ -3,14 +3,13 @@
 
 package org.vfio4j.user;
 
-import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
-import org.vfio4j.error.Errno;
 import org.vfio4j.posix.Descriptor;
+import org.vfio4j.user.device.DeviceSession;
 import org.vfio4j.user.device.Irq;
-import org.vfio4j.user.device.UserInterrupts;
+import org.vfio4j.user.device.IrqSet;
 import org.vfio4j.user.wire.MessageException;
 import org.vfio4j.user.wire.SetIrqs;
 
@@ -23,20 +22,32 @@ final class IrqCommands {
    *
    * @return bytes of the reply's payload: none
    */
-  static int set(
-      MessageReader reader, int at, int size, List<Irq> irqs, UserInterrupts interrupts) {
+  static int set(MessageReader reader, int at, int size, List<Irq> irqs, DeviceSession session) {
     SetIrqs set = SetIrqs.parse(reader.buffer(), at, size);
     checkRange(set, irqs);
     if (set.data() != SetIrqs.DATA_EVENTFD && reader.descriptors() > 0) {
       throw new MessageException("SET_IRQS with descriptors that its flags do not speak of");
     }
-    switch (set.data()) {
-      case SetIrqs.DATA_EVENTFD -> connect(reader, set, interrupts);
-      case SetIrqs.DATA_BOOL ->
-          set.chosen().stream().forEach(i -> act(set, set.start() + i, 1, interrupts));
-      default -> all(set, interrupts);
-    }
+    int index = set.index();
+    int start = set.start();
+    int count = set.count();
+    IrqSet.Action action = action(set);
+    session.setIrqs(
+        switch (set.data()) {
+          case SetIrqs.DATA_EVENTFD ->
+              new IrqSet.EventFds(index, start, action, eventFds(reader, count));
+          case SetIrqs.DATA_BOOL -> new IrqSet.Chosen(index, start, count, action, set.chosen());
+          default -> new IrqSet.Whole(index, start, count, action);
+        });
     return 0;
+  }
+
+  private static IrqSet.Action action(SetIrqs set) {
+    return switch (set.action()) {
+      case SetIrqs.MASK -> IrqSet.Action.MASK;
+      case SetIrqs.UNMASK -> IrqSet.Action.UNMASK;
+      default -> IrqSet.Action.TRIGGER;
+    };
   }
 
   private static void checkRange(SetIrqs set, List<Irq> irqs) {
@@ -55,38 +66,16 @@ final class IrqCommands {
     }
   }
 
-  private static void all(SetIrqs set, UserInterrupts interrupts) {
-    if (set.count() == 0 && set.action() == SetIrqs.TRIGGER) {
-      interrupts.disconnect(set.index());
-    } else {
-      act(set, set.start(), set.count(), interrupts);
-    }
-  }
-
-  private static void act(SetIrqs set, int start, int count, UserInterrupts interrupts) {
-    switch (set.action()) {
-      case SetIrqs.MASK -> interrupts.mask(set.index(), start, count);
-      case SetIrqs.UNMASK -> interrupts.unmask(set.index(), start, count);
-      default -> interrupts.trigger(set.index(), start, count);
-    }
-  }
-
   /** Either an eventfd for each, or none at all: then those that were set are taken away. */
-  private static void connect(MessageReader reader, SetIrqs set, UserInterrupts interrupts) {
-    if (set.action() != SetIrqs.TRIGGER) {
-      throw new MessageException(
-          Errno.EOPNOTSUPP, "an eventfd cannot mask or unmask an interrupt here");
-    }
+  private static List<Optional<Descriptor>> eventFds(MessageReader reader, int count) {
     int given = reader.descriptors();
-    if (given != 0 && given != set.count()) {
+    if (given != 0 && given != count) {
       throw new MessageException(
           "SET_IRQS with another number of eventfds: count=%d, descriptors=%d"
-              .formatted(set.count(), given));
+              .formatted(count, given));
     }
-    List<Optional<Descriptor>> eventFds =
-        given == 0
-            ? new ArrayList<>(Collections.nCopies(set.count(), Optional.<Descriptor>empty()))
-            : Commands.take(reader);
-    interrupts.connect(set.index(), set.start(), eventFds);
+    return given == 0
+        ? Collections.nCopies(count, Optional.<Descriptor>empty())
+        : Commands.take(reader);
   }
 }

@@ -17,6 +17,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
+import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.posix.UnixListener;
@@ -50,6 +51,8 @@ import org.vfio4j.user.device.ServedDevice;
 public final class Server implements AutoCloseable {
   private static final Logger LOG = System.getLogger("org.vfio4j.user");
 
+  private static final String CLOSED = "the server was closed";
+
   private final UnixListener listener;
   private final ServedDevice device;
   private final Events events;
@@ -63,7 +66,7 @@ public final class Server implements AutoCloseable {
   /** The client's; guards against shutting down a descriptor that is somebody else's by then. */
   private final Object lock = new Object();
 
-  private @Nullable UnixSocket client;
+  private @Nullable Connection client;
   private boolean closed;
 
   /**
@@ -197,14 +200,16 @@ public final class Server implements AutoCloseable {
     Optional<Arrival> next;
     while ((next = arrivals.next()).isPresent()) {
       UnixSocket socket = next.get().socket();
+      String name = path().getFileName().toString();
+      Connection connection = new Connection(socket, next.get().peer(), device, name, handshake);
       synchronized (lock) {
-        client = socket;
+        client = connection;
         if (closed) {
-          socket.shutdown();
+          connection.disconnect(CLOSED);
         }
       }
       try {
-        serve(next.get());
+        serve(next.get().peer(), connection);
       } catch (RuntimeException | Error e) {
         // Whatever a device throws, the next client is served.
         LOG.log(Level.ERROR, () -> path() + ": a connection failed", e);
@@ -217,17 +222,41 @@ public final class Server implements AutoCloseable {
     }
   }
 
-  private void serve(Arrival arrival) {
-    Credentials peer = arrival.peer();
+  private void serve(Credentials peer, Connection connection) {
     String why = "lost";
     try {
       events.connected(peer);
-      String name = path().getFileName().toString();
-      why = new Connection(arrival.socket(), device, name, handshake).run();
+      why = connection.run();
     } finally {
       arrivals.done();
       events.disconnected(peer, why);
     }
+  }
+
+  /**
+   * Disconnects the client that is served now, if there is one. Returns at once: the device is
+   * given back, and the next client served, by the server's own thread.
+   *
+   * @param why what {@link Events#disconnected} is told
+   */
+  public void disconnect(String why) {
+    synchronized (lock) {
+      if (client != null) {
+        client.disconnect(why);
+      }
+    }
+  }
+
+  /**
+   * Takes a client over that is connected already, in its turn: say one end of a {@code
+   * socketpair}, or a connection that outlived the process that served it. The other end must be of
+   * somebody who may connect, as if it had connected at the path.
+   *
+   * @param socket a connected stream socket, which is the server's from now on
+   * @return whether it is let in
+   */
+  public boolean adopt(Descriptor socket) {
+    return arrivals.receive(UnixSocket.of(socket));
   }
 
   private boolean admits(Credentials peer) {
@@ -246,7 +275,7 @@ public final class Server implements AutoCloseable {
       closed = true;
       arrivals.close();
       if (client != null) {
-        client.shutdown();
+        client.disconnect(CLOSED);
       }
     }
     boolean interrupted = false;

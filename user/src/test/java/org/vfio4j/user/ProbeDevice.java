@@ -25,10 +25,10 @@ import org.vfio4j.posix.EventFd;
 import org.vfio4j.posix.MappedMemory;
 import org.vfio4j.posix.Memfd;
 import org.vfio4j.posix.SystemCalls;
+import org.vfio4j.user.device.Emulation;
 import org.vfio4j.user.device.Irq;
 import org.vfio4j.user.device.Pci;
 import org.vfio4j.user.device.Region;
-import org.vfio4j.user.device.ServedDevice;
 import org.vfio4j.user.device.UserInterrupts;
 import org.vfio4j.user.device.UserMemory;
 import org.vfio4j.user.device.WriteSignal;
@@ -38,7 +38,7 @@ import org.vfio4j.user.device.WriteSignal;
  * BAR1 can be mapped in two parts; BAR2 can be read only. Every access that the server lets through
  * is held against the regions.
  */
-final class ProbeDevice implements ServedDevice, AutoCloseable {
+final class ProbeDevice implements Emulation, AutoCloseable {
   static final int BAR0_SIZE = 1 << 21;
   static final int PAGE = 4096;
   static final int VECTORS = 32;

@@ -11,14 +11,14 @@ import java.lang.management.ManagementFactory;
 import java.nio.file.Path;
 import java.util.List;
 import org.vfio4j.user.Server;
+import org.vfio4j.user.device.Emulation;
 import org.vfio4j.user.device.Irq;
 import org.vfio4j.user.device.Region;
-import org.vfio4j.user.device.ServedDevice;
 import org.vfio4j.user.device.UserInterrupts;
 import org.vfio4j.user.device.UserMemory;
 
 /** Serves 64 KiB of registers without side effects, so that what is measured is the server. */
-public final class RegisterServer implements ServedDevice {
+public final class RegisterServer implements Emulation {
   private static final int SIZE = 1 << 16;
 
   /** Eight bytes that are read here are what this thread has allocated so far. */

@@ -21,7 +21,7 @@ import org.vfio4j.error.VfioException;
  * <p>Who plugs it in emulates parts of that again (QEMU has the BARs and the MSI-X table in its own
  * hands) and passes writes of configuration space on; who does not finds all of it working.
  */
-public final class EmulatedDevice implements ServedDevice {
+public final class EmulatedDevice implements Emulation {
   private static final int MSIX_ENTRY = 16;
 
   private final String name;

@@ -8,8 +8,8 @@ package org.vfio4j.user.device;
  * BARs, capabilities) is said to {@link EmulatedDevice#builder}, which makes a {@link
  * EmulatedDevice} of both.
  *
- * <p>Calls come from one thread at a time and must not block; see {@link ServedDevice}. In
- * particular they never do DMA themselves: a thread of the device's own does.
+ * <p>Calls come from one thread at a time and must not block; see {@link Emulation}. In particular
+ * they never do DMA themselves: a thread of the device's own does.
  */
 public interface PciModel {
   /**

@@ -3,86 +3,28 @@
 
 package org.vfio4j.user.device;
 
-import java.lang.foreign.MemorySegment;
-import java.util.List;
-
 /**
- * A device as its user sees it through VFIO: what the kernel asks of a driver in {@code
- * vfio_device_ops}. Whoever writes a PCI device starts with {@link EmulatedDevice}, which is one.
+ * What a server serves. Each client gets a {@link DeviceSession} of its own, and a server has one
+ * client at a time: the next is attached when the session before it is closed.
  *
- * <p>A device has one user at a time. Between {@link #attached} and {@link #detached} every call
- * comes from one thread at a time, and none may block: the user's processor waits for the answer,
- * and QEMU gives up on a device after five seconds. Work goes to a thread of the device's own.
+ * <p>There are two kinds. An {@link Emulation} is a device written in Java, whose sessions keep the
+ * client's memory and eventfds for it. Any other implementation gets the client's commands as they
+ * came, with the client's descriptors, and can hand them on: to the kernel, for a real device.
  */
 public interface ServedDevice {
-  /** {@code VFIO_DEVICE_FLAGS_RESET}: {@link #reset} does something. */
+  /** {@code VFIO_DEVICE_FLAGS_RESET}: the device can be reset. */
   int RESET = 1;
 
   /** {@code VFIO_DEVICE_FLAGS_PCI}: regions and interrupts are numbered as {@link Pci} says. */
   int PCI = 2;
 
-  /** {@code VFIO_DEVICE_GET_INFO}: {@link #RESET} and {@link #PCI}, or'ed. */
-  int flags();
-
   /**
-   * {@code VFIO_DEVICE_GET_REGION_INFO}: the regions by index. The list is the same at every call.
-   */
-  List<Region> regions();
-
-  /** {@code VFIO_DEVICE_GET_IRQ_INFO}: the interrupts by index; the same at every call. */
-  List<Irq> irqs();
-
-  /**
-   * Where a user may signal an eventfd instead of writing: the same at every call.
+   * A client has come and has agreed on a version.
    *
-   * @param region its index
+   * @param peer who it is; may be used until the session is closed
+   * @return what its commands go to, until the server closes it
+   * @throws org.vfio4j.error.VfioException if this client is not served: it is answered the errno
+   *     and disconnected
    */
-  default List<WriteSignal> writeSignals(int region) {
-    return List.of();
-  }
-
-  /**
-   * Reads registers or memory of a region.
-   *
-   * @param region its index
-   * @param offset bytes into the region
-   * @param target where the bytes go, from {@code targetOffset} on; off-heap
-   * @param count bytes, at least 1
-   * @throws IndexOutOfBoundsException if that is not inside the region: the user is answered EINVAL
-   * @throws org.vfio4j.error.VfioException with the errno for the user, EINVAL or EIO
-   */
-  void read(int region, long offset, MemorySegment target, long targetOffset, int count);
-
-  /**
-   * Writes registers or memory of a region.
-   *
-   * @param region its index
-   * @param offset bytes into the region
-   * @param source where the bytes are, from {@code sourceOffset} on; off-heap, valid during the
-   *     call
-   * @param count bytes, at least 1
-   * @throws IndexOutOfBoundsException if that is not inside the region: the user is answered EINVAL
-   * @throws org.vfio4j.error.VfioException with the errno for the user, EINVAL or EIO
-   */
-  void write(int region, long offset, MemorySegment source, long sourceOffset, int count);
-
-  /**
-   * {@code VFIO_DEVICE_RESET}: everything back as after power on, DMA under way given up. Mappings
-   * and the descriptors of interrupts are the user's and stay.
-   */
-  void reset();
-
-  /**
-   * A user has come.
-   *
-   * @param dma the user's memory
-   * @param interrupts where to signal; nothing is delivered until the user asks for it
-   */
-  void attached(UserMemory dma, UserInterrupts interrupts);
-
-  /**
-   * The user has gone. When this returns the device uses neither {@code dma} nor {@code interrupts}
-   * any more, and is as after power on.
-   */
-  void detached();
+  DeviceSession attach(Peer peer);
 }

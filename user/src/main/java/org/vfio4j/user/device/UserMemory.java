@@ -55,7 +55,7 @@ import org.vfio4j.user.device.Windows.Window;
  *
  * <p>Accesses throw {@link DmaFaultException} at the first address that cannot be accessed; what is
  * before it is transferred. Accesses to memory without a descriptor wait for the user and must not
- * come from the thread that serves it: see {@link ServedDevice}.
+ * come from the thread that serves it: see {@link Emulation}.
  */
 public final class UserMemory implements AutoCloseable {
   /** Bytes that are copied while an unmap may have to wait. */
@@ -118,6 +118,11 @@ public final class UserMemory implements AutoCloseable {
     container.attach(group);
     port = container.emulatedPort(device, iommu::report);
     indirect = new IndirectAccess(device, windows, guard, remote, iommu::report);
+  }
+
+  /** The empty space of a client. */
+  UserMemory(Peer peer) {
+    this(peer.device(), peer.maxMappings(), peer.memory());
   }
 
   /** An empty space with the kernel's limit and no memory without descriptors. */

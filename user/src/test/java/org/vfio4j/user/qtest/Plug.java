@@ -17,9 +17,9 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.vfio4j.posix.UnixSocket.Credentials;
 import org.vfio4j.user.Server;
 import org.vfio4j.user.device.EmulatedDevice;
+import org.vfio4j.user.device.Emulation;
 import org.vfio4j.user.device.Irq;
 import org.vfio4j.user.device.Region;
-import org.vfio4j.user.device.ServedDevice;
 import org.vfio4j.user.device.UserInterrupts;
 import org.vfio4j.user.device.UserMemory;
 
@@ -96,7 +96,7 @@ final class Plug implements AutoCloseable {
   }
 
   /** The device, with its user's memory and its resets noted. */
-  private final class Watched implements ServedDevice {
+  private final class Watched implements Emulation {
     private final EmulatedDevice device;
 
     Watched(EmulatedDevice device) {

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.user.device;
+
+import org.vfio4j.posix.UnixSocket.Credentials;
+
+/** The client of a session, as far as a device has to know it. Thread-safe. */
+public interface Peer {
+  /** The process at the other end, as of when it connected. */
+  Credentials credentials();
+
+  /** The name that the device is served under, for messages. */
+  String device();
+
+  /** DMA mappings that were agreed on with the version: more at a time are refused. */
+  int maxMappings();
+
+  /**
+   * Memory that the client maps without a descriptor: each access is a message to the client. Its
+   * calls wait for the client and must not come from the thread that calls the session.
+   */
+  RemoteMemory memory();
+
+  /**
+   * Disconnects the client. Returns at once; the session is closed later, by the thread that calls
+   * it. May be called by any thread, also after the client has gone, which changes nothing.
+   *
+   * @param why told in the log and to who listens to the server's events, as in "broke its limit"
+   */
+  void disconnect(String why);
+}
