@@ -4,6 +4,7 @@
 package org.vfio4j.assign;
 
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
@@ -54,17 +55,32 @@ final class Assumptions {
     if (memory && host.iommu().addressWidth().isEmpty()) {
       add("host", "width of an IOVA", "48 bits");
     }
+    Set<Role> open = open(request);
     for (Role role : Role.values()) {
-      if (host.roles().of(role).isEmpty()) {
+      boolean first = role.compareTo(Role.CONSOLE) <= 0 && host.roles().of(role).isEmpty();
+      if (first || open.contains(role)) {
         String what =
             switch (role) {
               case BOOT_DISK -> "which function carries the boot disk";
               case MANAGEMENT_NETWORK -> "which function carries the management network";
               case CONSOLE -> "which function is the console";
+              case STORAGE -> "which functions carry other disks in use";
+              case NETWORK -> "which functions carry other networks in use";
             };
         add("host", what, "none of those requested");
       }
     }
+  }
+
+  /** The roles that a requested function may have without the source saying so. */
+  private Set<Role> open(Request request) {
+    Set<Role> open = EnumSet.noneOf(Role.class);
+    request.vms().stream()
+        .flatMap(v -> v.devices().stream())
+        .filter(d -> d.mode() == Mode.WHOLE || d.mode() == Mode.WRAPPED)
+        .flatMap(d -> PciAddress.tryParse(d.device()).flatMap(host::function).stream())
+        .forEach(f -> open.addAll(host.roles().openFor(f)));
+    return open;
   }
 
   private void ofGroup(int id, Set<PciAddress> requested) {

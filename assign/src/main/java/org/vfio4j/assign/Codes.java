@@ -14,6 +14,12 @@ public final class Codes {
   /** The function is the host's console. */
   public static final String HOST_CONSOLE = "HOST_CONSOLE";
 
+  /** The function carries another disk that the host uses. */
+  public static final String HOST_STORAGE = "HOST_STORAGE";
+
+  /** The function carries another network that the host uses. */
+  public static final String HOST_NETWORK = "HOST_NETWORK";
+
   /** The source does not say in which IOMMU group the function is. */
   public static final String GROUP_UNKNOWN = "GROUP_UNKNOWN";
 

@@ -130,7 +130,18 @@ final class Preparation {
       case MANAGEMENT_NETWORK ->
           ours(Codes.HOST_MANAGEMENT_NETWORK, name + " carries the host's management network");
       case CONSOLE -> ours(Codes.HOST_CONSOLE, name + " is the host's console");
+      case STORAGE ->
+          ours(Codes.HOST_STORAGE, name + " carries a disk that the host uses" + because(address));
+      case NETWORK ->
+          ours(
+              Codes.HOST_NETWORK,
+              name + " carries a network that the host uses" + because(address));
     };
+  }
+
+  private String because(PciAddress function) {
+    List<String> uses = host.roles().because(function);
+    return uses.isEmpty() ? "" : ": " + String.join(", ", uses);
   }
 
   private Optional<DeviceRefusal> ungrouped(String name) {

@@ -202,7 +202,7 @@ class RefusalTest {
 
   @Test
   void shouldRefuseWhatTheHostItselfNeedsUnlessForced() {
-    for (String role : List.of("bootDisk", "managementNetwork", "console")) {
+    for (String role : List.of("bootDisk", "managementNetwork", "console", "storage", "network")) {
       HostTopology host = oneNic().roles("\"" + role + "\":[\"" + A + "\"]").build();
       DeviceRefusal refusal = only(check(host, vm("web", "", A)));
       assertThat(refusal.code()).startsWith("HOST_");

@@ -14,7 +14,8 @@ final class SmallHost {
   private final List<String> functions = new ArrayList<>();
   private final List<String> groups = new ArrayList<>();
   private String iommu = "\"interruptRemapping\":true,\"addressWidth\":48";
-  private String roles = "\"bootDisk\":[],\"managementNetwork\":[],\"console\":[]";
+  private String roles =
+      "\"bootDisk\":[],\"managementNetwork\":[],\"console\":[],\"storage\":[],\"network\":[]";
   private String mdevs = "";
 
   /** An endpoint; further facts as JSON properties. */

@@ -21,8 +21,10 @@ import picocli.CommandLine.Parameters;
     description = {
       "Hands devices of this machine to VFIO: all that are named, or none. Remembers the driver"
           + " each had, for 'vfio release'.",
-      "A group goes as a whole. The boot disk, the management network and the console are taken"
-          + " only where they are named with --force. Other devices of the same id are not touched."
+      "A group goes as a whole. What the host itself uses is taken only where it is named with"
+          + " --force: its disks (mounted, swapping, in LVM, RAID, ZFS or bcache), its networks (up"
+          + " with an address, in a bridge or bond, a default route), its console; and what may be"
+          + " one of these where that cannot be told. Other devices of the same id are not touched."
     },
     sortOptions = false,
     footerHeading = "%nExamples%n",

@@ -76,8 +76,8 @@ final class CheckCommand implements Callable<Integer> {
       names = "--force",
       paramLabel = "ADDRESS",
       description = {
-        "Let this function be taken although it carries the host's boot disk, management network or"
-            + " console. May be repeated."
+        "Let this function be taken although it carries a disk, a network or the console of the"
+            + " host. May be repeated."
       })
   private List<String> forced = List.of();
 

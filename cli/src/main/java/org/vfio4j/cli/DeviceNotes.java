@@ -43,6 +43,7 @@ final class DeviceNotes {
     for (Role role : host.rolesOf(function.address())) {
       notes.add(Words.of(role).toUpperCase(Locale.ROOT));
     }
+    notes.addAll(host.roles().because(function.address()));
     if (function.rmrrLocked().orElse(false)) {
       notes.add("locked by firmware (RMRR)");
     } else if (!function.identityMaps().isEmpty()) {

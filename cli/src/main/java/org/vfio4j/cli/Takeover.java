@@ -61,15 +61,40 @@ record Takeover(List<PciAddress> functions, List<String> refusals) {
               .formatted(described(host, siblings), siblings.size() == 1 ? "it" : "them"));
     }
     for (PciAddress address : wanted) {
-      Set<Role> roles = host.rolesOf(address);
-      if (!roles.isEmpty() && !forced.contains(address)) {
-        String duties = roles.stream().map(Words::of).collect(Collectors.joining(" and the "));
-        refusals.add(
-            "%s carries the %s of this host: to take it all the same, add --force %s"
-                .formatted(address, duties, address));
+      if (!forced.contains(address)) {
+        host.function(address).ifPresent(f -> refusals.addAll(guarded(host, f)));
       }
     }
     return new Takeover(List.copyOf(refusals.isEmpty() ? wanted : named), refusals);
+  }
+
+  /** What the host has of it, or may have: a role that cannot be told counts as one. */
+  private static List<String> guarded(HostTopology host, PciFunction function) {
+    PciAddress address = function.address();
+    List<String> refusals = new ArrayList<>();
+    Set<Role> roles = host.rolesOf(address);
+    if (!roles.isEmpty()) {
+      List<String> uses = host.roles().because(address);
+      String because =
+          uses.isEmpty()
+              ? ""
+              : uses.stream().map(Text::printable).collect(Collectors.joining(", ", " (", ")"));
+      refusals.add(
+          "%s carries the %s of this host%s: to take it all the same, add --force %s"
+              .formatted(address, joined(roles), because, address));
+    }
+    Set<Role> open = host.roles().openFor(function);
+    if (!open.isEmpty() && roles.isEmpty()) {
+      refusals.add(
+          "%s may carry the %s of this host, which cannot be told here: to take it all the same,"
+                  .formatted(address, joined(open))
+              + " add --force %s".formatted(address));
+    }
+    return refusals;
+  }
+
+  private static String joined(Set<Role> roles) {
+    return roles.stream().map(Words::of).collect(Collectors.joining(" and the "));
   }
 
   /** Members of the same groups that a driver of the host has. */

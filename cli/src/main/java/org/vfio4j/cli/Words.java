@@ -78,6 +78,8 @@ final class Words {
       case BOOT_DISK -> "boot disk";
       case MANAGEMENT_NETWORK -> "management network";
       case CONSOLE -> "console";
+      case STORAGE -> "storage in use";
+      case NETWORK -> "network in use";
     };
   }
 

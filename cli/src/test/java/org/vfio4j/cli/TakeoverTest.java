@@ -5,9 +5,11 @@ package org.vfio4j.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.host.Fact;
 import org.vfio4j.host.HostGroup;
@@ -39,6 +41,10 @@ class TakeoverTest {
   }
 
   private static HostTopology host(Map<Role, List<PciAddress>> roles) {
+    return host(new Roles(roles));
+  }
+
+  private static HostTopology host(Roles roles) {
     Fact<Integer> one = Fact.known(1);
     return new HostTopology(
         "test",
@@ -63,11 +69,55 @@ class TakeoverTest {
         List.of(),
         List.of(),
         IommuFacts.UNKNOWN,
-        new Roles(roles));
+        roles);
+  }
+
+  /** All roles told, with the given carriers. */
+  private static HostTopology told(Map<Role, List<PciAddress>> roles) {
+    Map<Role, List<PciAddress>> all = new EnumMap<>(Role.class);
+    for (Role role : Role.values()) {
+      all.put(role, roles.getOrDefault(role, List.of()));
+    }
+    return host(all);
   }
 
   private static Takeover takeover(List<PciAddress> named, List<PciAddress> forced, boolean group) {
-    return Takeover.of(host(Map.of(Role.BOOT_DISK, List.of(ALONE))), named, forced, group);
+    return Takeover.of(told(Map.of(Role.BOOT_DISK, List.of(ALONE))), named, forced, group);
+  }
+
+  /** B11: what cannot be told was let go without a word. */
+  @Test
+  void shouldRefuseWhatMayHaveARoleThatCannotBeToldUnlessForced() {
+    for (Role role : Role.values()) {
+      Map<Role, List<PciAddress>> roles = new EnumMap<>(told(Map.of()).roles().carriers());
+      roles.remove(role);
+      HostTopology host = host(roles);
+      List<PciAddress> named = List.of(ALONE, NIC, SOUND);
+      List<String> refusals = Takeover.of(host, named, List.of(), false).refusals();
+      List<String> expected =
+          named.stream()
+              .filter(a -> role.isPossibleFor(host.function(a).orElseThrow()))
+              .map(PciAddress::toString)
+              .toList();
+      assertThat(refusals).as(role.word()).hasSameSizeAs(expected);
+      for (String address : expected) {
+        assertThat(refusals).anySatisfy(r -> assertThat(r).contains("--force " + address));
+      }
+      assertThat(Takeover.of(host, named, named, false).refusals()).isEmpty();
+    }
+  }
+
+  @Test
+  void shouldSayWhatTheHostUsesOfIt() {
+    Roles roles =
+        new Roles(
+            told(Map.of(Role.STORAGE, List.of(ALONE))).roles().carriers(),
+            Set.of(),
+            Map.of(ALONE, List.of("nvme0n1p2 is mounted on /var")));
+    assertThat(Takeover.of(host(roles), List.of(ALONE), List.of(), false).refusals())
+        .containsExactly(
+            "0000:03:00.0 carries the storage in use of this host (nvme0n1p2 is mounted on /var):"
+                + " to take it all the same, add --force 0000:03:00.0");
   }
 
   @Test
@@ -104,7 +154,7 @@ class TakeoverTest {
 
   @Test
   void shouldNotTakeASiblingThatTheHostLivesOnWithTheGroup() {
-    HostTopology host = host(Map.of(Role.CONSOLE, List.of(SOUND)));
+    HostTopology host = told(Map.of(Role.CONSOLE, List.of(SOUND)));
     assertThat(Takeover.of(host, List.of(NIC), List.of(), true).refusals())
         .singleElement()
         .asString()

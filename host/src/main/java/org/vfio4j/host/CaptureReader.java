@@ -27,7 +27,11 @@ import tools.jackson.core.json.JsonFactory;
 final class CaptureReader {
 
   static final String VERSION_FIELD = "vfio4j-capture";
-  static final int VERSION = 1;
+
+  /** The first version; it has no roles but the first three, and is read as the newest is. */
+  private static final int FIRST_VERSION = 1;
+
+  static final int VERSION = 2;
 
   private static final Set<String> ROOT =
       Set.of(
@@ -98,10 +102,10 @@ final class CaptureReader {
       throw root.at().error("no capture: the field '" + VERSION_FIELD + "' is missing");
     }
     int version = root.required(VERSION_FIELD).asInt(0, Integer.MAX_VALUE);
-    if (version != VERSION) {
+    if (version < FIRST_VERSION || version > VERSION) {
       throw root.required(VERSION_FIELD)
           .at()
-          .error("version " + version + " of the format; this program knows " + VERSION);
+          .error("version " + version + " of the format; this program knows 1 to " + VERSION);
     }
     root.only(ROOT);
     root.required("functions").asList().forEach(f -> function(f.asObject()));
@@ -281,7 +285,13 @@ final class CaptureReader {
 
   private void roles(Tree.Obj from, boolean partial) {
     Map<Role, Tree> given = new EnumMap<>(Role.class);
-    from.only(Arrays.stream(Role.values()).map(Role::word).collect(Collectors.toSet()));
+    from.only(
+        Stream.concat(Stream.of("partly", "because"), Arrays.stream(Role.values()).map(Role::word))
+            .collect(Collectors.toSet()));
+    List<Role> partly =
+        from.field("partly")
+            .map(l -> l.map(t -> word(t, Role.values(), Role::word)))
+            .orElse(List.of());
     for (Role role : Role.values()) {
       from.field(role.word()).ifPresent(t -> given.put(role, t));
     }
@@ -289,13 +299,29 @@ final class CaptureReader {
         (role, carriers) ->
             host.role(
                 role,
-                carriers.map(
-                    t -> {
-                      PciAddress address = t.parse(PciAddress::parse);
-                      if (!partial && !host.has(address)) {
-                        throw t.at().error("no function of this host");
-                      }
-                      return address;
-                    })));
+                carriers.map(t -> known(t, t.parse(PciAddress::parse), partial)),
+                partly.contains(role)));
+    from.field("because")
+        .ifPresent(
+            b ->
+                b.asObject()
+                    .fields()
+                    .forEach(
+                        (function, uses) ->
+                            host.because(
+                                known(uses, address(uses, function), partial),
+                                uses.map(Tree::asText))));
+  }
+
+  private static PciAddress address(Tree at, String text) {
+    return PciAddress.tryParse(text)
+        .orElseThrow(() -> at.at().error("no PCI address: '" + text + "'"));
+  }
+
+  private PciAddress known(Tree at, PciAddress address, boolean partial) {
+    if (!partial && !host.has(address)) {
+      throw at.at().error("no function of this host");
+    }
+    return address;
   }
 }

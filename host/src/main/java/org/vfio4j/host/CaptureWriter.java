@@ -201,6 +201,14 @@ public final class CaptureWriter {
     for (Map.Entry<Role, List<PciAddress>> role : roles.carriers().entrySet()) {
       texts(g, role.getKey().word(), role.getValue());
     }
+    if (!roles.partly().isEmpty()) {
+      texts(g, "partly", roles.partly().stream().map(Role::word).toList());
+    }
+    if (!roles.because().isEmpty()) {
+      g.writeObjectPropertyStart("because");
+      roles.because().forEach((function, uses) -> texts(g, function.toString(), uses));
+      g.writeEndObject();
+    }
     g.writeEndObject();
   }
 

@@ -24,8 +24,8 @@ final class FunctionAttributes {
     /** Whether there is an attribute of this name, readable or not. */
     boolean exists(String name);
 
-    /** The last part of the target of a link; empty if there is none. */
-    Optional<String> link(String name);
+    /** The last part of the target of a link; unknown if it is there and cannot be read. */
+    Fact<String> link(String name);
   }
 
   private FunctionAttributes() {}
@@ -40,12 +40,12 @@ final class FunctionAttributes {
     out.id(id(store, "vendor", "device"));
     out.subsystem(id(store, "subsystem_vendor", "subsystem_device"));
     out.classCode(hex(store, "class").map(PciClass::of24));
-    out.driver(orNone(store.link("driver")));
+    out.driver(store.link("driver"));
     out.numaNode(
         number(store, "numa_node")
             .map(n -> n < 0 ? Fact.<Integer>none() : Fact.known(n))
             .orElse(Fact.unknown()));
-    out.iommuUnit(store.link("iommu"));
+    out.iommuUnit(store.link("iommu").value());
     readReset(store, out);
     readVirtualFunctions(store, out);
     store.bytes("config").map(ConfigSpace::new).ifPresent(c -> readConfig(c, out));
@@ -69,14 +69,13 @@ final class FunctionAttributes {
 
   private static void readVirtualFunctions(Store store, PciFunction.Builder out) {
     out.physicalFunction(
-        store.link("physfn").map(PciAddress::parse).map(Fact::known).orElse(Fact.none()));
+        switch (store.link("physfn")) {
+          case Fact.Known<String>(String name) -> Fact.known(PciAddress.parse(name));
+          case Fact.None<String> _ -> Fact.none();
+          case Fact.Unknown<String> _ -> Fact.unknown();
+        });
     out.numVfs(number(store, "sriov_numvfs"));
     out.totalVfs(number(store, "sriov_totalvfs"));
-  }
-
-  /** A link of sysfs: where it is missing, there is none. */
-  private static Fact<String> orNone(Optional<String> link) {
-    return link.map(Fact::known).orElse(Fact.none());
   }
 
   private static Optional<PciId> id(Store store, String vendor, String device) {

@@ -4,10 +4,12 @@
 package org.vfio4j.host;
 
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.UUID;
@@ -45,6 +47,8 @@ final class HostBuilder {
   private final SortedMap<String, MdevParent> mdevParents = new TreeMap<>();
   private final Map<UUID, Mdev> mdevs = new HashMap<>();
   private final Map<Role, List<PciAddress>> roles = new HashMap<>();
+  private final Set<Role> partlyKnown = EnumSet.noneOf(Role.class);
+  private final Map<PciAddress, List<String>> because = new HashMap<>();
   private final Map<String, Place> places = new HashMap<>();
   private IommuFacts iommu = IommuFacts.UNKNOWN;
   private Optional<String> kernel = Optional.empty();
@@ -208,7 +212,24 @@ final class HostBuilder {
 
   /** Says that a role is known, and who carries it. */
   void role(Role role, List<PciAddress> carriers) {
+    role(role, carriers, false);
+  }
+
+  /**
+   * Says who carries a role.
+   *
+   * @param partly whether there may be others
+   */
+  void role(Role role, List<PciAddress> carriers, boolean partly) {
     roles.computeIfAbsent(role, r -> new ArrayList<>()).addAll(carriers);
+    if (partly) {
+      partlyKnown.add(role);
+    }
+  }
+
+  /** Says what the host uses of a function, in words. */
+  void because(PciAddress function, List<String> uses) {
+    because.computeIfAbsent(function, f -> new ArrayList<>()).addAll(uses);
   }
 
   void iommu(IommuFacts facts) {
@@ -276,7 +297,7 @@ final class HostBuilder {
                     notes.regions)));
     List<MdevParent> parents = List.copyOf(mdevParents.values());
     List<Mdev> children = List.copyOf(mdevs.values());
-    Roles duties = new Roles(roles);
+    Roles duties = new Roles(roles, partlyKnown, because);
     TopologyRules.firstViolation(partial, built, hostGroups, parents, children, duties)
         .ifPresent(
             v -> {

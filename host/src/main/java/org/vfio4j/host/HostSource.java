@@ -5,6 +5,8 @@ package org.vfio4j.host;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.NetworkInterface;
+import java.net.SocketException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -26,7 +28,20 @@ public final class HostSource {
 
   /** The machine that this program runs on. */
   public static HostTopology live() {
-    return SysfsReader.read("/sys", "live", Path.of("/"));
+    return SysfsReader.read("/sys", "live", Path.of("/"), addressedInterfaces());
+  }
+
+  /** proc shows an address of IPv4 by its routes only; one may have none in the main table. */
+  private static List<String> addressedInterfaces() {
+    try {
+      return NetworkInterface.networkInterfaces()
+          .filter(i -> !i.getInterfaceAddresses().isEmpty())
+          .map(NetworkInterface::getName)
+          .toList();
+    } catch (SocketException e) {
+      // Nothing to ask: what proc shows counts.
+      return List.of();
+    }
   }
 
   /**

@@ -6,9 +6,12 @@ package org.vfio4j.host;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.UUID;
 import java.util.stream.Stream;
@@ -22,6 +25,7 @@ import org.vfio4j.iommu.ReservedRegion;
 final class SysfsReader {
 
   private static final int MAX_ATTRIBUTE = 1 << 16;
+  private static final int MAX_PROC = 4 << 20;
   private static final Place NOWHERE = new Place(0, "");
 
   /** A folder of sysfs as a store of attributes. */
@@ -50,11 +54,13 @@ final class SysfsReader {
     }
 
     @Override
-    public Optional<String> link(String name) {
+    public Fact<String> link(String name) {
       try {
-        return Optional.of(Files.readSymbolicLink(path.resolve(name)).getFileName().toString());
+        return Fact.known(Files.readSymbolicLink(path.resolve(name)).getFileName().toString());
+      } catch (NoSuchFileException e) {
+        return Fact.none();
       } catch (IOException | UnsupportedOperationException e) {
-        return Optional.empty();
+        return Fact.unknown();
       }
     }
   }
@@ -71,25 +77,40 @@ final class SysfsReader {
 
   /** Reads the host under a machine root (with {@code sys} and perhaps {@code proc}) or a sysfs. */
   static HostTopology read(String source, String name, Path root) {
-    Path sys = Files.isDirectory(root.resolve("sys/bus")) ? root.resolve("sys") : root;
-    return new SysfsReader(source, sys).parse(name, root.resolve("proc"));
+    return read(source, name, root, List.of());
   }
 
-  private HostTopology parse(String name, Path proc) {
+  /**
+   * The same.
+   *
+   * @param addressed network interfaces that are known to have an address
+   */
+  static HostTopology read(String source, String name, Path root, Collection<String> addressed) {
+    Path sys = Files.isDirectory(root.resolve("sys/bus")) ? root.resolve("sys") : root;
+    return new SysfsReader(source, sys).parse(name, root, addressed);
+  }
+
+  /** The kernel shows {@code boot_vga} for every function of this class, and for no other. */
+  private static boolean isVga(String classCode) {
+    return classCode.startsWith("0x0300");
+  }
+
+  private HostTopology parse(String name, Path root, Collection<String> addressed) {
     Path devices = sys.resolve("bus/pci/devices");
     if (!Files.isDirectory(devices)) {
       throw new BadInputException(
           source, 0, "bus/pci/devices", "missing: not a sysfs tree, nor a root folder with sys");
     }
     List<PciAddress> consoles = new ArrayList<>();
-    boolean consoleKnown = false;
+    boolean consoleKnown = true;
     for (Path entry : entries(devices)) {
       Optional<PciAddress> address = PciAddress.tryParse(entry.getFileName().toString());
       if (address.isPresent()) {
         Folder folder = new Folder(entry);
         readFunction(address.get(), folder);
         Optional<String> bootVga = folder.text("boot_vga");
-        consoleKnown |= bootVga.isPresent();
+        consoleKnown &=
+            bootVga.isPresent() || folder.text("class").filter(c -> !isVga(c)).isPresent();
         bootVga.filter("1"::equals).ifPresent(v -> consoles.add(address.get()));
       }
     }
@@ -103,10 +124,8 @@ final class SysfsReader {
     readGroups();
     readMdevs();
     host.iommu(readIommu());
-    SysfsRoles roles = new SysfsRoles(sys, proc);
-    roles.bootDisk().ifPresent(l -> host.role(Role.BOOT_DISK, l));
-    roles.managementNetwork().ifPresent(l -> host.role(Role.MANAGEMENT_NETWORK, l));
-    readKernel(proc);
+    SysfsRoles.read(sys, root, addressed, host);
+    readKernel(root.resolve("proc"));
     return host.buildPerhapsPartial(name, Origin.SYSFS);
   }
 
@@ -119,10 +138,11 @@ final class SysfsReader {
           source, 0, "bus/pci/devices/" + address, String.valueOf(e.getMessage()));
     }
     function.parent(parentOf(address, folder.path()));
-    Optional<Integer> group = folder.link("iommu_group").flatMap(SysfsReader::groupNumber);
+    Fact<String> link = folder.link("iommu_group");
+    Optional<Integer> group = link.value().flatMap(SysfsReader::groupNumber);
     if (group.isPresent()) {
       host.member(group.get(), address.toString(), NOWHERE);
-    } else {
+    } else if (link.isNone()) {
       function.group(Fact.none());
     }
     List<String> types =
@@ -203,9 +223,10 @@ final class SysfsReader {
         continue;
       }
       Folder folder = new Folder(entry);
-      Optional<String> type = folder.link("mdev_type");
-      Optional<Integer> group = folder.link("iommu_group").flatMap(SysfsReader::groupNumber);
-      Fact<String> driver = folder.link("driver").map(Fact::known).orElse(Fact.none());
+      Optional<String> type = folder.link("mdev_type").value();
+      Optional<Integer> group =
+          folder.link("iommu_group").value().flatMap(SysfsReader::groupNumber);
+      Fact<String> driver = folder.link("driver");
       host.mdev(new Mdev(uuid.get(), parent.get(), type, group, driver), NOWHERE);
       type.ifPresent(t -> host.mdevType(parent.get(), MdevType.of(t), NOWHERE));
     }
@@ -278,6 +299,24 @@ final class SysfsReader {
         .or(() -> folder.text("version").map(v -> v.replaceFirst("Linux version (\\S+).*", "$1")))
         .filter(v -> !v.isEmpty() && v.length() < 100)
         .ifPresent(host::kernel);
+  }
+
+  /** The text of a file without the last line break; empty if it cannot be read. */
+  static Optional<String> text(Path file) {
+    return new Folder(Objects.requireNonNull(file.getParent())).text(file.getFileName().toString());
+  }
+
+  /** The lines of a file of proc, which has no size; empty if it cannot be read. */
+  static Optional<List<String>> lines(Path file) {
+    if (!Files.isRegularFile(file)) {
+      return Optional.empty();
+    }
+    try (var in = Files.newInputStream(file)) {
+      byte[] bytes = in.readNBytes(MAX_PROC);
+      return Optional.of(new String(bytes, StandardCharsets.UTF_8).lines().toList());
+    } catch (IOException e) {
+      return Optional.empty();
+    }
   }
 
   /** The entries of a folder, sorted by name; none if it is not there or not readable. */

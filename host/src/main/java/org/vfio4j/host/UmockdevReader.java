@@ -59,8 +59,9 @@ final class UmockdevReader {
     }
 
     @Override
-    public Optional<String> link(String name) {
-      return Optional.ofNullable(links.get(name)).map(UmockdevReader::lastPart);
+    public Fact<String> link(String name) {
+      String target = links.get(name);
+      return target == null ? Fact.none() : Fact.known(lastPart(target));
     }
   }
 
@@ -247,7 +248,7 @@ final class UmockdevReader {
   }
 
   private int groupOf(Block block) {
-    String number = block.link("iommu_group").orElse("");
+    String number = block.link("iommu_group").value().orElse("");
     if (!number.matches("[0-9]{1,9}")) {
       throw host.error(block.place, "iommu_group", "no group number: '" + number + "'");
     }
@@ -256,10 +257,10 @@ final class UmockdevReader {
 
   private void finishMdev(UUID uuid, Block block) {
     String above = lastPart(block.path.substring(0, block.path.lastIndexOf('/')));
-    Optional<String> type = block.link("mdev_type");
+    Optional<String> type = block.link("mdev_type").value();
     Optional<Integer> group =
         block.links.containsKey("iommu_group") ? Optional.of(groupOf(block)) : Optional.empty();
-    Fact<String> driver = block.link("driver").map(Fact::known).orElse(Fact.none());
+    Fact<String> driver = block.link("driver");
     host.mdev(new Mdev(uuid, above, type, group, driver), block.place);
     type.ifPresent(t -> host.mdevType(above, MdevType.of(t), block.place));
   }

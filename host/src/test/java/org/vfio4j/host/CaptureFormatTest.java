@@ -106,7 +106,18 @@ class CaptureFormatTest {
             Optional.of(false),
             Optional.of(65535L),
             Optional.of(List.of(MSI))),
-        new Roles(Map.of(Role.CONSOLE, List.of(), Role.MANAGEMENT_NETWORK, List.of(pf))));
+        new Roles(
+            Map.of(
+                Role.CONSOLE,
+                List.of(),
+                Role.MANAGEMENT_NETWORK,
+                List.of(pf),
+                Role.STORAGE,
+                List.of(pf),
+                Role.NETWORK,
+                List.of()),
+            Set.of(Role.STORAGE),
+            Map.of(pf, List.of("sda2 is mounted on /var"))));
   }
 
   @Test
@@ -221,7 +232,8 @@ class CaptureFormatTest {
   @ValueSource(
       strings = {
         "{}",
-        "{\"vfio4j-capture\": 2, \"functions\": []}",
+        "{\"vfio4j-capture\": 3, \"functions\": []}",
+        "{\"vfio4j-capture\": 0, \"functions\": []}",
         "{\"vfio4j-capture\": 1}",
         "{\"vfio4j-capture\": 1, \"functions\": [",
         "{\"vfio4j-capture\": 1, \"functions\": []} {}",

@@ -7,10 +7,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Objects;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -53,26 +51,15 @@ class SysfsReaderTest {
   }
 
   private void function(String path, String classCode, int group) throws IOException {
-    String address = path.substring(path.lastIndexOf('/') + 1);
-    file(path + "/class", classCode + "\n");
-    file(path + "/vendor", "0x1af4\n");
-    file(path + "/device", "0x0101\n");
-    link("sys/bus/pci/devices/" + address, path);
-    link(path + "/iommu_group", "sys/kernel/iommu_groups/" + group);
-    link("sys/kernel/iommu_groups/" + group + "/devices/" + address, path);
+    new SysfsTree(root).function(path, classCode, group);
   }
 
   private void file(String name, String text) throws IOException {
-    Path file = root.resolve(name);
-    Files.createDirectories(file.getParent());
-    Files.writeString(file, text);
+    new SysfsTree(root).file(name, text);
   }
 
   private void link(String name, String target) throws IOException {
-    Path link = root.resolve(name);
-    Files.createDirectories(link.getParent());
-    Path to = root.resolve(target);
-    Files.createSymbolicLink(link, Objects.requireNonNull(link.getParent()).relativize(to));
+    new SysfsTree(root).link(name, target);
   }
 
   private HostTopology read() {

@@ -9,6 +9,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -19,19 +20,24 @@ import org.vfio4j.posix.OpenFiles;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.SystemCalls;
 
-/** {@code /sys/bus/pci}. */
+/** {@code /sys/bus/pci}, or a folder that looks like it. */
 final class SysfsPciBus implements PciBus {
-  private static final Path PCI = Path.of("/sys/bus/pci");
   private static final int MODPROBE_SECONDS = 30;
 
   private final SystemCalls calls;
+  private final Path pci;
 
   SysfsPciBus(SystemCalls calls) {
-    this.calls = calls;
+    this(calls, Path.of("/sys/bus/pci"));
   }
 
-  private static Path device(String address) {
-    return PCI.resolve("devices").resolve(address);
+  SysfsPciBus(SystemCalls calls, Path pci) {
+    this.calls = calls;
+    this.pci = pci;
+  }
+
+  private Path device(String address) {
+    return pci.resolve("devices").resolve(address);
   }
 
   @Override
@@ -42,9 +48,9 @@ final class SysfsPciBus implements PciBus {
   /** Never taken for missing when it cannot be read: what is read here is given back later. */
   private static Optional<String> linkName(Path link) {
     try {
-      return Files.exists(link)
-          ? Optional.of(Files.readSymbolicLink(link).getFileName().toString())
-          : Optional.empty();
+      return Optional.of(Files.readSymbolicLink(link).getFileName().toString());
+    } catch (NoSuchFileException _) {
+      return Optional.empty();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }
@@ -72,7 +78,7 @@ final class SysfsPciBus implements PciBus {
 
   @Override
   public void probe(String address) {
-    write(PCI.resolve("drivers_probe"), address);
+    write(pci.resolve("drivers_probe"), address);
   }
 
   /** In one write(2), whose errno is the driver's answer. */
@@ -89,7 +95,7 @@ final class SysfsPciBus implements PciBus {
 
   @Override
   public boolean knows(String driver) {
-    return Files.isDirectory(PCI.resolve("drivers").resolve(driver));
+    return Files.isDirectory(pci.resolve("drivers").resolve(driver));
   }
 
   @Override
