@@ -30,6 +30,7 @@ class ArchitectureTest {
     "org.vfio4j.type1..",
     "org.vfio4j.mdev..",
     "org.vfio4j.vfio..",
+    "org.vfio4j.unwind..",
     "org.vfio4j.replay.."
   };
 

@@ -5,7 +5,6 @@ package org.vfio4j.type1;
 
 import java.util.Optional;
 import org.vfio4j.error.VfioException;
-import org.vfio4j.iommu.Iommu;
 import org.vfio4j.iommu.IommuDomain;
 import org.vfio4j.iommu.Ownership;
 
@@ -14,7 +13,7 @@ import org.vfio4j.iommu.Ownership;
  * reverse. Closing an attempt that was not {@link #keep kept} leaves no trace of it.
  */
 final class AttachAttempt implements AutoCloseable {
-  private final Iommu iommu;
+  private final Hardware hardware;
   private final Ownership.Owner owner;
   private final Attachment entry;
 
@@ -24,8 +23,8 @@ final class AttachAttempt implements AutoCloseable {
   private Optional<IommuDomain> attachedTo = Optional.empty();
   private boolean kept;
 
-  AttachAttempt(Iommu iommu, Ownership.Owner owner, Attachment entry) {
-    this.iommu = iommu;
+  AttachAttempt(Hardware hardware, Ownership.Owner owner, Attachment entry) {
+    this.hardware = hardware;
     this.owner = owner;
     this.entry = entry;
   }
@@ -35,20 +34,19 @@ final class AttachAttempt implements AutoCloseable {
     if (entry.backing.isPresent()) {
       entry.backing.get().ownership().take(owner);
       owned = true;
-      iommu.open(entry.backing.get());
+      hardware.iommu().open(entry.backing.get());
       opened = true;
     }
   }
 
   IommuDomain allocate() {
-    IommuDomain domain =
-        entry.backing.map(iommu::allocate).orElseGet(() -> iommu.allocateAux(entry.function()));
+    IommuDomain domain = hardware.allocate(entry);
     own = Optional.of(domain);
     return domain;
   }
 
   void attach(IommuDomain to) {
-    Domain.attach(to, entry);
+    entry.attachTo(to);
     attachedTo = Optional.of(to);
   }
 
@@ -60,7 +58,7 @@ final class AttachAttempt implements AutoCloseable {
    */
   boolean share(IommuDomain existing) {
     IommuDomain mine = own.orElseThrow();
-    Domain.detach(mine, entry);
+    entry.detachFrom(mine);
     attachedTo = Optional.empty();
     try {
       attach(existing);
@@ -83,10 +81,10 @@ final class AttachAttempt implements AutoCloseable {
     if (kept) {
       return;
     }
-    attachedTo.ifPresent(d -> Domain.detach(d, entry));
+    attachedTo.ifPresent(entry::detachFrom);
     own.ifPresent(IommuDomain::close);
     if (opened) {
-      iommu.close(entry.backing.orElseThrow());
+      hardware.iommu().close(entry.backing.orElseThrow());
     }
     if (owned) {
       entry.backing.orElseThrow().ownership().giveBack(owner);

@@ -100,7 +100,7 @@ final class Attachments {
   void add(Attachment entry, Optional<Domain> domain) {
     byGroup.put(entry.group, entry);
     entry.domain = domain;
-    domain.ifPresentOrElse(d -> d.entries.add(entry), () -> external.add(entry));
+    domain.ifPresentOrElse(d -> d.add(entry), () -> external.add(entry));
     entry.backing.ifPresent(b -> use(b, entry));
     entry.regions.forEach(r -> byRegion.merge(r, 1, Integer::sum));
     if (!entry.pinnedScope) {
@@ -118,7 +118,7 @@ final class Attachments {
   /** Removes the entry; tells whether a reserved region left with it. */
   boolean remove(Attachment entry) {
     byGroup.remove(entry.group);
-    entry.domain.ifPresentOrElse(d -> d.entries.remove(entry), () -> external.remove(entry));
+    entry.domain.ifPresentOrElse(d -> d.remove(entry), () -> external.remove(entry));
     entry.backing.ifPresent(
         b -> byBacking.computeIfPresent(b, (k, users) -> without(users, entry)));
     unscoped.remove(entry);

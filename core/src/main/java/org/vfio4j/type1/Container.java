@@ -61,7 +61,8 @@ public final class Container implements Ownership.Owner, AutoCloseable {
   private final Mappings mappings;
   private final DirtyTracking dirty;
   private final PinnedPages pins;
-  private final Tracking tracking;
+  private final IovaRoom room;
+  private final Attaching attaching;
   private final DmaRules rules;
   private final Map<IommuGroup, UnmapListener> listeners = new LinkedHashMap<>();
 
@@ -97,9 +98,11 @@ public final class Container implements Ownership.Owner, AutoCloseable {
     this.mappings = new Mappings(attachments, parameters.entryLimit());
     this.dirty = new DirtyTracking(mappings, attachments);
     this.pins = new PinnedPages(mappings, dirty);
-    this.tracking =
-        new Tracking(this, name, iommu, profile, type, parameters, attachments, mappings, dirty);
-    this.rules = new DmaRules(profile, type, attachments, mappings, dirty);
+    this.room = new IovaRoom(profile, attachments, mappings.tree());
+    this.attaching =
+        new Attaching(
+            this, new Hardware(iommu, profile, type, parameters), attachments, mappings, room);
+    this.rules = new DmaRules(profile, type, attachments, mappings, dirty, room);
   }
 
   /** Who it belongs to. */
@@ -114,7 +117,7 @@ public final class Container implements Ownership.Owner, AutoCloseable {
 
   @Override
   public Holder holder(IommuGroup group) {
-    return tracking.holder(group);
+    return new Holder(name, attachments.devices(group));
   }
 
   /**
@@ -128,7 +131,7 @@ public final class Container implements Ownership.Owner, AutoCloseable {
    *     then.
    */
   public void attach(IommuGroup group) {
-    locked(() -> tracking.attach(group));
+    locked(() -> attaching.attach(group));
   }
 
   /**
@@ -140,7 +143,7 @@ public final class Container implements Ownership.Owner, AutoCloseable {
     locked(
         () -> {
           listeners.remove(group);
-          tracking.detach(group);
+          attaching.detach(group);
         });
   }
 
@@ -150,7 +153,7 @@ public final class Container implements Ownership.Owner, AutoCloseable {
     locked(
         () -> {
           listeners.clear();
-          tracking.detachAll();
+          attaching.detachAll();
           mappings.removeAll();
         });
   }
@@ -195,7 +198,7 @@ public final class Container implements Ownership.Owner, AutoCloseable {
   /** What GET_INFO tells. */
   public Info info() {
     return locked(
-        () -> new Info(mappings.pageSizes(), mappings.available(), tracking.ranges().ranges()));
+        () -> new Info(mappings.pageSizes(), mappings.available(), room.ranges().ranges()));
   }
 
   /** Live mappings. */
@@ -216,7 +219,7 @@ public final class Container implements Ownership.Owner, AutoCloseable {
    *     mapping), EOVERFLOW (7.x, wraps). Nothing has changed then.
    */
   public void map(AddressSpace mm, long vaddr, long iova, long size, int flags) {
-    locked(() -> rules.map(mm, vaddr, iova, size, flags, tracking.ranges()));
+    locked(() -> rules.map(mm, vaddr, iova, size, flags));
   }
 
   /**

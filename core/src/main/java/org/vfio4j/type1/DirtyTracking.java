@@ -60,13 +60,6 @@ final class DirtyTracking {
     dma.markPinned(mappings.pageSize());
   }
 
-  /** {@code vfio_iommu_populate_bitmap_full}: who left may have written anywhere. */
-  void allDirty() {
-    if (on) {
-      mappings.tree().all().forEach(dma -> dma.dirty.ifPresent(DirtyBitmap::setAll));
-    }
-  }
-
   void pinned(Dma dma, long iova) {
     dma.dirty.ifPresent(bits -> bits.set((int) ((iova - dma.iova) / mappings.pageSize())));
   }

@@ -10,6 +10,7 @@ import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.unwind.Attempt;
 
 /**
  * What MAP_DMA, UNMAP_DMA and GET_BITMAP accept, check by check in the kernel's order. The
@@ -21,22 +22,25 @@ final class DmaRules {
   private final Attachments attachments;
   private final Mappings mappings;
   private final DirtyTracking dirty;
+  private final IovaRoom room;
 
   DmaRules(
       KernelProfile profile,
       Type1 type,
       Attachments attachments,
       Mappings mappings,
-      DirtyTracking dirty) {
+      DirtyTracking dirty,
+      IovaRoom room) {
     this.profile = profile;
     this.type = type;
     this.attachments = attachments;
     this.mappings = mappings;
     this.dirty = dirty;
+    this.room = room;
   }
 
   /** {@code vfio_dma_do_map}. */
-  void map(AddressSpace mm, long vaddr, long iova, long size, int flags, IovaRanges ranges) {
+  void map(AddressSpace mm, long vaddr, long iova, long size, int flags) {
     int prot = flags & (Container.MAP_READ | Container.MAP_WRITE);
     boolean update = (flags & Container.MAP_VADDR) != 0;
     if (profile.sizeBeforeOverflow()) {
@@ -61,11 +65,11 @@ final class DmaRules {
       throw new VfioException(
           Errno.ENOSPC, Reason.ENTRY_LIMIT, "the container has used up dma_entry_limit");
     }
-    if (!ranges.allows(iova, last)) {
+    if (!room.ranges().allows(iova, last)) {
       throw new VfioException(
           Errno.EINVAL,
           Reason.IOVA_NOT_AVAILABLE,
-          "IOVA 0x%x to 0x%x is not inside one of %s".formatted(iova, last, ranges));
+          "IOVA 0x%x to 0x%x is not inside one of %s".formatted(iova, last, room.ranges()));
     }
     Dma dma = new Dma(iova, size, vaddr, prot, mm, mm.ipcLock());
     mappings.add(dma);
@@ -76,15 +80,11 @@ final class DmaRules {
 
   /** What cannot be pinned has been refused for that before its bitmap is asked for. */
   private void trackAdded(Dma dma) {
-    boolean tracked = false;
-    try {
+    try (Attempt attempt = new Attempt()) {
+      attempt.undo(() -> mappings.remove(dma));
       dirty.checkPages(dma);
       dirty.track(dma);
-      tracked = true;
-    } finally {
-      if (!tracked) {
-        mappings.remove(dma);
-      }
+      attempt.keep();
     }
   }
 

@@ -15,6 +15,7 @@ import org.vfio4j.iommu.Mapping;
 import org.vfio4j.iommu.PageTable;
 import org.vfio4j.iommu.Translation;
 import org.vfio4j.type1.AddressSpace.Piece;
+import org.vfio4j.unwind.Attempt;
 
 /**
  * The mappings of a container, in its own list and in every domain it has. The container's lock
@@ -80,51 +81,31 @@ final class Mappings {
    */
   void add(Dma dma) {
     if (!attachments.domains().isEmpty()) {
-      List<Piece> pieces = dma.pin();
-      boolean mapped = false;
-      try {
-        mapAll(dma, pieces);
-        mapped = true;
-      } finally {
-        if (!mapped) {
-          dma.unpin();
-        }
-      }
+      pinAndMap(dma);
     }
     tree.add(dma);
     available--;
     emulatedTable.ifPresent(table -> emulate(table, dma));
   }
 
-  private void mapAll(Dma dma, List<Piece> pieces) {
-    List<Domain> done = new ArrayList<>();
-    boolean complete = false;
-    try {
+  private void pinAndMap(Dma dma) {
+    try (Attempt attempt = new Attempt()) {
+      List<Piece> pieces = dma.pin();
+      attempt.undo(dma::unpin);
       for (Domain domain : attachments.domains()) {
-        mapInto(domain.hardware, dma, pieces);
-        done.add(domain);
+        mapInto(attempt, domain.hardware, dma, pieces);
       }
-      complete = true;
-    } finally {
-      if (!complete) {
-        done.reversed().forEach(d -> d.hardware.unmap(dma.iova, dma.size));
-      }
+      attempt.keep();
     }
   }
 
-  private static void mapInto(IommuDomain domain, Dma dma, List<Piece> pieces) {
+  private static void mapInto(Attempt attempt, IommuDomain domain, Dma dma, List<Piece> pieces) {
     long at = dma.iova;
-    boolean complete = false;
-    try {
-      for (Piece piece : pieces) {
-        domain.map(at, piece.segment(), dma.prot);
-        at += piece.size();
-      }
-      complete = true;
-    } finally {
-      if (!complete && at != dma.iova) {
-        domain.unmap(dma.iova, at - dma.iova);
-      }
+    for (Piece piece : pieces) {
+      domain.map(at, piece.segment(), dma.prot);
+      long start = at;
+      attempt.undo(() -> domain.unmap(start, piece.size()));
+      at += piece.size();
     }
   }
 
@@ -174,25 +155,21 @@ final class Mappings {
    * @throws VfioException EFAULT, ENOMEM or what the domain answers; undone then
    */
   void replayOnto(IommuDomain domain) {
-    List<Dma> mapped = new ArrayList<>();
-    List<Dma> pinned = new ArrayList<>();
-    boolean complete = false;
-    try {
+    try (Attempt attempt = new Attempt()) {
       for (Dma dma : tree.all()) {
         if (!dma.iommuMapped()) {
           dma.pin();
-          pinned.add(dma);
+          attempt.undo(dma::unpin);
         }
-        mapInto(domain, dma, dma.pinned.orElseThrow());
-        mapped.add(dma);
+        mapInto(attempt, domain, dma, dma.pinned.orElseThrow());
       }
-      complete = true;
-    } finally {
-      if (!complete) {
-        mapped.reversed().forEach(d -> domain.unmap(d.iova, d.size));
-        pinned.reversed().forEach(Dma::unpin);
-      }
+      attempt.keep();
     }
+  }
+
+  /** {@code vfio_iommu_populate_bitmap_full}: who left may have written anywhere. */
+  void allDirty() {
+    tree.all().forEach(dma -> dma.dirty.ifPresent(DirtyBitmap::setAll));
   }
 
   /** Starts translating for plain mediated devices. */

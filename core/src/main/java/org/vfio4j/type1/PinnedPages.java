@@ -8,6 +8,7 @@ import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.Mapping;
+import org.vfio4j.unwind.Attempt;
 
 /**
  * Pages that drivers of mediated devices pin ({@code vfio_pin_pages}): counted per mapping and
@@ -27,16 +28,12 @@ final class PinnedPages {
 
   /** Pins each page once more; all of them or none. */
   void pin(List<Long> pages, int prot) {
-    int done = 0;
-    try {
+    try (Attempt attempt = new Attempt()) {
       for (long page : pages) {
         pin(page, prot);
-        done++;
+        attempt.undo(() -> unpin(page));
       }
-    } finally {
-      if (done < pages.size()) {
-        pages.subList(0, done).reversed().forEach(this::unpin);
-      }
+      attempt.keep();
     }
   }
 

@@ -15,6 +15,7 @@ import org.vfio4j.mdev.Isolation;
 import org.vfio4j.mdev.MediatedDevice;
 import org.vfio4j.type1.AddressSpace;
 import org.vfio4j.type1.Container;
+import org.vfio4j.unwind.Attempt;
 
 /**
  * The user API on the engine: one process on a {@link Machine}, whatever that is made of. Its
@@ -112,16 +113,12 @@ public class EngineVfio implements Vfio, AutoCloseable {
     Noiommu.checkPermitted(group, rawIo);
     core.checkClosed(group);
     machine.openGroup(group.group);
-    boolean done = false;
-    try {
+    try (Attempt attempt = new Attempt()) {
+      attempt.undo(() -> machine.closeGroup(group.group));
       int fd = files.allocate(new OpenFile.OfGroup(group));
       core.opened(group, name);
-      done = true;
+      attempt.keep();
       return fd;
-    } finally {
-      if (!done) {
-        machine.closeGroup(group.group);
-      }
     }
   }
 
@@ -281,17 +278,13 @@ public class EngineVfio implements Vfio, AutoCloseable {
   }
 
   private int open(VfioGroup group, Device device, DeviceFile opened) {
-    boolean done = false;
-    try {
+    try (Attempt attempt = new Attempt()) {
+      attempt.undo(opened::close);
       int fd = files.allocate(new OpenFile.OfDevice(group, device, opened));
-      done = true;
+      attempt.keep();
       group.deviceFiles++;
       listen(group, device);
       return fd;
-    } finally {
-      if (!done) {
-        opened.close();
-      }
     }
   }
 

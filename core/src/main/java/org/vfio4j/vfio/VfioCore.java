@@ -3,7 +3,6 @@
 
 package org.vfio4j.vfio;
 
-import java.util.ArrayList;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
@@ -23,6 +22,7 @@ import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.type1.Container;
 import org.vfio4j.type1.Type1;
 import org.vfio4j.type1.Type1Parameters;
+import org.vfio4j.unwind.Attempt;
 
 /**
  * Groups and containers of one machine ({@code vfio.c}, {@code group.c}, {@code container.c}): who
@@ -150,14 +150,10 @@ public final class VfioCore {
     if (profile.ownership()) {
       claim(group);
     }
-    boolean done = false;
-    try {
+    try (Attempt attempt = new Attempt()) {
+      attempt.undo(() -> unclaim(group));
       container.iommu.ifPresent(c -> c.attach(group.group));
-      done = true;
-    } finally {
-      if (!done) {
-        unclaim(group);
-      }
+      attempt.keep();
     }
     group.container = Optional.of(container);
     container.groups.addFirst(group);
@@ -208,19 +204,13 @@ public final class VfioCore {
         container.noiommu()
             ? Noiommu.open(number, vfio, rawIo)
             : new IommuDriver.OfType1(type1(container.name, number));
-    List<VfioGroup> attached = new ArrayList<>();
-    boolean done = false;
-    try {
+    try (Attempt attempt = new Attempt()) {
+      attempt.undo(driver::release);
       for (VfioGroup group : container.groups) {
         driver.attach(group.group);
-        attached.add(group);
+        attempt.undo(() -> driver.detach(group.group));
       }
-      done = true;
-    } finally {
-      if (!done) {
-        attached.reversed().forEach(g -> driver.detach(g.group));
-        driver.release();
-      }
+      attempt.keep();
     }
     container.iommu = Optional.of(driver);
   }
@@ -259,14 +249,10 @@ public final class VfioCore {
 
   private void claim(VfioGroup group) {
     Optional<IommuGroup> backing = acquireBacking(group);
-    boolean claimed = false;
-    try {
+    try (Attempt attempt = new Attempt()) {
+      attempt.undo(() -> backing.ifPresent(iommu::release));
       backing.ifPresent(b -> b.ownership().claim(iommu));
-      claimed = true;
-    } finally {
-      if (!claimed) {
-        backing.ifPresent(iommu::release);
-      }
+      attempt.keep();
     }
     group.claimed = backing;
   }

@@ -74,7 +74,7 @@ class PlantedDefectsTest {
   void shouldRefuseAPatchThatNoLongerApplies() {
     Patch stale =
         new Patch(
-            "X", "", List.of(new Patch.Hunk("org/vfio4j/type1/Tracking.java", "no such", "")));
+            "X", "", List.of(new Patch.Hunk("org/vfio4j/type1/Attaching.java", "no such", "")));
     assertThatIllegalStateException()
         .isThrownBy(() -> stale.applyTo(sources))
         .withMessageContaining("no longer applies");

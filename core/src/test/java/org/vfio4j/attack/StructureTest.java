@@ -5,11 +5,28 @@ package org.vfio4j.attack;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.classfile.Attributes;
+import java.lang.classfile.ClassFile;
+import java.lang.classfile.ClassModel;
+import java.lang.classfile.CodeModel;
+import java.lang.classfile.FieldModel;
+import java.lang.classfile.MethodModel;
+import java.lang.classfile.constantpool.ClassEntry;
+import java.lang.classfile.constantpool.PoolEntry;
+import java.lang.classfile.instruction.InvokeDynamicInstruction;
+import java.lang.classfile.instruction.InvokeInstruction;
+import java.lang.constant.DirectMethodHandleDesc;
+import java.lang.reflect.AccessFlag;
 import java.lang.reflect.Method;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
-import java.util.regex.Pattern;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.function.Predicate;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.iommu.Iommu;
@@ -27,29 +44,116 @@ import org.vfio4j.type1.Type1;
 import org.vfio4j.type1.Type1Parameters;
 import org.vfio4j.vfio.PciFunction;
 
-/** What of the review is not behaviour but shape. */
+/** What of the review is not behaviour but shape, read off the compiled classes. */
 class StructureTest {
-  private static final Map<String, String> SOURCES =
-      PatchedEngine.sources(Path.of(System.getProperty("basedir", "."), "src/main/java"));
+  private static final List<ClassModel> TYPE1 =
+      classes(Path.of(System.getProperty("basedir", "."), "target/classes/org/vfio4j/type1"));
 
-  private static Stream<Map.Entry<String, String>> type1() {
-    return SOURCES.entrySet().stream().filter(e -> e.getKey().startsWith("org/vfio4j/type1/"));
+  /** The classes that say who is attached. */
+  private static final Set<String> RULE =
+      Set.of("Attaching", "AttachAttempt", "Attachment", "Attachments", "Domain", "Hardware");
+
+  /** A method that a method of type1 calls, or hands on as a reference. */
+  private record Call(String from, String method, String owner, String name) {
+    String place() {
+      return from + "." + method;
+    }
   }
 
-  private static List<String> filesWith(String regex) {
-    Pattern pattern = Pattern.compile(regex);
-    return type1()
-        .filter(e -> pattern.matcher(e.getValue()).find())
-        .map(e -> e.getKey().substring("org/vfio4j/type1/".length()))
+  private static final List<Call> CALLS = TYPE1.stream().flatMap(StructureTest::calls).toList();
+
+  private static List<ClassModel> classes(Path folder) {
+    try (Stream<Path> files = Files.list(folder)) {
+      List<ClassModel> models = new ArrayList<>();
+      for (Path file : files.filter(f -> f.toString().endsWith(".class")).sorted().toList()) {
+        models.add(ClassFile.of().parse(file));
+      }
+      return models;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static String simple(String internalName) {
+    return internalName.substring(internalName.lastIndexOf('/') + 1);
+  }
+
+  private static String name(ClassModel model) {
+    return simple(model.thisClass().asInternalName());
+  }
+
+  private static Stream<Call> calls(ClassModel model) {
+    List<Call> calls = new ArrayList<>();
+    for (MethodModel method : model.methods()) {
+      String at = method.methodName().stringValue();
+      method.code().stream()
+          .flatMap(CodeModel::elementStream)
+          .forEach(
+              element -> {
+                if (element instanceof InvokeInstruction i) {
+                  calls.add(
+                      new Call(
+                          name(model),
+                          at,
+                          simple(i.owner().asInternalName()),
+                          i.name().stringValue()));
+                } else if (element instanceof InvokeDynamicInstruction i) {
+                  i.bootstrapArgs().stream()
+                      .filter(DirectMethodHandleDesc.class::isInstance)
+                      .map(DirectMethodHandleDesc.class::cast)
+                      .map(h -> new Call(name(model), at, h.owner().displayName(), h.methodName()))
+                      .forEach(calls::add);
+                }
+              });
+    }
+    return calls.stream();
+  }
+
+  /** Where a method of type1 is called. */
+  private static List<String> callers(String owner, String name) {
+    return CALLS.stream()
+        .filter(c -> c.owner.equals(owner) && c.name.equals(name))
+        .map(Call::place)
         .toList();
+  }
+
+  /** The fields of type1 that a test holds for, as {@code Class.field}. */
+  private static List<String> fields(Predicate<FieldModel> which) {
+    return TYPE1.stream()
+        .flatMap(
+            model ->
+                model.fields().stream()
+                    .filter(which)
+                    .map(f -> name(model) + "." + f.fieldName().stringValue()))
+        .toList();
+  }
+
+  /** The type of a field as it was written, with its type arguments. */
+  private static String type(FieldModel field) {
+    return field
+        .findAttribute(Attributes.signature())
+        .map(s -> s.signature().stringValue())
+        .orElse(field.fieldType().stringValue());
   }
 
   /** R1: one class owns the list of entries; nobody else adds to it or takes from it. */
   @Test
   void shouldChangeTheListOfEntriesInOneClassOnly() {
-    assertThat(filesWith("\\.entries\\.(add|remove|clear)")).containsExactly("Attachments.java");
-    assertThat(filesWith("(Set|List|Map<[^>]*|Collection)<[^>]*Attachment>.* = new"))
-        .containsExactlyInAnyOrder("Attachments.java", "Domain.java");
+    List<String> ofEntries =
+        fields(f -> type(f).contains("<") && type(f).contains("Lorg/vfio4j/type1/Attachment;"));
+    assertThat(ofEntries)
+        .as("collections of entries: the list and its indexes")
+        .containsExactlyInAnyOrder(
+            "Attachments.byGroup",
+            "Attachments.byBacking",
+            "Attachments.external",
+            "Attachments.unscoped",
+            "Domain.entries");
+    assertThat(fields(f -> f.flags().has(AccessFlag.PRIVATE))).containsAll(ofEntries);
+    assertThat(callers("Domain", "add")).isNotEmpty().allMatch(c -> c.startsWith("Attachments."));
+    assertThat(callers("Domain", "remove"))
+        .isNotEmpty()
+        .allMatch(c -> c.startsWith("Attachments."));
   }
 
   /** R4, R9: giving back cannot fail, so it tells nothing. */
@@ -64,21 +168,65 @@ class StructureTest {
         }
       }
     }
-    assertThat(filesWith("(?i)pr_warn|getLogger|System\\.err")).isEmpty();
+    assertThat(TYPE1)
+        .allSatisfy(
+            model ->
+                assertThat(named(model))
+                    .as("what %s could print with", name(model))
+                    .noneMatch(c -> c.matches("java/(util/logging/.*|io/PrintStream)"))
+                    .doesNotContain("java/lang/System$Logger"));
   }
 
-  /** R6: the container's lock covers every count, so none is atomic. */
+  /** Every class that a class's code names. */
+  private static Set<String> named(ClassModel model) {
+    Set<String> names = new TreeSet<>();
+    for (PoolEntry entry : model.constantPool()) {
+      if (entry instanceof ClassEntry c) {
+        names.add(c.asInternalName());
+      }
+    }
+    return names;
+  }
+
+  /** R6: the container's lock covers every count, so none is atomic, volatile or a number. */
   @Test
-  void shouldUseNoAtomics() {
-    assertThat(filesWith("java\\.util\\.concurrent\\.atomic")).isEmpty();
+  void shouldCountUsersByTheListAlone() {
+    assertThat(
+            fields(f -> type(f).matches(".*(Ljava/lang/(Integer|Long);>|/concurrent/atomic/).*")))
+        .as("numbers beside a key: of regions and of pinned pages, none of users")
+        .containsExactlyInAnyOrder("Attachments.byRegion", "Dma.pins");
+    assertThat(fields(f -> type(f).matches("[BSIJFD]")))
+        .as("numbers in the classes of the rule")
+        .noneMatch(f -> RULE.contains(f.substring(0, f.indexOf('.'))));
+    assertThat(fields(f -> f.flags().has(AccessFlag.VOLATILE)))
+        .as("what is read without the lock: the operator's parameters")
+        .containsExactlyInAnyOrder(
+            "Type1Parameters.allowUnsafeInterrupts",
+            "Type1Parameters.viableBackingOnly",
+            "Type1Parameters.entryLimit");
+    List<String> concurrent =
+        TYPE1.stream()
+            .flatMap(
+                m ->
+                    named(m).stream()
+                        .filter(c -> c.startsWith("java/util/concurrent/"))
+                        .map(c -> name(m) + " " + simple(c)))
+            .toList();
+    assertThat(concurrent)
+        .as("the lock, and the one index that a rival reads without it")
+        .containsExactlyInAnyOrder("Attachments ConcurrentHashMap", "Container ReentrantLock");
+    assertThat(TYPE1).noneMatch(m -> named(m).contains("java/lang/invoke/VarHandle"));
   }
 
   /** D11: an entry is classified once, and before anything is looked up by its backing group. */
   @Test
   void shouldClassifyOnceAndFirst() {
-    String tracking = SOURCES.get("org/vfio4j/type1/Tracking.java");
-    assertThat(tracking.split("classify\\(group\\);", -1)).hasSize(2);
-    assertThat(tracking.indexOf("classify(group);")).isLessThan(tracking.indexOf("firstUser"));
+    assertThat(callers("Attaching", "classify")).containsExactly("Attaching.attach");
+    assertThat(callers("Attaching", "enter")).containsExactly("Attaching.attach");
+    assertThat(callers("Attachments", "firstUser")).containsExactly("Attaching.enter");
+    List<String> steps =
+        CALLS.stream().filter(c -> c.place().equals("Attaching.attach")).map(Call::name).toList();
+    assertThat(steps).containsSubsequence("find", "classify", "enter", "keep");
   }
 
   /** D14: members that disagree count as plain, without an error, as in the kernel. */
