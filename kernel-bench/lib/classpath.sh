@@ -5,10 +5,10 @@
 # JUnit's console launcher. Classes are put into jars: looking for each class in folders of the host
 # costs the guest more than reading it.
 
-# Modules whose tests run in the guest; linux from when it exists.
+# Modules whose tests run in the guest.
 bench_modules() {
   local module
-  for module in core posix linux; do
+  for module in core posix linux replay; do
     [[ ! -f $root/$module/pom.xml ]] || echo "$module"
   done
 }

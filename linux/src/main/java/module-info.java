@@ -10,6 +10,6 @@ module org.vfio4j.linux {
   exports org.vfio4j.linux.bind;
   exports org.vfio4j.linux.device;
   exports org.vfio4j.linux.iommu;
-  exports org.vfio4j.linux.kernel;
+  exports org.vfio4j.linux.sysfs;
   exports org.vfio4j.linux.uapi;
 }

@@ -30,12 +30,12 @@ class ArchitectureTest {
     "org.vfio4j.type1..",
     "org.vfio4j.mdev..",
     "org.vfio4j.vfio..",
-    "org.vfio4j.unwind..",
-    "org.vfio4j.replay.."
+    "org.vfio4j.unwind.."
   };
 
   private static final String LINUX = "org.vfio4j.linux..";
   private static final String POSIX = "org.vfio4j.posix..";
+  private static final String REPLAY = "org.vfio4j.replay..";
   private static final String USER = "org.vfio4j.user..";
   private static final String HOST = "org.vfio4j.host..";
   private static final String ASSIGN = "org.vfio4j.assign..";
@@ -50,7 +50,7 @@ class ArchitectureTest {
 
   @Test
   void shouldSeeTheClassesOfEachModule() {
-    for (String name : core(POSIX, LINUX, USER, HOST, ASSIGN, CLI)) {
+    for (String name : core(POSIX, LINUX, REPLAY, USER, HOST, ASSIGN, CLI)) {
       assertThat(CLASSES.that(resideInAnyPackage(name))).as(name).isNotEmpty();
     }
   }
@@ -115,6 +115,11 @@ class ArchitectureTest {
   @Test
   void shouldLetUserKnowCoreAndSystemCallsOnly() {
     onlyProject(USER, core(USER, POSIX));
+  }
+
+  @Test
+  void shouldLetReplayKnowCoreAndTheKernelOnly() {
+    onlyProject(REPLAY, core(POSIX, LINUX, REPLAY));
   }
 
   @Test

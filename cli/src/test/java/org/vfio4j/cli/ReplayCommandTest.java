@@ -12,11 +12,11 @@ import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.vfio4j.linux.kernel.KernelVfio;
-import org.vfio4j.testing.Transcripts;
+import org.vfio4j.replay.kernel.KernelVfio;
+import org.vfio4j.replay.testing.Transcripts;
 
 class ReplayCommandTest {
-  private static final Path TRANSCRIPTS = Ran.ROOT.resolve("core/src/test/resources/transcripts");
+  private static final Path TRANSCRIPTS = Ran.ROOT.resolve("replay/src/test/resources/transcripts");
 
   @TempDir Path folder;
 

@@ -44,7 +44,7 @@ class ReaderFuzzTest {
     CAPTURE("../examples/hosts", ".json"),
     TEXT("../host/src/test/resources", ""),
     REQUEST("../examples", ".yaml"),
-    SCRIPT("../core/src/test/resources/transcripts", ".vt");
+    SCRIPT("../replay/src/test/resources/transcripts", ".vt");
 
     private final Path folder;
     private final String ending;

@@ -17,10 +17,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
-import org.vfio4j.error.Errno;
-import org.vfio4j.replay.OpScript;
-import org.vfio4j.replay.Replay;
-import org.vfio4j.replay.SoftEnvironment;
 
 /** Each script in docs/DEFECTS.md breaks the engine that has its defect, and no other. */
 @TestInstance(TestInstance.Lifecycle.PER_CLASS)
@@ -73,34 +69,5 @@ class DefectScriptsTest {
     Scripts script = Scripts.read(documented.script);
     assertThat(broken.split(Detector.SEPARATOR, -1)[1]).isEqualTo(script.broken());
     assertThat(script.run().map(Broken::script)).as("without").isEmpty();
-  }
-
-  /** What {@code vfio replay} answers to a script is what the attacker was answered. */
-  @ParameterizedTest(name = "{0}")
-  @MethodSource("scripts")
-  void shouldReplayToTheSameAnswers(Documented documented) {
-    Scripts script = Scripts.read(documented.script);
-    if (!script.replays()) {
-      // It has a call into the IOMMU fail, or does what no user can: the language has no word for
-      // it.
-      return;
-    }
-    Attack attack = new Attack(script.profile(), new World.Memory());
-    List<String> expected =
-        script.ops().stream()
-            .map(op -> attack.step(op).refusal().map(Errno::name).map(e -> "-" + e).orElse("0"))
-            .toList();
-    World world = new World(script.profile(), new World.Memory());
-    List<String> answers = new ArrayList<>();
-    try (SoftEnvironment environment = new SoftEnvironment(world.machine, "script")) {
-      OpScript parsed = OpScript.parse("defect.vt", "case defect\n" + documented.script);
-      new Replay("defect.vt", parsed, environment, answers::add).run();
-    }
-    assertThat(
-            answers.stream()
-                .filter(line -> line.contains(" -> "))
-                .map(line -> line.substring(line.lastIndexOf(" -> ") + 4))
-                .map(answer -> answer.startsWith("-") ? answer : "0"))
-        .isEqualTo(expected);
   }
 }
