@@ -8,6 +8,15 @@
  *
  * <p>What a source does not say stays unknown: {@link java.util.Optional#empty()} or {@link
  * org.vfio4j.host.Fact.Unknown}, never a default.
+ *
+ * <p>What shares a group with what:
+ *
+ * {@snippet :
+ * HostTopology machine = HostSource.live();
+ * for (HostGroup one : machine.groups()) {
+ *   System.out.println("group " + one.id() + ": " + one.members());
+ * }
+ * }
  */
 @NullMarked
 package org.vfio4j.host;

@@ -4,7 +4,7 @@
 package org.vfio4j.posix;
 
 /**
- * A system call failed. Carries the number, since the kernel has more of them than {@link
+ * A system call failed. Carries the number, since the kernel has more of them than {@code
  * org.vfio4j.error.Errno} names.
  */
 public final class SystemCallException extends RuntimeException {

@@ -1,7 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the vfio4j authors
 
-/** Op scripts: scenarios written as a user of VFIO would live them. */
+/**
+ * Op scripts: scenarios written as a user of VFIO would live them.
+ *
+ * <p>The calls of a VMM that takes a group, and what each answers:
+ *
+ * {@snippet :
+ * OpScript script =
+ *     OpScript.parse(
+ *         "first.vt",
+ *         """
+ *         case first
+ *         c = cont
+ *         g = grp 0000:01:00.0
+ *         setcont $g $c
+ *         setiommu $c 3
+ *         """);
+ * }
+ */
 @NullMarked
 package org.vfio4j.replay;
 

@@ -15,6 +15,15 @@
  *
  * <p>Left out: a second socket for the server's commands (twin_socket), ioregionfds, migration, and
  * eventfds that mask or unmask an interrupt (EOPNOTSUPP; QEMU then does without).
+ *
+ * <p>A device, and somebody who uses it:
+ *
+ * {@snippet :
+ * try (Server server = Server.at(path).start(Ioat.create());
+ *     Client client = Client.connect(path)) {
+ *   System.out.printf("vendor and device: %08x%n", client.read32(7, 0));
+ * }
+ * }
  */
 @NullMarked
 package org.vfio4j.user;

@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the vfio4j authors
 
-/** Drivers of PCI functions: handing functions to VFIO and giving them back to whoever had them. */
+/**
+ * Drivers of PCI functions: handing functions to VFIO and giving them back to whoever had them.
+ *
+ * <p>A function to vfio-pci, and back to the driver it had:
+ *
+ * {@snippet :
+ * DriverBinding binding = DriverBinding.ofThisMachine(SystemCalls.libc());
+ * binding.bind(List.of("0000:01:00.0"), DriverBinding.VFIO_PCI);
+ * binding.release(List.of("0000:01:00.0"));
+ * }
+ */
 @NullMarked
 package org.vfio4j.linux.bind;
 

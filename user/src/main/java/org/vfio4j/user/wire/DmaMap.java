@@ -62,18 +62,22 @@ public record DmaMap(int argsz, int flags, long offset, long address, long size)
         size(from, at));
   }
 
+  /** What the device may do there: {@link #READ}, {@link #WRITE}. */
   public static int flags(MemorySegment from, long at) {
     return Fields.get32(from, at + FLAGS_AT);
   }
 
+  /** Where in the file the memory begins, in bytes. */
   public static long offset(MemorySegment from, long at) {
     return Fields.get64(from, at + OFFSET_AT);
   }
 
+  /** The first IOVA. */
   public static long address(MemorySegment from, long at) {
     return Fields.get64(from, at + ADDRESS_AT);
   }
 
+  /** Bytes, to be taken as unsigned. */
   public static long size(MemorySegment from, long at) {
     return Fields.get64(from, at + SIZE_AT);
   }

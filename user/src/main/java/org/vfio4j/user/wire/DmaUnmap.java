@@ -56,14 +56,17 @@ public record DmaUnmap(int argsz, int flags, long address, long size) implements
     return new DmaUnmap(Fields.get32(from, at), flags(from, at), address(from, at), size(from, at));
   }
 
+  /** The command's flags. */
   public static int flags(MemorySegment from, long at) {
     return Fields.get32(from, at + FLAGS_AT);
   }
 
+  /** The first IOVA. */
   public static long address(MemorySegment from, long at) {
     return Fields.get64(from, at + ADDRESS_AT);
   }
 
+  /** Bytes, to be taken as unsigned. */
   public static long size(MemorySegment from, long at) {
     return Fields.get64(from, at + SIZE_AT);
   }

@@ -50,10 +50,12 @@ public record Header(int id, int command, int size, int flags, int error) {
         id(from, at), command(from, at), size(from, at), flags(from, at), error(from, at));
   }
 
+  /** The number by which a reply names its request. */
   public static int id(MemorySegment from, long at) {
     return Fields.get16(from, at + ID_AT);
   }
 
+  /** The command's number, also of one that {@link Command} does not know. */
   public static int command(MemorySegment from, long at) {
     return Fields.get16(from, at + COMMAND_AT);
   }
@@ -63,10 +65,12 @@ public record Header(int id, int command, int size, int flags, int error) {
     return Fields.get32(from, at + SIZE_AT);
   }
 
+  /** The flags: request or reply, whether a reply is wanted, whether it is an error. */
   public static int flags(MemorySegment from, long at) {
     return Fields.get32(from, at + FLAGS_AT);
   }
 
+  /** The errno of a reply that is an error, positive; else 0. */
   public static int error(MemorySegment from, long at) {
     return Fields.get32(from, at + ERROR_AT);
   }
