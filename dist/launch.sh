@@ -1,0 +1,37 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: Apache-2.0
+# Copyright the vfio4j authors
+#
+# How the command is started. ./vfio and the installed command read this file, after they have set
+# $java, $modules (the folder with the jars) and $aot (what the JVM keeps of loaded classes). It is one
+# place, because that file is only good for the options and the jars it was made with.
+
+jvm='-XX:+UseSerialGC -Xlog:disable --enable-native-access=org.vfio4j.posix,org.vfio4j.linux'
+module=org.vfio4j.cli/org.vfio4j.cli
+
+# Makes $aot from one run of the usual commands on the folder with the examples.
+make_aot() {
+  # shellcheck disable=SC2086 # several options
+  "$java" -XX:AOTCacheOutput="$aot" -XX:TieredStopAtLevel=1 $jvm -p "$modules" \
+    -m $module.Training "$1"
+}
+
+# Becomes the command.
+run() {
+  terminal=false
+  if [ -t 1 ]; then
+    terminal=true
+    if [ -z "${COLUMNS:-}" ]; then
+      size=$(stty size 2>/dev/null </dev/tty) && COLUMNS=${size#* } && export COLUMNS
+    fi
+  fi
+  # A command is over before C2's code would pay; a server lives as long as its VM.
+  case ${1:-} in
+    serve) level=4 ;;
+    *) level=1 ;;
+  esac
+  # shellcheck disable=SC2086 # several options
+  exec "$java" -XX:AOTCache="$aot" -XX:TieredStopAtLevel=$level $jvm -Dvfio4j.terminal=$terminal \
+    '-Djava.util.logging.SimpleFormatter.format=%4$s: %5$s%6$s%n' \
+    -p "$modules" -m $module.Main "$@"
+}
