@@ -39,8 +39,12 @@ import org.junit.jupiter.api.Test;
  */
 class PublishedTest {
   private static final Path ROOT = Path.of("..");
+  private static final Pattern MODULE = Pattern.compile("<module>(\\w+)</module>");
   private static final Pattern EXPORTED = Pattern.compile("exports ([\\w.]+);");
   private static final Pattern ARTIFACT = Pattern.compile("<artifactId>(vfio4j-\\w+)</artifactId>");
+
+  private static final String NATIVE_ACCESS =
+      "--enable-native-access=org.vfio4j.posix,org.vfio4j.linux";
 
   /** What a reader has at hand who copies an example: a container, a group, a socket's path. */
   private static final String EXAMPLE =
@@ -112,6 +116,29 @@ class PublishedTest {
     assertThat(said.toString()).isEmpty();
   }
 
+  /** What README shows is what consumer/run compiles and runs, to the letter. */
+  @Test
+  void shouldShowInReadmeTheProgramsOfTheConsumer() throws IOException {
+    String readme = Files.readString(ROOT.resolve("README.md"));
+    for (String program : List.of("CheckAssignment", "EmbedEngine", "ServeDevice", "DriveDevice")) {
+      String code =
+          Files.readString(ROOT.resolve("consumer/src/main/java/consumer/" + program + ".java"));
+      String shown =
+          code.substring(
+                  code.indexOf('\n', code.indexOf("// @start")) + 1,
+                  code.lastIndexOf("    // @end"))
+              .replaceAll("(?m)^ {4}", "");
+      assertThat(readme).as(program).contains("```java\n" + shown + "```\n");
+    }
+    String pom = Files.readString(ROOT.resolve("consumer/pom.xml"));
+    assertThat(pom).contains("<artifactId>vfio4j-bom</artifactId>");
+    assertThat(Files.readString(ROOT.resolve("consumer/run")))
+        .as("what README tells a consumer to pass")
+        .contains(NATIVE_ACCESS);
+    assertThat(readme).contains(NATIVE_ACCESS);
+    assertThat(Files.readString(ROOT.resolve("dist/launch.sh"))).contains(NATIVE_ACCESS);
+  }
+
   /** The snippet's lines, up to the brace that ends it. */
   private static String body(String text, int from) {
     int depth = 1;
@@ -173,14 +200,15 @@ class PublishedTest {
     assertThat(silent).as("without a comment").isEmpty();
   }
 
+  /** The modules of the build that somebody else may require. */
   private static List<Path> libraries() throws IOException {
-    try (Stream<Path> folders = Files.list(ROOT)) {
-      return folders
-          .filter(f -> Files.exists(f.resolve("src/main/java/module-info.java")))
-          .filter(f -> !f.endsWith("cli"))
-          .sorted()
-          .toList();
-    }
+    return MODULE
+        .matcher(Files.readString(ROOT.resolve("pom.xml")))
+        .results()
+        .map(m -> ROOT.resolve(m.group(1)))
+        .filter(f -> Files.exists(f.resolve("src/main/java/module-info.java")))
+        .filter(f -> !f.endsWith("cli"))
+        .toList();
   }
 
   private static List<Path> exported(Path module) throws IOException {

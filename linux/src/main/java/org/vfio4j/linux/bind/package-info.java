@@ -8,7 +8,7 @@
  *
  * {@snippet :
  * DriverBinding binding = DriverBinding.ofThisMachine(SystemCalls.libc());
- * binding.bind(List.of("0000:01:00.0"), DriverBinding.VFIO_PCI);
+ * binding.bind(List.of("0000:01:00.0"), DriverKind.VFIO_PCI);
  * binding.release(List.of("0000:01:00.0"));
  * }
  */
