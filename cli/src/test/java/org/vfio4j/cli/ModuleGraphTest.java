@@ -41,6 +41,7 @@ class ModuleGraphTest {
           host,   host core
           assign, assign core host
           linux,  core linux posix
+          replay, core linux posix replay
           user,   core posix user
           """)
   void shouldBringAlongNoModuleButThese(String module, String expected) {
