@@ -5,6 +5,7 @@ package org.vfio4j.user;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
@@ -26,6 +27,9 @@ import org.vfio4j.user.wire.Header;
  * in whatever order, and meanwhile serves commands.
  */
 final class Calls implements RemoteMemory, AutoCloseable {
+  private static final String GONE = "the client has gone";
+  private static final byte[] NO_BYTES = {};
+
   /** Bytes of a message without data. */
   private static final int FIXED = Header.SIZE + DmaAccess.SIZE;
 
@@ -37,27 +41,36 @@ final class Calls implements RemoteMemory, AutoCloseable {
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition answered = lock.newCondition();
   private final Map<Integer, Call> waiting = new HashMap<>();
-  private final Arena arena = Arena.ofShared();
-  private final MemorySegment out;
   private int nextId;
   private boolean closed;
 
-  /** One command that waits for its reply; the lock covers it. */
+  /**
+   * Covers {@link #out} and is held while a message is sent, which can wait for the client to read.
+   * The thread that reads from the client never takes it: if it did, and the client waited for its
+   * own message to be read first, both would wait for ever.
+   */
+  private final Object sending = new Object();
+
+  private final Arena arena = Arena.ofShared();
+  private final MemorySegment out;
+
+  /** One command that waits for its reply; the lock covers what is not final. */
   private static final class Call {
     final int command;
     final long iova;
     final int count;
-    final MemorySegment target;
-    final long offset;
+
+    /** Where a reply's data goes: the caller's segment may be one that only its thread can use. */
+    final byte[] bytes;
+
     boolean done;
     String failure = "";
 
-    Call(int command, long iova, int count, MemorySegment target, long offset) {
+    Call(int command, long iova, int count, byte[] bytes) {
       this.command = command;
       this.iova = iova;
       this.count = count;
-      this.target = target;
-      this.offset = offset;
+      this.bytes = bytes;
     }
   }
 
@@ -92,76 +105,100 @@ final class Calls implements RemoteMemory, AutoCloseable {
     if (maxTransfer == 0) {
       throw failed(command, iova, "the client takes no data");
     }
+    boolean read = command == Command.DMA_READ;
+    byte[] bytes = read ? new byte[(int) Math.min(count, maxTransfer)] : NO_BYTES;
     for (long done = 0; done < count; ) {
       int some = (int) Math.min(count - done, maxTransfer);
-      call(new Call(command, iova + done, some, memory, offset + done));
+      call(new Call(command, iova + done, some, bytes), memory, offset + done);
+      if (read) {
+        MemorySegment.copy(MemorySegment.ofArray(bytes), 0, memory, offset + done, some);
+      }
       done += some;
     }
   }
 
-  private void call(Call call) {
+  private void call(Call call, MemorySegment memory, long offset) {
+    int id = begin(call);
+    try {
+      send(id, call, memory, offset);
+      await(call);
+    } finally {
+      lock.lock();
+      try {
+        waiting.remove(id, call);
+      } finally {
+        lock.unlock();
+      }
+    }
+  }
+
+  /** From now on a reply is expected. Returns the id of the command that is to be sent. */
+  private int begin(Call call) {
     lock.lock();
     try {
       if (closed) {
-        throw failed(call.command, call.iova, "the client has gone");
+        throw failed(call.command, call.iova, GONE);
       }
-      int id = send(call);
-      try {
-        await(call);
-      } finally {
-        waiting.remove(id, call);
-      }
+      int id;
+      do {
+        id = nextId++ & 0xffff;
+      } while (waiting.putIfAbsent(id, call) != null);
+      return id;
     } finally {
       lock.unlock();
     }
   }
 
-  private int send(Call call) {
-    int id = nextId++ & 0xffff;
+  private void send(int id, Call call, MemorySegment memory, long offset) {
     boolean write = call.command == Command.DMA_WRITE;
     int size = FIXED + (write ? call.count : 0);
-    Header.encode(out, 0, id, call.command, size, Header.TYPE_COMMAND, 0);
-    DmaAccess.encode(out, Header.SIZE, call.iova, call.count);
-    if (write) {
-      MemorySegment.copy(call.target, call.offset, out, FIXED, call.count);
+    synchronized (sending) {
+      if (!arena.scope().isAlive()) {
+        throw failed(call.command, call.iova, GONE);
+      }
+      Header.encode(out, 0, id, call.command, size, Header.TYPE_COMMAND, 0);
+      DmaAccess.encode(out, Header.SIZE, call.iova, call.count);
+      if (write) {
+        MemorySegment.copy(memory, offset, out, FIXED, call.count);
+      }
+      try {
+        writer.send(out, size);
+      } catch (SystemCallException e) {
+        throw failed(call.command, call.iova, ConnectionException.describe(e));
+      }
     }
-    waiting.put(id, call);
-    try {
-      writer.send(out, size);
-    } catch (SystemCallException e) {
-      waiting.remove(id, call);
-      throw failed(call.command, call.iova, ConnectionException.describe(e));
-    }
-    return id;
   }
 
   private void await(Call call) {
     long left = timeoutNanos;
     boolean interrupted = false;
-    while (!call.done && left > 0 && !closed) {
-      try {
-        left = answered.awaitNanos(left);
-      } catch (InterruptedException _) {
-        // The device's thread is told to stop: the reply would find nobody.
-        interrupted = true;
-        break;
+    lock.lock();
+    try {
+      while (!call.done && left > 0 && !closed) {
+        try {
+          left = answered.awaitNanos(left);
+        } catch (InterruptedException _) {
+          // The device's thread is told to stop: the reply would find nobody.
+          interrupted = true;
+          break;
+        }
+      }
+      if (!call.done) {
+        throw failed(call.command, call.iova, interrupted ? "interrupted" : unanswered());
+      }
+      if (!call.failure.isEmpty()) {
+        throw failed(call.command, call.iova, call.failure);
+      }
+    } finally {
+      lock.unlock();
+      if (interrupted) {
+        Thread.currentThread().interrupt();
       }
     }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
-    }
-    if (!call.done) {
-      String why =
-          interrupted
-              ? "interrupted"
-              : closed
-                  ? "the client has gone"
-                  : "no answer in " + TimeUnit.NANOSECONDS.toMillis(timeoutNanos) + " ms";
-      throw failed(call.command, call.iova, why);
-    }
-    if (!call.failure.isEmpty()) {
-      throw failed(call.command, call.iova, call.failure);
-    }
+  }
+
+  private String unanswered() {
+    return closed ? GONE : "no answer in " + TimeUnit.NANOSECONDS.toMillis(timeoutNanos) + " ms";
   }
 
   private static VfioException failed(int command, long iova, String why) {
@@ -207,7 +244,8 @@ final class Calls implements RemoteMemory, AutoCloseable {
       call.failure = "answered with other bytes than it was asked for";
       return;
     }
-    MemorySegment.copy(from, payload + DmaAccess.DATA, call.target, call.offset, call.count);
+    MemorySegment.copy(
+        from, ValueLayout.JAVA_BYTE, payload + DmaAccess.DATA, call.bytes, 0, call.count);
   }
 
   /** Nobody answers any more: who waits fails with EIO. */
@@ -224,14 +262,10 @@ final class Calls implements RemoteMemory, AutoCloseable {
   @Override
   public void close() {
     end();
-    lock.lock();
-    try {
-      waiting.clear();
+    synchronized (sending) {
       if (arena.scope().isAlive()) {
         arena.close();
       }
-    } finally {
-      lock.unlock();
     }
   }
 }

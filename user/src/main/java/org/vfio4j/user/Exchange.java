@@ -11,6 +11,8 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import org.vfio4j.error.Errno;
@@ -34,6 +36,10 @@ final class Exchange implements AutoCloseable {
   private static final Duration TIMEOUT = Duration.ofSeconds(30);
 
   private static final int[] NO_DESCRIPTORS = {};
+
+  /** The last of the commands to answer. */
+  private static final byte[] END = {};
+
   private static final MemorySegment NO_DATA = MemorySegment.ofArray(new byte[0]);
 
   private final UnixSocket socket;
@@ -45,10 +51,22 @@ final class Exchange implements AutoCloseable {
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition answered = lock.newCondition();
   private final Map<Integer, Waiting> waiting = new HashMap<>();
-  private final Arena arena = Arena.ofShared();
-  private final MemorySegment out = arena.allocate(Negotiated.CAPACITY, Long.BYTES);
   private int nextId;
   private String ended = "";
+
+  /**
+   * Covers {@link #out} and is held while a message is sent, which waits for the server to read.
+   * The thread that reads never takes it: the server may wait for its own reply to be read first.
+   */
+  private final Object sending = new Object();
+
+  private final Arena arena = Arena.ofShared();
+  private final MemorySegment out = arena.allocate(Negotiated.CAPACITY, Long.BYTES);
+
+  /** Commands of the server, which a thread of their own answers for the same reason. */
+  private final BlockingQueue<byte[]> commands = new LinkedBlockingQueue<>();
+
+  private final Thread answering;
 
   /** The descriptors that the server takes with one message. */
   private int maxDescriptors = 1;
@@ -79,7 +97,10 @@ final class Exchange implements AutoCloseable {
     reader = new MessageReader(socket, Negotiated.CAPACITY, Negotiated.CAPACITY);
     thread = new Thread(this::run, "vfio-user client");
     thread.setDaemon(true);
+    answering = new Thread(this::answer, "vfio-user client answers");
+    answering.setDaemon(true);
     thread.start();
+    answering.start();
   }
 
   void limit(Negotiated agreed) {
@@ -103,24 +124,20 @@ final class Exchange implements AutoCloseable {
   }
 
   private Reply call(Message command, MemorySegment data, long at, int count, int[] descriptors) {
+    if (descriptors.length > maxDescriptors) {
+      throw new IllegalArgumentException(
+          "too many descriptors for one message: count=%d, max=%d"
+              .formatted(descriptors.length, maxDescriptors));
+    }
     Waiting reply = new Waiting();
-    lock.lock();
+    int id = begin(reply);
+    boolean taken = false;
     try {
-      if (descriptors.length > maxDescriptors) {
-        throw new IllegalArgumentException(
-            "too many descriptors for one message: count=%d, max=%d"
-                .formatted(descriptors.length, maxDescriptors));
-      }
-      int id = nextId++ & 0xffff;
-      waiting.put(id, reply);
-      try {
-        send(id, 0, command, data, at, count, descriptors);
-        await(command, reply);
-      } finally {
-        waiting.remove(id, reply);
-      }
+      send(id, 0, command, data, at, count, descriptors);
+      await(command, reply);
+      taken = true;
     } finally {
-      lock.unlock();
+      end(id, reply, taken);
     }
     int errno = Header.error(reply.bytes, 0);
     if ((Header.flags(reply.bytes, 0) & Header.ERROR) != 0) {
@@ -130,61 +147,101 @@ final class Exchange implements AutoCloseable {
     return new Reply(reply.bytes, reply.descriptors);
   }
 
-  void post(Message command, MemorySegment data, long at, int count) {
+  /** From now on a reply is expected. Returns the id of the command that is to be sent. */
+  private int begin(Waiting reply) {
     lock.lock();
     try {
-      int id = nextId++ & 0xffff;
-      send(id, Header.NO_REPLY, command, data, at, count, NO_DESCRIPTORS);
+      checkGoesOn();
+      int id;
+      do {
+        id = nextId++ & 0xffff;
+      } while (waiting.putIfAbsent(id, reply) != null);
+      return id;
     } finally {
       lock.unlock();
     }
   }
 
-  private void send(
-      int id, int flags, Message command, MemorySegment data, long at, int count, int[] fds) {
+  /** No reply is expected any more. One that came all the same, and nobody takes, is closed. */
+  private void end(int id, Waiting reply, boolean taken) {
+    lock.lock();
+    try {
+      waiting.remove(id, reply);
+      if (!taken) {
+        reply.descriptors.forEach(Descriptor::close);
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void checkGoesOn() {
     if (!ended.isEmpty()) {
       throw new ConnectionException(ended);
     }
-    int fixed = Header.SIZE + command.length();
-    command.encode(out, Header.SIZE);
-    MemorySegment.copy(data, at, out, fixed, count);
-    Header.encode(out, 0, id, command.command(), fixed + count, flags, 0);
+  }
+
+  void post(Message command, MemorySegment data, long at, int count) {
+    int id;
+    lock.lock();
     try {
-      writer.send(out, fixed + count, fds, fds.length);
-    } catch (SystemCallException e) {
-      throw ConnectionException.lost(e);
+      checkGoesOn();
+      do {
+        id = nextId++ & 0xffff;
+      } while (waiting.containsKey(id));
+    } finally {
+      lock.unlock();
+    }
+    send(id, Header.NO_REPLY, command, data, at, count, NO_DESCRIPTORS);
+  }
+
+  private void send(
+      int id, int flags, Message command, MemorySegment data, long at, int count, int[] fds) {
+    int fixed = Header.SIZE + command.length();
+    synchronized (sending) {
+      if (!arena.scope().isAlive()) {
+        throw new ConnectionException("closed");
+      }
+      command.encode(out, Header.SIZE);
+      MemorySegment.copy(data, at, out, fixed, count);
+      Header.encode(out, 0, id, command.command(), fixed + count, flags, 0);
+      try {
+        writer.send(out, fixed + count, fds, fds.length);
+      } catch (SystemCallException e) {
+        throw ConnectionException.lost(e);
+      }
     }
   }
 
   private void await(Message command, Waiting reply) {
     long left = TIMEOUT.toNanos();
-    while (!reply.done) {
-      if (!ended.isEmpty()) {
-        throw new ConnectionException(ended);
-      }
-      if (left <= 0) {
-        throw new ConnectionException(
-            "no answer to %s in %s".formatted(Command.name(command.command()), TIMEOUT));
-      }
-      try {
+    lock.lock();
+    try {
+      while (!reply.done) {
+        checkGoesOn();
+        if (left <= 0) {
+          throw new ConnectionException(
+              "no answer to %s in %s".formatted(Command.name(command.command()), TIMEOUT));
+        }
         left = answered.awaitNanos(left);
-      } catch (InterruptedException _) {
-        Thread.currentThread().interrupt();
-        throw new ConnectionException("interrupted");
       }
+    } catch (InterruptedException _) {
+      Thread.currentThread().interrupt();
+      throw new ConnectionException("interrupted");
+    } finally {
+      lock.unlock();
     }
   }
 
   private void run() {
     String why = "the server has closed the connection";
-    try (Arena own = Arena.ofConfined()) {
-      MemorySegment reply = own.allocate(Negotiated.CAPACITY, Long.BYTES);
+    try {
       while (reader.next()) {
         MemorySegment in = reader.buffer();
         int at = reader.at();
         switch (Header.flags(in, at) & Header.TYPE) {
           case Header.TYPE_REPLY -> hand(in, at);
-          case Header.TYPE_COMMAND -> serve(in, at, reply);
+          case Header.TYPE_COMMAND -> commands.add(message(in, at));
           default -> throw new ConnectionException("message of unknown type");
         }
       }
@@ -210,12 +267,11 @@ final class Exchange implements AutoCloseable {
       if (reply == null) {
         return;
       }
-      byte[] copy = in.asSlice(at, reader.size()).toArray(ValueLayout.JAVA_BYTE);
       List<Descriptor> descriptors = new ArrayList<>();
       for (int i = 0; i < reader.descriptors(); i++) {
         descriptors.add(reader.take(i));
       }
-      reply.bytes = MemorySegment.ofArray(copy);
+      reply.bytes = MemorySegment.ofArray(message(in, at));
       reply.descriptors = descriptors;
       reply.done = true;
       answered.signalAll();
@@ -224,21 +280,41 @@ final class Exchange implements AutoCloseable {
     }
   }
 
-  private void serve(MemorySegment in, int at, MemorySegment reply) {
-    int command = Header.command(in, at);
-    int payload = at + Header.SIZE;
-    int size = reader.size() - Header.SIZE;
+  private byte[] message(MemorySegment in, int at) {
+    return in.asSlice(at, reader.size()).toArray(ValueLayout.JAVA_BYTE);
+  }
+
+  /** Answers the server's commands until {@link #close}. */
+  private void answer() {
+    try (Arena own = Arena.ofConfined()) {
+      MemorySegment reply = own.allocate(Negotiated.CAPACITY, Long.BYTES);
+      while (true) {
+        byte[] command = commands.take();
+        if (command.length == 0) {
+          return;
+        }
+        serve(MemorySegment.ofArray(command), reply);
+      }
+    } catch (InterruptedException | SystemCallException _) {
+      // Nobody can be answered any more; the thread that reads finds out why.
+      socket.shutdown();
+    }
+  }
+
+  private void serve(MemorySegment in, MemorySegment reply) {
+    int command = Header.command(in, 0);
+    int size = (int) in.byteSize() - Header.SIZE;
     int flags = Header.TYPE_REPLY;
     int length = Header.SIZE;
     int errno = 0;
     try {
-      length += access(command, in, payload, size, reply);
+      length += access(command, in, Header.SIZE, size, reply);
     } catch (MessageException e) {
       flags |= Header.ERROR;
       errno = e.errno().number();
     }
-    if ((Header.flags(in, at) & Header.NO_REPLY) == 0) {
-      Header.encode(reply, 0, Header.id(in, at), command, length, flags, errno);
+    if ((Header.flags(in, 0) & Header.NO_REPLY) == 0) {
+      Header.encode(reply, 0, Header.id(in, 0), command, length, flags, errno);
       writer.send(reply, length);
     }
   }
@@ -267,23 +343,22 @@ final class Exchange implements AutoCloseable {
   @Override
   public void close() {
     socket.shutdown();
+    commands.add(END);
     boolean interrupted = false;
-    while (thread.isAlive() && Thread.currentThread() != thread) {
+    while (thread.isAlive() || answering.isAlive()) {
       try {
         thread.join();
+        answering.join();
       } catch (InterruptedException _) {
         interrupted = true;
       }
     }
-    lock.lock();
-    try {
+    synchronized (sending) {
       if (arena.scope().isAlive()) {
         reader.close();
         socket.close();
         arena.close();
       }
-    } finally {
-      lock.unlock();
     }
     if (interrupted) {
       Thread.currentThread().interrupt();

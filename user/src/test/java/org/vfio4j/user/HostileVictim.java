@@ -177,6 +177,11 @@ final class HostileVictim implements AutoCloseable {
       first.compareAndSet("", new SimpleFormatter().format(entry));
     }
 
+    /** What was told first; empty if nothing was. */
+    String first() {
+      return first.get();
+    }
+
     void check() {
       assertThat(first.get()).as("what a server did not expect").isEmpty();
     }

@@ -9,6 +9,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ExecutorService;
@@ -191,19 +193,24 @@ class WaitingClientsTest extends LeakCheck {
     int clients = 50;
     try (Serving serving = new Serving(folder.resolve("s"), Connection.TIMEOUT);
         ExecutorService others = Executors.newFixedThreadPool(clients)) {
+      List<Future<?>> checks = new ArrayList<>();
       Client first = Client.connect(serving.path);
       for (int n = 0; n < clients; n++) {
-        others.submit(
-            () -> {
-              try (Client client = Client.connect(serving.path)) {
-                check(client);
-              }
-            });
+        checks.add(
+            others.submit(
+                () -> {
+                  try (Client client = Client.connect(serving.path)) {
+                    check(client);
+                  }
+                }));
       }
       serving.await("waiting");
       first.close();
       for (int n = 0; n < clients; n++) {
         serving.await("connected");
+      }
+      for (Future<?> check : checks) {
+        check.get(30, TimeUnit.SECONDS);
       }
     }
   }
