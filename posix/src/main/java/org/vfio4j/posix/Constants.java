@@ -10,6 +10,7 @@ public final class Constants {
   public static final int O_WRONLY = 1;
   public static final int O_RDWR = 2;
   public static final int O_ACCMODE = 3;
+  public static final int O_CREAT = 0x40;
   public static final int O_NONBLOCK = 0x800;
   public static final int O_CLOEXEC = 0x80000;
 
@@ -25,6 +26,8 @@ public final class Constants {
   public static final int MAP_ANONYMOUS = 0x20;
   public static final int MAP_NORESERVE = 0x4000;
   public static final int MAP_POPULATE = 0x8000;
+
+  public static final int MADV_DONTDUMP = 16;
 
   public static final int MFD_CLOEXEC = 1;
   public static final int MFD_ALLOW_SEALING = 2;
@@ -60,6 +63,9 @@ public final class Constants {
   public static final int MSG_NOSIGNAL = 0x4000;
   public static final int MSG_CMSG_CLOEXEC = 0x40000000;
   public static final int MSG_CTRUNC = 8;
+
+  public static final int LOCK_EX = 2;
+  public static final int LOCK_NB = 4;
 
   public static final int RLIMIT_MEMLOCK = 8;
   public static final int CAP_IPC_LOCK = 14;

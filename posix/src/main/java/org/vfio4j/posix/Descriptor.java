@@ -38,10 +38,21 @@ public final class Descriptor implements AutoCloseable {
    * @throws SystemCallException if the kernel refuses
    */
   public static Descriptor open(SystemCalls calls, String path, int flags) {
+    return open(calls, path, flags, 0);
+  }
+
+  /**
+   * Opens a file, closed on exec, or makes it.
+   *
+   * @param flags {@link Constants}' {@code O_}
+   * @param mode permissions of a file that is made, less the process' mask
+   * @throws SystemCallException if the kernel refuses
+   */
+  static Descriptor open(SystemCalls calls, String path, int flags, int mode) {
     try (Arena arena = Arena.ofConfined()) {
       int fd;
       do {
-        fd = calls.open(arena.allocateFrom(path), flags | Constants.O_CLOEXEC, 0);
+        fd = calls.open(arena.allocateFrom(path), flags | Constants.O_CLOEXEC, mode);
       } while (fd == -ErrnoNames.EINTR);
       return new Descriptor(calls, SystemCallException.check(fd, "open " + path), path);
     }

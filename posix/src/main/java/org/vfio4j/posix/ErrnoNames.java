@@ -14,6 +14,7 @@ public final class ErrnoNames {
   public static final int EEXIST = 17;
   public static final int EINVAL = 22;
   public static final int EPIPE = 32;
+  public static final int ENOSYS = 38;
   public static final int EADDRINUSE = 98;
   public static final int ECONNRESET = 104;
   public static final int ECONNREFUSED = 111;
@@ -47,7 +48,7 @@ public final class ErrnoNames {
       case EPIPE -> "EPIPE (the peer has closed)";
       case 34 -> "ERANGE (out of range)";
       case 36 -> "ENAMETOOLONG (name too long)";
-      case 38 -> "ENOSYS (no such system call)";
+      case ENOSYS -> "ENOSYS (no such system call)";
       case 75 -> "EOVERFLOW (value too large)";
       case 77 -> "EBADFD (descriptor in bad state)";
       case 90 -> "EMSGSIZE (message too long)";

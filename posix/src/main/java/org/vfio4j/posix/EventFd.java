@@ -14,14 +14,19 @@ import java.time.Duration;
  */
 public final class EventFd implements AutoCloseable {
   private final Descriptor descriptor;
+
+  /** Whether the kernel signals it, since somebody shares it who could hold a writer. */
+  private final boolean neverWaits;
+
   private final Arena arena = Arena.ofShared();
   private final MemorySegment one = arena.allocate(ValueLayout.JAVA_LONG);
   private final MemorySegment count = arena.allocate(ValueLayout.JAVA_LONG);
   private final Poll readable;
   private final Poll writable;
 
-  private EventFd(Descriptor descriptor) {
+  private EventFd(Descriptor descriptor, boolean shared) {
     this.descriptor = descriptor;
+    neverWaits = shared && KernelSignal.available() && descriptor.calls() == SystemCalls.libc();
     one.set(ValueLayout.JAVA_LONG, 0, 1);
     readable = new Poll(descriptor, arena, Constants.POLLIN);
     writable = new Poll(descriptor, arena, Constants.POLLOUT);
@@ -34,12 +39,14 @@ public final class EventFd implements AutoCloseable {
    */
   public static EventFd create(SystemCalls calls) {
     int fd = calls.eventfd(0, Constants.EFD_CLOEXEC | Constants.EFD_NONBLOCK);
-    return new EventFd(new Descriptor(calls, SystemCallException.check(fd, "eventfd"), "eventfd"));
+    Descriptor descriptor =
+        new Descriptor(calls, SystemCallException.check(fd, "eventfd"), "eventfd");
+    return new EventFd(descriptor, false);
   }
 
-  /** Takes over an eventfd that somebody else made. */
+  /** Takes over an eventfd that somebody else made, and may be hostile about. */
   public static EventFd of(Descriptor descriptor) {
-    return new EventFd(descriptor);
+    return new EventFd(descriptor, true);
   }
 
   /** The number, to hand to the kernel. */
@@ -53,12 +60,19 @@ public final class EventFd implements AutoCloseable {
   }
 
   /**
-   * Adds one. A counter that is full has been signalled all the same, and is left alone: whoever
-   * shares the descriptor may have made it one that blocks, and would hold this thread.
+   * Adds one. A counter that is full has been signalled all the same, and is left alone. Does not
+   * wait, whatever somebody does who shares the eventfd, unless this process may make no request of
+   * asynchronous I/O (a kernel without AIO, or a filter of system calls): then one who fills the
+   * counter of an eventfd that blocks, again and again, can hold this thread.
    *
    * @throws SystemCallException EBADF, or EINVAL if the descriptor is no eventfd
    */
   public void signal() {
+    if (neverWaits) {
+      SystemCallException.check(
+          KernelSignal.signal(descriptor.number()), "signal of " + descriptor.name());
+      return;
+    }
     if (!writable.now()) {
       return;
     }

@@ -48,6 +48,26 @@ final class Libc implements SystemCalls {
   private static final MethodHandle MMAP =
       function("mmap", JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_LONG);
   private static final MethodHandle MUNMAP = function("munmap", JAVA_INT, JAVA_LONG, JAVA_LONG);
+  private static final MethodHandle MADVISE =
+      function("madvise", JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT);
+  private static final MethodHandle FLOCK = function("flock", JAVA_INT, JAVA_INT, JAVA_INT);
+
+  /** The C library has no functions for asynchronous I/O of the kernel's. */
+  private static final MethodHandle SYSCALL =
+      variadic("syscall", 1, JAVA_LONG, JAVA_LONG, JAVA_LONG, ADDRESS);
+
+  private static final MethodHandle SYSCALL_EVENTS =
+      variadic(
+          "syscall", 1, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, ADDRESS, ADDRESS);
+
+  private static final MethodHandle SYSCALL_SUBMIT =
+      variadic("syscall", 1, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, ADDRESS);
+
+  private static final boolean ARM = System.getProperty("os.arch").equals("aarch64");
+  private static final long SYS_IO_SETUP = ARM ? 0 : 206;
+  private static final long SYS_IO_GETEVENTS = ARM ? 4 : 208;
+  private static final long SYS_IO_SUBMIT = ARM ? 2 : 209;
+
   private static final MethodHandle MEMFD_CREATE =
       function("memfd_create", JAVA_INT, ADDRESS, JAVA_INT);
   private static final MethodHandle FTRUNCATE =
@@ -219,6 +239,62 @@ final class Libc implements SystemCalls {
     MemorySegment state = STATES.get();
     try {
       return checked((int) MUNMAP.invokeExact(state, address, length), state);
+    } catch (Throwable t) {
+      throw unchecked(t);
+    }
+  }
+
+  @Override
+  public int madvise(long address, long length, int advice) {
+    MemorySegment state = STATES.get();
+    try {
+      return checked((int) MADVISE.invokeExact(state, address, length, advice), state);
+    } catch (Throwable t) {
+      throw unchecked(t);
+    }
+  }
+
+  @Override
+  public int flock(int fd, int operation) {
+    MemorySegment state = STATES.get();
+    try {
+      return checked((int) FLOCK.invokeExact(state, fd, operation), state);
+    } catch (Throwable t) {
+      throw unchecked(t);
+    }
+  }
+
+  @Override
+  public int ioSetup(int events, MemorySegment context) {
+    MemorySegment state = STATES.get();
+    try {
+      long result = (long) SYSCALL.invokeExact(state, SYS_IO_SETUP, (long) events, context);
+      return (int) checked(result, state);
+    } catch (Throwable t) {
+      throw unchecked(t);
+    }
+  }
+
+  @Override
+  public int ioSubmit(long context, MemorySegment request) {
+    MemorySegment state = STATES.get();
+    try {
+      long result = (long) SYSCALL_SUBMIT.invokeExact(state, SYS_IO_SUBMIT, context, 1L, request);
+      return (int) checked(result, state);
+    } catch (Throwable t) {
+      throw unchecked(t);
+    }
+  }
+
+  @Override
+  public int ioGetEvents(long context, int most, MemorySegment events, MemorySegment timeout) {
+    MemorySegment state = STATES.get();
+    try {
+      long result =
+          (long)
+              SYSCALL_EVENTS.invokeExact(
+                  state, SYS_IO_GETEVENTS, context, 0L, (long) most, events, timeout);
+      return (int) checked(result, state);
     } catch (Throwable t) {
       throw unchecked(t);
     }

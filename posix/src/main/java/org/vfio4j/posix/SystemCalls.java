@@ -57,6 +57,44 @@ public interface SystemCalls {
   /** {@code munmap(2)}. */
   int munmap(long address, long length);
 
+  /** {@code madvise(2)}. */
+  default int madvise(long address, long length, int advice) {
+    return -ErrnoNames.ENOSYS;
+  }
+
+  /** {@code flock(2)}. */
+  default int flock(int fd, int operation) {
+    return -ErrnoNames.ENOSYS;
+  }
+
+  /**
+   * {@code io_setup(2)}: a context of asynchronous I/O.
+   *
+   * @param context 8 bytes, zero; the context's number is written there
+   */
+  default int ioSetup(int events, MemorySegment context) {
+    return -ErrnoNames.ENOSYS;
+  }
+
+  /**
+   * {@code io_submit(2)} of one request: 1 if it was taken.
+   *
+   * @param request pointer to a {@code struct iocb} of 64 bytes
+   */
+  default int ioSubmit(long context, MemorySegment request) {
+    return -ErrnoNames.ENOSYS;
+  }
+
+  /**
+   * {@code io_getevents(2)}: how many requests are done, and forgets them. Does not wait.
+   *
+   * @param events {@code struct io_event} of 32 bytes each
+   * @param timeout {@code struct timespec} of zero
+   */
+  default int ioGetEvents(long context, int most, MemorySegment events, MemorySegment timeout) {
+    return -ErrnoNames.ENOSYS;
+  }
+
   /** {@code memfd_create(2)}: a file that is memory only. */
   int memfdCreate(MemorySegment name, int flags);
 

@@ -20,17 +20,21 @@ import java.util.Set;
 /**
  * A socket in the file system that others connect to. Its file is there under its final permissions
  * before anybody can connect, and goes with {@link #close}. What a killed process left behind is
- * replaced; a socket that somebody listens on is not.
+ * replaced; a socket that somebody listens on is not. Two processes that begin at the same path at
+ * the same time are told apart by a lock on a file beside it, {@code PATH.lock}, which goes with
+ * the socket.
  */
 public final class UnixListener implements AutoCloseable {
   private static final int BACKLOG = 16;
 
   private final Descriptor descriptor;
+  private final PathLock lock;
   private final Path path;
   private final Object fileKey;
 
-  private UnixListener(Descriptor descriptor, Path path, Object fileKey) {
+  private UnixListener(Descriptor descriptor, PathLock lock, Path path, Object fileKey) {
     this.descriptor = descriptor;
+    this.lock = lock;
     this.path = path;
     this.fileKey = fileKey;
   }
@@ -63,7 +67,26 @@ public final class UnixListener implements AutoCloseable {
       Path path,
       Set<PosixFilePermission> permissions,
       Optional<GroupPrincipal> group) {
-    removeStale(calls, path);
+    PathLock lock = PathLock.take(calls, path);
+    boolean done = false;
+    try {
+      removeStale(calls, path);
+      UnixListener listener = bind(calls, lock, path, permissions, group);
+      done = true;
+      return listener;
+    } finally {
+      if (!done) {
+        lock.close();
+      }
+    }
+  }
+
+  private static UnixListener bind(
+      SystemCalls calls,
+      PathLock lock,
+      Path path,
+      Set<PosixFilePermission> permissions,
+      Optional<GroupPrincipal> group) {
     Descriptor socket = UnixSocket.stream(calls, path.toString());
     boolean bound = false;
     boolean done = false;
@@ -78,7 +101,7 @@ public final class UnixListener implements AutoCloseable {
       }
       Files.setPosixFilePermissions(path, permissions);
       SystemCallException.check(calls.listen(socket.number(), BACKLOG), "listen on " + path);
-      UnixListener listener = new UnixListener(socket, path, key(path));
+      UnixListener listener = new UnixListener(socket, lock, path, key(path));
       done = true;
       return listener;
     } catch (IOException e) {
@@ -164,6 +187,8 @@ public final class UnixListener implements AutoCloseable {
       }
     } catch (IOException _) {
       // Whoever removed it first, or took the right to: the socket itself is closed.
+    } finally {
+      lock.close();
     }
   }
 }
