@@ -98,9 +98,17 @@ final class ServeEvents implements Server.Events {
   }
 
   @Override
-  public void refused(Credentials peer) {
-    String why = "not the owner of the socket, nor of its group";
+  public void refused(Credentials peer, String why) {
     peer("turned away", peer, commandOf(peer), Optional.of(why));
+  }
+
+  @Override
+  public void abandoned(String what) {
+    if (json) {
+      event("abandoned", g -> g.writeStringProperty("what", what));
+      return;
+    }
+    line("%s: %s".formatted(console.paint(Style.RED, "not over"), Text.printable(what)));
   }
 
   private Optional<String> note(Credentials peer) {

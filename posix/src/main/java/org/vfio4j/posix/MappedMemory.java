@@ -80,6 +80,17 @@ public final class MappedMemory implements AutoCloseable {
     return segment.address();
   }
 
+  /**
+   * Keeps it out of core dumps of this process ({@code MADV_DONTDUMP}): memory that is somebody
+   * else's must not be written to a disk because this process has crashed.
+   *
+   * @throws SystemCallException if the kernel refuses
+   */
+  public void dontDump() {
+    int result = calls.madvise(segment.address(), segment.byteSize(), Constants.MADV_DONTDUMP);
+    SystemCallException.check(result, "madvise MADV_DONTDUMP");
+  }
+
   /** Unmaps it. Any use of the segment from now on is undefined: the process may die. */
   @Override
   public void close() {

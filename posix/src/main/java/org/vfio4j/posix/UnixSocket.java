@@ -14,18 +14,25 @@ import java.nio.file.Path;
  * #shutdown} may be called by any thread and ends what the others wait for.
  */
 public final class UnixSocket implements AutoCloseable {
-  /** Descriptors that can come with one message; the kernel's own limit is 253. */
+  /** Descriptors that can be sent with one message. */
   public static final int MAX_DESCRIPTORS = 64;
 
+  /**
+   * Descriptors that can come with one message: the kernel's limit ({@code SCM_MAX_FD}). With less
+   * room the kernel would close those beyond it while this side receives, which can wait for ever
+   * ({@link DescriptorKind#OTHER}).
+   */
+  private static final int MAX_RECEIVED = 253;
+
   private static final int CONTROL_HEADER = 16;
-  private static final int CONTROL_SIZE = CONTROL_HEADER + 4 * MAX_DESCRIPTORS;
+  private static final int CONTROL_SIZE = CONTROL_HEADER + 4 * MAX_RECEIVED + 4;
 
   private final Descriptor descriptor;
   private final Arena arena = Arena.ofShared();
   private final Message out = new Message(arena);
   private final Message in = new Message(arena);
   private final Poll poll;
-  private final int[] received = new int[MAX_DESCRIPTORS];
+  private final int[] received = new int[MAX_RECEIVED];
   private int receivedCount;
 
   /** {@code struct msghdr} with one {@code struct iovec} and room for descriptors. */

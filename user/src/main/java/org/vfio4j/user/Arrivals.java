@@ -7,9 +7,12 @@ import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Deque;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Predicate;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.UnixListener;
@@ -34,6 +37,7 @@ final class Arrivals {
   private final Predicate<Credentials> admits;
   private final Server.Events events;
   private final Deque<Arrival> waiting = new ArrayDeque<>();
+  private final Set<Disposal> users = ConcurrentHashMap.newKeySet();
   private Optional<Credentials> served = Optional.empty();
   private boolean closed;
 
@@ -83,27 +87,35 @@ final class Arrivals {
    */
   boolean receive(UnixSocket socket) {
     boolean taken = false;
+    Optional<Disposal> disposal = Optional.empty();
     try {
-      taken = admit(socket);
+      Credentials peer = socket.peer();
+      disposal = Optional.of(Disposal.of(peer.uid()));
+      users.add(disposal.get());
+      taken = admit(socket, peer);
     } catch (RuntimeException | Error e) {
       // Whatever a listener to events throws, the next one is let in.
       LOG.log(Level.ERROR, () -> listener.path() + ": a client was lost", e);
     } finally {
       if (!taken) {
-        socket.close();
+        // Without a peer the other end is gone already, and nobody can be made to wait for it.
+        disposal.ifPresentOrElse(d -> d.close(socket), socket::close);
       }
     }
     return taken;
   }
 
-  private boolean admit(UnixSocket socket) {
-    Credentials peer = socket.peer();
-    if (!admits.test(peer)) {
+  private boolean admit(UnixSocket socket, Credentials peer) {
+    Optional<String> why =
+        admits.test(peer)
+            ? Disposal.of(peer.uid()).hangs().map(what -> "this process waits for its " + what)
+            : Optional.of("not the owner, not root, not of the group");
+    if (why.isPresent()) {
       LOG.log(
           Level.WARNING,
-          "%s: turned away process %d of user %d, group %d"
-              .formatted(listener.path(), peer.pid(), peer.uid(), peer.gid()));
-      events.refused(peer);
+          "%s: turned away process %d of user %d, group %d: %s"
+              .formatted(listener.path(), peer.pid(), peer.uid(), peer.gid(), why.get()));
+      events.refused(peer, why.get());
       return false;
     }
     removeLeft();
@@ -169,7 +181,7 @@ final class Arrivals {
   }
 
   private void gone(Arrival arrival) {
-    arrival.socket().close();
+    Disposal.of(arrival.peer().uid()).close(arrival.socket());
     try {
       events.disconnected(arrival.peer(), "left while it waited");
     } catch (RuntimeException e) {
@@ -213,11 +225,16 @@ final class Arrivals {
     served = Optional.empty();
   }
 
+  /** Of the users who have connected, let in or not. */
+  Collection<Disposal> users() {
+    return users;
+  }
+
   /** Ends {@link #accept} and {@link #next}, and disconnects who waits. */
   synchronized void close() {
     closed = true;
     listener.shutdown();
-    waiting.forEach(a -> a.socket().close());
+    waiting.forEach(a -> Disposal.of(a.peer().uid()).close(a.socket()));
     waiting.clear();
     notifyAll();
   }

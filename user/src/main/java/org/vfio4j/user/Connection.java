@@ -12,10 +12,12 @@ import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.VfioException;
+import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.UnixSocket;
 import org.vfio4j.posix.UnixSocket.Credentials;
 import org.vfio4j.user.device.DeviceSession;
+import org.vfio4j.user.device.MemoryLimits;
 import org.vfio4j.user.device.Peer;
 import org.vfio4j.user.device.RemoteMemory;
 import org.vfio4j.user.device.ServedDevice;
@@ -42,7 +44,8 @@ final class Connection {
   private final Credentials peer;
   private final ServedDevice device;
   private final String name;
-  private final Duration handshake;
+  private final Service service;
+  private final Disposal disposal;
   private final MessageWriter writer;
 
   /** One connection's state once the version is agreed on. */
@@ -55,21 +58,29 @@ final class Connection {
   private final AtomicReference<String> cut = new AtomicReference<>("");
 
   /**
+   * What a client is served.
+   *
+   * @param device whose sessions its commands go to
+   * @param name of the device, for messages
+   * @param handshake how long the client may take for its first message
+   * @param limits what its memory may take
+   */
+  record Service(ServedDevice device, String name, Duration handshake, MemoryLimits limits) {}
+
+  /**
    * A client that has connected.
    *
    * @param socket stays the caller's
    * @param peer who is at its other end
-   * @param name of the device, for messages
-   * @param handshake how long the client may take for its first message
    */
-  Connection(
-      UnixSocket socket, Credentials peer, ServedDevice device, String name, Duration handshake) {
+  Connection(UnixSocket socket, Credentials peer, Service service) {
     this.socket = socket;
     this.peer = peer;
-    this.device = device;
-    this.name = name;
-    this.handshake = handshake;
-    this.writer = new MessageWriter(socket);
+    this.service = service;
+    device = service.device();
+    name = service.name();
+    disposal = Disposal.of(peer.uid());
+    writer = new MessageWriter(socket);
   }
 
   /**
@@ -86,12 +97,13 @@ final class Connection {
   private String serve() {
     int first = Negotiated.NOTHING.maxMessage();
     try (Arena arena = Arena.ofShared();
-        MessageReader reader = new MessageReader(socket, Negotiated.CAPACITY, first)) {
+        MessageReader reader =
+            new MessageReader(socket, Negotiated.CAPACITY, first, this::discard)) {
       MemorySegment reply = arena.allocate(Negotiated.CAPACITY, Long.BYTES);
       try {
         // Only this message has its time. A client may be silent for hours once it has the device,
         // and one that stops within a message keeps it no longer than one between two of them.
-        if (!reader.first(handshake)) {
+        if (!reader.first(service.handshake())) {
           return "left before it said anything";
         }
         Session agreed = negotiate(reader, reply);
@@ -110,6 +122,14 @@ final class Connection {
       } finally {
         leave();
       }
+    }
+  }
+
+  /** Closes what the client sent and nobody took. One who sends too much of it is disconnected. */
+  private void discard(Descriptor descriptor) {
+    disposal.close(descriptor);
+    if (!disposal.awaitRoom()) {
+      disconnect("sent what cannot be closed: " + disposal.now());
     }
   }
 
@@ -199,6 +219,11 @@ final class Connection {
     }
 
     @Override
+    public MemoryLimits limits() {
+      return service.limits();
+    }
+
+    @Override
     public RemoteMemory memory() {
       return calls;
     }
@@ -206,6 +231,11 @@ final class Connection {
     @Override
     public void disconnect(String why) {
       Connection.this.disconnect(why);
+    }
+
+    @Override
+    public void later(String what, Runnable release) {
+      disposal.later(what, release);
     }
   }
 

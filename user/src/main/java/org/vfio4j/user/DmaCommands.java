@@ -7,8 +7,10 @@ import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.lang.foreign.MemorySegment;
 import org.vfio4j.error.Errno;
+import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.DescriptorKind;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.user.device.DeviceSession;
 import org.vfio4j.user.device.DmaSource;
@@ -46,15 +48,29 @@ final class DmaCommands {
       if (reader.descriptors() == 0) {
         session.dmaMap(iova, bytes, flags, DmaSource.MESSAGES);
       } else {
-        try (Descriptor file = reader.take(0)) {
-          session.dmaMap(iova, bytes, flags, new DmaSource.File(file, DmaMap.offset(in, at)));
-        }
+        mapFile(reader, iova, bytes, flags, DmaMap.offset(in, at));
       }
     } catch (VfioException | SystemCallException e) {
       log("DMA_MAP", iova, bytes, e);
       throw e;
     }
     return 0;
+  }
+
+  private void mapFile(MessageReader reader, long iova, long bytes, int flags, long offset) {
+    Descriptor file = reader.take(0);
+    try {
+      if (!DescriptorKind.isMemory(file)) {
+        throw new VfioException(
+            Errno.EINVAL,
+            Reason.BAD_DESCRIPTOR,
+            "memory is mapped of memfd, tmpfs and hugetlbfs only: any other file could have this process wait for ever: file=%s"
+                .formatted(DescriptorKind.link(file)));
+      }
+      session.dmaMap(iova, bytes, flags, new DmaSource.File(file, offset));
+    } finally {
+      reader.discard(file);
+    }
   }
 
   /** Unmaps, as type1v2 does; the reply is what was asked for. */

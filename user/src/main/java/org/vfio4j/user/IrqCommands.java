@@ -7,6 +7,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.DescriptorKind;
 import org.vfio4j.user.device.DeviceSession;
 import org.vfio4j.user.device.Irq;
 import org.vfio4j.user.device.IrqSet;
@@ -74,8 +75,27 @@ final class IrqCommands {
           "SET_IRQS with another number of eventfds: count=%d, descriptors=%d"
               .formatted(count, given));
     }
-    return given == 0
-        ? Collections.nCopies(count, Optional.<Descriptor>empty())
-        : Commands.take(reader);
+    if (given == 0) {
+      return Collections.nCopies(count, Optional.empty());
+    }
+    List<Optional<Descriptor>> eventFds = Commands.take(reader);
+    boolean all = false;
+    try {
+      eventFds.forEach(fd -> fd.ifPresent(IrqCommands::check));
+      all = true;
+      return eventFds;
+    } finally {
+      if (!all) {
+        eventFds.forEach(fd -> fd.ifPresent(reader::discard));
+      }
+    }
+  }
+
+  /** Writing to anything else could wait for ever, or do harm. */
+  private static void check(Descriptor descriptor) {
+    if (!DescriptorKind.isEventFd(descriptor)) {
+      throw new MessageException(
+          "an interrupt goes to an eventfd, not to " + DescriptorKind.link(descriptor));
+    }
   }
 }

@@ -7,6 +7,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.Objects;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.ErrnoNames;
@@ -27,6 +28,7 @@ final class MessageReader implements AutoCloseable {
   private static final int MAX_HELD = 2 * UnixSocket.MAX_DESCRIPTORS;
 
   private final UnixSocket socket;
+  private final Consumer<Descriptor> closer;
   private final int capacity;
   private final Arena arena = Arena.ofShared();
   private final MemorySegment buffer;
@@ -62,7 +64,17 @@ final class MessageReader implements AutoCloseable {
    * @param capacity the highest limit there will be
    */
   MessageReader(UnixSocket socket, int capacity, int limit) {
+    this(socket, capacity, limit, Descriptor::close);
+  }
+
+  /**
+   * A reader of what strangers send.
+   *
+   * @param closer closes descriptors that nobody took
+   */
+  MessageReader(UnixSocket socket, int capacity, int limit, Consumer<Descriptor> closer) {
     this.socket = socket;
+    this.closer = closer;
     this.capacity = capacity;
     this.limit = limit;
     buffer = arena.allocate(capacity, Long.BYTES);
@@ -222,6 +234,11 @@ final class MessageReader implements AutoCloseable {
     return taken;
   }
 
+  /** Closes one of the current message, which its taker has no use for. */
+  void discard(Descriptor descriptor) {
+    closer.accept(descriptor);
+  }
+
   /** Closes the first so many, and moves the others up. */
   private void release(int count) {
     for (int i = 0; i < heldCount; i++) {
@@ -231,7 +248,7 @@ final class MessageReader implements AutoCloseable {
         held[i - count] = descriptor;
         heldEnds[i - count] = heldEnds[i];
       } else if (descriptor != null) {
-        descriptor.close();
+        closer.accept(descriptor);
       }
     }
     heldCount -= count;

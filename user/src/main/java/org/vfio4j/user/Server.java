@@ -24,6 +24,7 @@ import org.vfio4j.posix.UnixListener;
 import org.vfio4j.posix.UnixSocket;
 import org.vfio4j.posix.UnixSocket.Credentials;
 import org.vfio4j.user.Arrivals.Arrival;
+import org.vfio4j.user.device.MemoryLimits;
 import org.vfio4j.user.device.ServedDevice;
 
 /**
@@ -49,14 +50,16 @@ import org.vfio4j.user.device.ServedDevice;
  * org.vfio4j.user}; other refusals for debugging.
  */
 public final class Server implements AutoCloseable {
-  private static final Logger LOG = System.getLogger("org.vfio4j.user");
+  static final Logger LOG = System.getLogger("org.vfio4j.user");
+
+  /** How long {@link #close} waits for what clients have brought, and for the device. */
+  public static final Duration CLOSE_LIMIT = Duration.ofSeconds(10);
 
   private static final String CLOSED = "the server was closed";
 
   private final UnixListener listener;
-  private final ServedDevice device;
+  private final Connection.Service service;
   private final Events events;
-  private final Duration handshake;
   private final int uid;
   private final OptionalInt gid;
   private final Arrivals arrivals;
@@ -88,8 +91,21 @@ public final class Server implements AutoCloseable {
      */
     default void waiting(Credentials peer, Credentials before) {}
 
-    /** One was turned away. */
-    default void refused(Credentials peer) {}
+    /**
+     * One was turned away.
+     *
+     * @param why it is a stranger, or its user has this process wait for something
+     */
+    default void refused(Credentials peer, String why) {}
+
+    /**
+     * The server was closed, and something that a client has caused is not over: it goes on without
+     * the server. This process cannot end before it is over, not even when it is killed, if it is a
+     * file that waits for another process in the kernel.
+     *
+     * @param what what it is, and whose
+     */
+    default void abandoned(String what) {}
   }
 
   /** How a device is served. */
@@ -99,6 +115,7 @@ public final class Server implements AutoCloseable {
     private Optional<GroupPrincipal> group = Optional.empty();
     private Events events = new Events() {};
     private Duration handshake = Connection.TIMEOUT;
+    private MemoryLimits limits = MemoryLimits.DEFAULT;
 
     private Builder(Path path) {
       this.path = path;
@@ -139,6 +156,12 @@ public final class Server implements AutoCloseable {
       return this;
     }
 
+    /** What the memory of a client may take of this process; {@link MemoryLimits#DEFAULT}. */
+    public Builder limits(MemoryLimits most) {
+      limits = most;
+      return this;
+    }
+
     /**
      * Begins to serve, on threads of its own.
      *
@@ -167,9 +190,9 @@ public final class Server implements AutoCloseable {
 
   private Server(UnixListener listener, ServedDevice device, Builder options) throws IOException {
     this.listener = listener;
-    this.device = device;
     this.events = options.events;
-    this.handshake = options.handshake;
+    String served = listener.path().getFileName().toString();
+    service = new Connection.Service(device, served, options.handshake, options.limits);
     uid = (Integer) Files.getAttribute(listener.path(), "unix:uid");
     gid =
         options.group.isPresent()
@@ -200,8 +223,8 @@ public final class Server implements AutoCloseable {
     Optional<Arrival> next;
     while ((next = arrivals.next()).isPresent()) {
       UnixSocket socket = next.get().socket();
-      String name = path().getFileName().toString();
-      Connection connection = new Connection(socket, next.get().peer(), device, name, handshake);
+      Credentials peer = next.get().peer();
+      Connection connection = new Connection(socket, peer, service);
       synchronized (lock) {
         client = connection;
         if (closed) {
@@ -209,15 +232,15 @@ public final class Server implements AutoCloseable {
         }
       }
       try {
-        serve(next.get().peer(), connection);
+        serve(peer, connection);
       } catch (RuntimeException | Error e) {
         // Whatever a device throws, the next client is served.
         LOG.log(Level.ERROR, () -> path() + ": a connection failed", e);
       } finally {
         synchronized (lock) {
           client = null;
-          socket.close();
         }
+        Disposal.of(peer.uid()).close(socket);
       }
     }
   }
@@ -267,7 +290,9 @@ public final class Server implements AutoCloseable {
 
   /**
    * Stops: the client is disconnected, all that it brought is given back, the socket file goes.
-   * Waits for the device's {@code detached}.
+   * Waits for the device's session to be closed and for everything to be given back, {@link
+   * #CLOSE_LIMIT} at most, and three seconds for one descriptor: what is not over by then is told
+   * to {@link Events#abandoned} and logged, and goes on without the server.
    */
   @Override
   public void close() {
@@ -278,18 +303,38 @@ public final class Server implements AutoCloseable {
         client.disconnect(CLOSED);
       }
     }
+    long deadline = System.nanoTime() + CLOSE_LIMIT.toNanos();
+    boolean interrupted = !join(accepting, deadline) | !join(serving, deadline);
+    listener.close();
+    if (serving.isAlive()) {
+      abandon("the device, which has not let go of its client");
+    }
+    for (Disposal user : arrivals.users()) {
+      if (!user.awaitDone(deadline)) {
+        abandon("%s, of a client of user %d".formatted(user.now(), user.uid()));
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Waits for a thread to end, interrupted or not. Returns false if this thread was. */
+  private static boolean join(Thread thread, long deadline) {
     boolean interrupted = false;
-    while (serving.isAlive() || accepting.isAlive()) {
+    long left;
+    while (thread.isAlive() && (left = deadline - System.nanoTime()) > 0) {
       try {
-        serving.join();
-        accepting.join();
+        thread.join(Duration.ofNanos(left));
       } catch (InterruptedException _) {
         interrupted = true;
       }
     }
-    listener.close();
-    if (interrupted) {
-      Thread.currentThread().interrupt();
-    }
+    return !interrupted;
+  }
+
+  private void abandon(String what) {
+    LOG.log(Level.ERROR, "%s: closed without waiting any longer for %s".formatted(path(), what));
+    events.abandoned(what);
   }
 }

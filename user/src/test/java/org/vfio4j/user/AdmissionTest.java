@@ -80,7 +80,7 @@ class AdmissionTest {
     Server.Events events =
         new Server.Events() {
           @Override
-          public void refused(Credentials peer) {
+          public void refused(Credentials peer, String why) {
             assertThat(peer.uid()).isEqualTo(65534);
             refused.countDown();
           }

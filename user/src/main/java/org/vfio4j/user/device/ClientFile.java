@@ -14,9 +14,9 @@ import org.vfio4j.posix.MappedMemory;
 import org.vfio4j.posix.SystemCallException;
 
 /**
- * A file of the user's, mapped as a whole, once for all DMA mappings of it: a user behind a virtual
- * IOMMU maps its memory page by page, and the kernel allows a process 65,530 mappings in all. The
- * lock of the DMA space covers the count of uses.
+ * A file of the user's, or a range of one, mapped once for all DMA mappings of it: a user behind a
+ * virtual IOMMU maps its memory page by page, and the kernel allows a process 65,530 mappings in
+ * all. The lock of the DMA space covers the count of uses.
  */
 final class ClientFile {
   private static final long PAGE = 4096;
@@ -34,24 +34,28 @@ final class ClientFile {
   final boolean lasting;
 
   private final MappedMemory memory;
+  private final long from;
   private int uses;
 
-  private ClientFile(Key key, boolean lasting, MappedMemory memory) {
+  private ClientFile(Key key, boolean lasting, MappedMemory memory, long from) {
     this.key = key;
     this.lasting = lasting;
     this.memory = memory;
+    this.from = from;
   }
 
   /**
-   * Maps all of it.
+   * Maps a range of it.
    *
+   * @param from offset of the first byte, page aligned
+   * @param length bytes, whole pages
    * @throws VfioException EACCES if it cannot be read, ENOMEM, EINVAL if it is no file to map
    */
-  static ClientFile map(Descriptor file, FileStatus status) {
+  static ClientFile map(Descriptor file, FileStatus status, long from, long length) {
     int protection = Constants.PROT_READ | (status.writable() ? Constants.PROT_WRITE : 0);
     try {
-      MappedMemory memory = MappedMemory.ofFile(file, 0, pages(status.length()), protection);
-      return new ClientFile(Key.of(status), status.lasting(), memory);
+      MappedMemory memory = mapped(file, from, length, protection);
+      return new ClientFile(Key.of(status), status.lasting(), memory, from);
     } catch (SystemCallException e) {
       Errno errno =
           switch (e.errno()) {
@@ -64,17 +68,42 @@ final class ClientFile {
     }
   }
 
-  /** The length rounded up to pages, as {@code mmap} does. */
+  private static MappedMemory mapped(Descriptor file, long from, long length, int protection) {
+    MappedMemory memory = MappedMemory.ofFile(file, from, length, protection);
+    boolean done = false;
+    try {
+      // Without it a crash of this process would write the memory of all its clients to a disk.
+      memory.dontDump();
+      done = true;
+      return memory;
+    } finally {
+      if (!done) {
+        memory.close();
+      }
+    }
+  }
+
+  /** The length rounded up to pages, as {@code mmap} does; unsigned, as it can be 2^63. */
   static long pages(long length) {
     return (length + PAGE - 1) & -PAGE;
   }
 
-  /** All of it. */
+  /** All that is mapped. */
   MemorySegment segment() {
     return memory.segment();
   }
 
-  /** Where it is, which is also its address in the {@code AddressSpace}. */
+  /** Whether a range of the file is mapped; offset and size are below 2^63. */
+  boolean holds(long offset, long bytes) {
+    return offset >= from && offset - from <= size() - bytes;
+  }
+
+  /** Where an offset of the file is, which is also its address in the {@code AddressSpace}. */
+  long addressOf(long offset) {
+    return address() + (offset - from);
+  }
+
+  /** Where its first byte is. */
   long address() {
     return memory.address();
   }

@@ -59,24 +59,34 @@ final class Guard {
     COUNTER.setRelease(counters, at, (long) COUNTER.getOpaque(counters, at) + 1);
   }
 
-  /** Waits until all accesses have left that were inside when this was called. */
-  void await() {
+  /**
+   * Waits until all accesses have left that were inside when this was called.
+   *
+   * @param nanos how long at most
+   * @return whether they have; if not, some access is still inside and memory must stay
+   */
+  boolean await(long nanos) {
     VarHandle.fullFence();
+    long deadline = System.nanoTime() + nanos;
     for (int at = 0; at < LENGTH; at += STRIDE) {
       long seen = (long) COUNTER.getVolatile(counters, at);
-      if ((seen & 1) != 0) {
-        awaitChange(at, seen);
+      if ((seen & 1) != 0 && !awaitChange(at, seen, deadline)) {
+        return false;
       }
     }
+    return true;
   }
 
-  private void awaitChange(int at, long seen) {
+  private boolean awaitChange(int at, long seen, long deadline) {
     for (int spins = 0; (long) COUNTER.getAcquire(counters, at) == seen; spins++) {
       if (spins < SPINS) {
         Thread.onSpinWait();
+      } else if (deadline - System.nanoTime() <= 0) {
+        return false;
       } else {
         LockSupport.parkNanos(PARK_NANOS);
       }
     }
+    return true;
   }
 }

@@ -21,14 +21,13 @@ import org.vfio4j.user.device.Windows.Window;
  * that its owner can shrink is copied by the kernel, memory without a descriptor is asked for by
  * message. Thread-safe.
  */
-final class IndirectAccess implements AutoCloseable {
+final class IndirectAccess {
   private final String device;
   private final Windows windows;
   private final Guard guard;
   private final RemoteMemory remote;
   private final Consumer<DmaFault> faults;
 
-  /** One buffer: copies through the kernel go one after the other. */
   private final CheckedMemory checked = new CheckedMemory(SystemCalls.libc());
 
   IndirectAccess(
@@ -107,12 +106,10 @@ final class IndirectAccess implements AutoCloseable {
         throw fault(iova, count, access, DmaFault.Cause.NOT_MAPPED);
       }
       long address = window.address() + (iova - window.iova());
-      synchronized (checked) {
-        if (access == Mapping.READ) {
-          checked.read(address, segment, offset, count);
-        } else {
-          checked.write(address, segment, offset, count);
-        }
+      if (access == Mapping.READ) {
+        checked.read(address, segment, offset, count);
+      } else {
+        checked.write(address, segment, offset, count);
       }
     } finally {
       guard.leave(inside);
@@ -123,11 +120,5 @@ final class IndirectAccess implements AutoCloseable {
     DmaFault fault = new DmaFault(device, iova, count, access, cause);
     faults.accept(fault);
     return new DmaFaultException(fault);
-  }
-
-  /** Nobody may be in an access. */
-  @Override
-  public void close() {
-    checked.close();
   }
 }

@@ -16,6 +16,9 @@ public interface Peer {
   /** DMA mappings that were agreed on with the version: more at a time are refused. */
   int maxMappings();
 
+  /** What its memory may take of this process. */
+  MemoryLimits limits();
+
   /**
    * Memory that the client maps without a descriptor: each access is a message to the client. Its
    * calls wait for the client and must not come from the thread that calls the session.
@@ -29,4 +32,13 @@ public interface Peer {
    * @param why told in the log and to who listens to the server's events, as in "broke its limit"
    */
   void disconnect(String why);
+
+  /**
+   * Gives back what may take for ever to give back, on a thread that the server does not wait for.
+   * While it takes longer than a second nobody of the client's user gets a new connection. Returns
+   * at once.
+   *
+   * @param what named in the log and by a server that is closed meanwhile
+   */
+  void later(String what, Runnable release);
 }

@@ -3,9 +3,6 @@
 
 package org.vfio4j.user.device;
 
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
@@ -14,6 +11,7 @@ import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.DescriptorKind;
 import org.vfio4j.posix.EventFd;
 
 /**
@@ -336,14 +334,8 @@ public final class UserInterrupts implements AutoCloseable {
 
   /** Writing to anything else could block, or do harm. */
   private static void checkEventFd(Descriptor descriptor) {
-    int fd = descriptor.number();
-    try {
-      String target = Files.readSymbolicLink(Path.of("/proc/self/fd/" + fd)).toString();
-      if (!target.equals("anon_inode:[eventfd]")) {
-        throw refused("an interrupt goes to an eventfd, not to " + target);
-      }
-    } catch (IOException e) {
-      throw refused("/proc does not tell what the descriptor of an interrupt is: " + e);
+    if (!DescriptorKind.isEventFd(descriptor)) {
+      throw refused("an interrupt goes to an eventfd, not to " + DescriptorKind.link(descriptor));
     }
   }
 

@@ -7,6 +7,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
+import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
@@ -61,6 +62,9 @@ public final class UserMemory implements AutoCloseable {
   /** Bytes that are copied while an unmap may have to wait. */
   public static final int CHUNK = 1 << 16;
 
+  /** How long an unmap waits for accesses; a chunk takes some ten microseconds. */
+  public static final Duration PATIENCE = Duration.ofSeconds(2);
+
   /** The device may read: {@code VFIO_DMA_MAP_FLAG_READ}. */
   public static final int READ = Mapping.READ;
 
@@ -90,8 +94,9 @@ public final class UserMemory implements AutoCloseable {
   private final DmaPort port;
   private final AddressSpace memory = new AddressSpace();
   private final Guard guard = new Guard();
+  private final Optional<Peer> peer;
   private final ReentrantLock lock = new ReentrantLock();
-  private final Windows windows = new Windows(memory);
+  private final Windows windows;
   private final IndirectAccess indirect;
 
   private final Arena arena = Arena.ofShared();
@@ -109,6 +114,22 @@ public final class UserMemory implements AutoCloseable {
    * @param remote asked for memory that came without a descriptor
    */
   public UserMemory(String device, int entryLimit, RemoteMemory remote) {
+    this(device, entryLimit, remote, MemoryLimits.DEFAULT, Optional.empty());
+  }
+
+  /** The empty space of a client. */
+  UserMemory(Peer peer) {
+    this(peer.device(), peer.maxMappings(), peer.memory(), peer.limits(), Optional.of(peer));
+  }
+
+  private UserMemory(
+      String device,
+      int entryLimit,
+      RemoteMemory remote,
+      MemoryLimits limits,
+      Optional<Peer> peer) {
+    this.peer = peer;
+    windows = new Windows(memory, limits);
     Type1Parameters parameters = new Type1Parameters();
     parameters.entryLimit(entryLimit);
     IommuGroup group = iommu.addGroup(1, IommuUnit.NONE, List.of());
@@ -118,11 +139,6 @@ public final class UserMemory implements AutoCloseable {
     container.attach(group);
     port = container.emulatedPort(device, iommu::report);
     indirect = new IndirectAccess(device, windows, guard, remote, iommu::report);
-  }
-
-  /** The empty space of a client. */
-  UserMemory(Peer peer) {
-    this(peer.device(), peer.maxMappings(), peer.memory());
   }
 
   /** An empty space with the kernel's limit and no memory without descriptors. */
@@ -141,17 +157,19 @@ public final class UserMemory implements AutoCloseable {
    * @param offset where in the file, in bytes, page aligned
    * @throws VfioException EINVAL (misaligned, no permission, not to be mapped), EOVERFLOW (wraps),
    *     EEXIST (overlaps), ENOSPC (too many), EFAULT (beyond the file's end), EACCES (the
-   *     descriptor does not allow it), ENOMEM. Nothing has changed then.
+   *     descriptor does not allow it), ENOMEM (beyond {@link MemoryLimits}, or the kernel has no
+   *     room). Nothing has changed then.
    */
   public void map(long iova, long size, int prot, Optional<Descriptor> file, long offset) {
     lock.lock();
     try {
       checkOpen();
-      if (file.isEmpty() || !plausible(size, offset)) {
+      if (file.isEmpty()) {
         // Nothing lies at address 0: the engine checks the call and lets the device fault there.
-        container.map(memory, file.isEmpty() ? 0 : offset & (PAGE - 1), iova, size, prot);
+        container.map(memory, 0, iova, size, prot);
         windows.add(new Window(iova, size, prot, null, 0));
       } else {
+        checkRange(size, offset);
         mapFile(iova, size, prot, file.get(), offset);
       }
     } finally {
@@ -166,9 +184,24 @@ public final class UserMemory implements AutoCloseable {
     }
   }
 
-  /** What a file can be asked for; the engine refuses what is not. */
-  private static boolean plausible(long size, long offset) {
-    return size > 0 && offset >= 0 && ((size | offset) & (PAGE - 1)) == 0;
+  /** What no file can be asked for; all that is left of the arguments the engine checks. */
+  private static void checkRange(long size, long offset) {
+    if (size == 0 || ((size | offset) & (PAGE - 1)) != 0) {
+      throw new VfioException(
+          Errno.EINVAL,
+          Reason.BAD_ARGUMENT,
+          "not whole pages of a file: size=0x%x, offset=0x%x".formatted(size, offset));
+    }
+    if (size < 0 || offset < 0 || size + offset < 0) {
+      throw beyond(size, offset, "no file is as long");
+    }
+  }
+
+  private static VfioException beyond(long size, long offset, String end) {
+    return new VfioException(
+        Errno.EFAULT,
+        Reason.BAD_ADDRESS,
+        "0x%x bytes at 0x%x are beyond the end of the file: %s".formatted(size, offset, end));
   }
 
   private void mapFile(long iova, long size, int prot, Descriptor descriptor, long offset) {
@@ -177,19 +210,16 @@ public final class UserMemory implements AutoCloseable {
       throw new VfioException(
           Errno.EACCES, Reason.BAD_DESCRIPTOR, "the device may write, the descriptor may not");
     }
-    if (size > ClientFile.pages(status.length()) - offset) {
-      throw new VfioException(
-          Errno.EFAULT,
-          Reason.BAD_ADDRESS,
-          "0x%x bytes at 0x%x are beyond the end of the file, 0x%x"
-              .formatted(size, offset, status.length()));
+    if (Long.compareUnsigned(offset + size, ClientFile.pages(status.length())) > 0) {
+      throw beyond(size, offset, "0x%x".formatted(status.length()));
     }
-    ClientFile file = windows.use(descriptor, status, offset + size);
+    ClientFile file = windows.use(descriptor, status, offset, size);
+    long address = file.addressOf(offset);
     boolean done = false;
     try {
       // What is not lasting is not placed: the table then holds only what may be accessed directly.
-      container.map(memory, file.lasting ? file.address() + offset : 0, iova, size, prot);
-      windows.add(new Window(iova, size, prot, file, file.address() + offset));
+      container.map(memory, file.lasting ? address : 0, iova, size, prot);
+      windows.add(new Window(iova, size, prot, file, address));
       done = true;
     } finally {
       if (!done) {
@@ -207,7 +237,8 @@ public final class UserMemory implements AutoCloseable {
    * @param flags 0 or {@link #UNMAP_ALL}
    * @return bytes unmapped
    * @throws VfioException EINVAL (misaligned, unknown flag, or the range cuts a mapping in two),
-   *     EOVERFLOW (wraps). Nothing has changed then.
+   *     EOVERFLOW (wraps). Nothing has changed then. EIO if an access has not ended after {@link
+   *     #PATIENCE}: then everything is unmapped, and the client is disconnected.
    */
   public long unmap(long iova, long size, int flags) {
     if ((flags & ~UNMAP_ALL) != 0) {
@@ -228,11 +259,54 @@ public final class UserMemory implements AutoCloseable {
     }
   }
 
-  /** Drops what the container has unmapped. */
+  /**
+   * Drops what the container has unmapped.
+   *
+   * @throws VfioException EIO if an access does not leave: the space is of no use any more then
+   */
   private void forget(long first, long last) {
     windows.remove(first, last);
-    guard.await();
-    windows.release();
+    if (guard.await(PATIENCE.toNanos())) {
+      windows.release();
+    } else {
+      poison();
+      throw new VfioException(
+          Errno.EIO,
+          Reason.CONTAINER_STATE,
+          "an access to unmapped memory has not ended within %s".formatted(PATIENCE));
+    }
+  }
+
+  /**
+   * An access does not end, for whatever reason, so its memory has to stay mapped here; but the
+   * device finds none of it, and the client must not go on as if it were free.
+   */
+  private void poison() {
+    if (!closed) {
+      closed = true;
+      container.close();
+    }
+    windows.remove(0, -1L);
+    String what = "memory of " + port.device() + " that an access does not leave";
+    peer.ifPresent(p -> p.disconnect(what));
+    Runnable release = this::releaseLater;
+    peer.ifPresentOrElse(
+        p -> p.later(what, release), () -> Thread.ofPlatform().daemon().start(release));
+  }
+
+  private void releaseLater() {
+    guard.await(Long.MAX_VALUE / 2);
+    lock.lock();
+    try {
+      windows.release();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Which accesses are inside; for tests, to be one that does not leave. */
+  Guard guard() {
+    return guard;
   }
 
   /** Live mappings. */
@@ -375,7 +449,10 @@ public final class UserMemory implements AutoCloseable {
     write(iova, bytes, 0, Long.BYTES);
   }
 
-  /** Unmaps everything. Every access from now on faults. */
+  /**
+   * Unmaps everything. Every access from now on faults. Waits for accesses that are inside, {@link
+   * #PATIENCE} at most: memory that one does not leave stays mapped in this process until it does.
+   */
   @Override
   public void close() {
     lock.lock();
@@ -383,8 +460,14 @@ public final class UserMemory implements AutoCloseable {
       if (!closed) {
         closed = true;
         container.close();
-        forget(0, -1L);
-        indirect.close();
+        windows.remove(0, -1L);
+        if (guard.await(PATIENCE.toNanos())) {
+          windows.release();
+        } else {
+          poison();
+        }
+      }
+      if (arena.scope().isAlive()) {
         arena.close();
       }
     } finally {

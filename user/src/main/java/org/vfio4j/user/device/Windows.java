@@ -4,10 +4,15 @@
 package org.vfio4j.user.device;
 
 import java.util.ArrayDeque;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentSkipListMap;
 import org.jspecify.annotations.Nullable;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.Reason;
+import org.vfio4j.error.VfioException;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.FileStatus;
 import org.vfio4j.type1.AddressSpace;
@@ -38,8 +43,16 @@ final class Windows {
     }
   }
 
+  /** Ranges of files are mapped in multiples of this: the largest huge page there is. */
+  private static final long GRANULE = 1L << 30;
+
   private final AddressSpace memory;
-  private final Map<ClientFile.Key, ClientFile> files = new HashMap<>();
+  private final Map<ClientFile.Key, List<ClientFile>> files = new HashMap<>();
+
+  /** What the user may still have mapped. */
+  private long addressSpaceLeft;
+
+  private int mappingsLeft;
 
   /** By IOVA with its top bit flipped, so that the signed order of keys is the unsigned one. */
   private final ConcurrentSkipListMap<Long, Window> byIova = new ConcurrentSkipListMap<>();
@@ -51,9 +64,12 @@ final class Windows {
    * None.
    *
    * @param memory where files that may be accessed directly are placed
+   * @param limits what the user may have mapped
    */
-  Windows(AddressSpace memory) {
+  Windows(AddressSpace memory, MemoryLimits limits) {
     this.memory = memory;
+    addressSpaceLeft = limits.addressSpace();
+    mappingsLeft = limits.mappings();
   }
 
   private static long key(long iova) {
@@ -76,27 +92,71 @@ final class Windows {
     return byIova.get(key(window.iova)) == window;
   }
 
-  /** A file, mapped up to {@code end} at least, with one use more, for {@link #add} or back. */
-  ClientFile use(Descriptor descriptor, FileStatus status, long end) {
-    ClientFile known = files.get(ClientFile.Key.of(status));
-    if (known != null && known.size() >= end && known.lasting == status.lasting()) {
-      known.use();
-      return known;
+  /**
+   * A file, or a range of it, with one use more, for {@link #add} or back.
+   *
+   * @param offset of the first byte that must be mapped, in bytes
+   * @param size bytes from there, all of them in the file
+   * @throws VfioException ENOMEM if the user has no room left for it
+   */
+  ClientFile use(Descriptor descriptor, FileStatus status, long offset, long size) {
+    ClientFile.Key key = ClientFile.Key.of(status);
+    List<ClientFile> known = files.computeIfAbsent(key, _ -> new ArrayList<>(1));
+    try {
+      for (ClientFile part : known) {
+        if (part.lasting == status.lasting() && part.holds(offset, size)) {
+          part.use();
+          return part;
+        }
+      }
+      ClientFile fresh = map(descriptor, status, offset, size);
+      if (fresh.lasting) {
+        memory.place(fresh.address(), fresh.segment(), status.writable());
+      }
+      known.add(fresh);
+      fresh.use();
+      return fresh;
+    } finally {
+      if (known.isEmpty()) {
+        files.remove(key);
+      }
     }
-    ClientFile fresh = ClientFile.map(descriptor, status);
-    if (fresh.lasting) {
-      memory.place(fresh.address(), fresh.segment(), status.writable());
+  }
+
+  /** All of the file if there is room for that; else the range, so that holes cost nothing. */
+  private ClientFile map(Descriptor descriptor, FileStatus status, long offset, long size) {
+    long end = ClientFile.pages(status.length());
+    long from = 0;
+    if (Long.compareUnsigned(end, addressSpaceLeft) > 0) {
+      from = offset & -GRANULE;
+      long last = offset + size + GRANULE - 1 & -GRANULE;
+      end = Long.compareUnsigned(last, end) < 0 ? last : end;
     }
-    files.put(fresh.key, fresh);
-    fresh.use();
+    long length = end - from;
+    if (mappingsLeft == 0 || Long.compareUnsigned(length, addressSpaceLeft) > 0) {
+      throw new VfioException(
+          Errno.ENOMEM,
+          Reason.NO_MEMORY,
+          "0x%x bytes of a file more than the client may have mapped here: 0x%x bytes and %d ranges"
+              + " are left of its limits".formatted(length, addressSpaceLeft, mappingsLeft));
+    }
+    ClientFile fresh = ClientFile.map(descriptor, status, from, length);
+    addressSpaceLeft -= length;
+    mappingsLeft--;
     return fresh;
   }
 
   /** Takes a use back. With the last one the memory goes: nobody may be inside any more. */
   void unuse(ClientFile file) {
     if (file.unuse()) {
-      files.remove(file.key, file);
+      List<ClientFile> parts = files.getOrDefault(file.key, new ArrayList<>(0));
+      parts.remove(file);
+      if (parts.isEmpty()) {
+        files.remove(file.key);
+      }
       memory.remove(file.address());
+      addressSpaceLeft += file.size();
+      mappingsLeft++;
       file.close();
     }
   }

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.user;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.Random;
+import java.util.TreeMap;
+import org.vfio4j.posix.Constants;
+import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.EventFd;
+import org.vfio4j.posix.Memfd;
+import org.vfio4j.posix.SystemCallException;
+import org.vfio4j.posix.SystemCalls;
+import org.vfio4j.posix.UnixSocket;
+import org.vfio4j.user.device.Pci;
+import org.vfio4j.user.wire.Command;
+import org.vfio4j.user.wire.Header;
+import org.vfio4j.user.wire.SetIrqs;
+import org.vfio4j.user.wire.Version;
+
+/** What a hostile client does in one connection, each a known way to hold or exhaust a server. */
+final class HostileAttacks {
+  private static final SystemCalls CALLS = SystemCalls.libc();
+  private static final long TIB = 1L << 40;
+  private static final long GIB = 1L << 30;
+  private static final int PAGE = 4096;
+  private static final int BOTH = 3;
+  private static final int NEAR = 50;
+
+  private final HostileVictim victim;
+  private final Random random;
+  private final HostileCounts counts = new HostileCounts();
+  private final TreeMap<String, Integer> done = new TreeMap<>();
+
+  HostileAttacks(HostileVictim victim, long seed) {
+    this.victim = victim;
+    random = new Random(seed);
+  }
+
+  /** One connection, and what it does. */
+  void attack() throws Exception {
+    switch (random.nextInt(6)) {
+      case 0 -> sparseFile();
+      case 1 -> blockingEventFd();
+      case 2 -> shrinkingFile();
+      case 3 -> halfMessage();
+      case 4 -> foreignDescriptors();
+      default -> {
+        count("messages at random");
+        HostileMessages.sendTo(victim, random, counts, 20);
+      }
+    }
+    victim.check();
+  }
+
+  private void count(String what) {
+    done.merge(what, 1, Integer::sum);
+  }
+
+  /** Address space and mappings: 4 KiB at a time of 60 TiB of holes. */
+  private void sparseFile() throws Exception {
+    count("60 TiB of holes");
+    try (Client client = Client.connect(victim.path());
+        Descriptor sealed = Memfd.sealed(CALLS, "holes", 60 * TIB);
+        Descriptor unsealed = Memfd.create(CALLS, "more holes", 60 * TIB)) {
+      for (int n = 0; n < 40; n++) {
+        Descriptor file = random.nextBoolean() ? sealed : unsealed;
+        long offset = random.nextLong(60 * 1024) * GIB;
+        refusable(() -> client.map(PAGE * random.nextLong(1 << 20), PAGE, BOTH, file, offset));
+      }
+      refusable(() -> client.map(0, 50 * TIB, BOTH, sealed, 0));
+    }
+    victim.awaitLeft();
+  }
+
+  private static void refusable(Runnable command) {
+    try {
+      command.run();
+    } catch (ErrorReplyException _) {
+      // That is what a server may do.
+    }
+  }
+
+  /** Who signals: a counter that another thread keeps at its limit, of an eventfd that blocks. */
+  private void blockingEventFd() throws Exception {
+    count("an eventfd that blocks");
+    int fd = SystemCallException.check(CALLS.eventfd(0, Constants.EFD_CLOEXEC), "eventfd");
+    try (EventFd eventFd = EventFd.of(new Descriptor(CALLS, fd, "blocks"));
+        Client client = Client.connect(victim.path())) {
+      write(fd, -2L - NEAR);
+      client.setIrqs(SetIrqs.of(SetIrqs.DATA_EVENTFD | SetIrqs.TRIGGER, Pci.MSIX, 0, 1), eventFd);
+      Thread filling =
+          Thread.ofPlatform()
+              .daemon()
+              .start(
+                  () -> {
+                    for (int n = 0; n < 2 * NEAR; n++) {
+                      write(fd, 1);
+                    }
+                  });
+      for (int n = 0; n < 2 * NEAR; n++) {
+        client.setIrqs(SetIrqs.of(SetIrqs.DATA_NONE | SetIrqs.TRIGGER, Pci.MSIX, 0, 1));
+      }
+      while (filling.isAlive()) {
+        eventFd.take();
+      }
+    }
+    victim.awaitLeft();
+  }
+
+  private static void write(int fd, long value) {
+    try (Arena arena = Arena.ofConfined()) {
+      CALLS.write(fd, arena.allocateFrom(ValueLayout.JAVA_LONG, value), Long.BYTES);
+    }
+  }
+
+  /** Memory that goes while a device copies from it. */
+  private void shrinkingFile() throws Exception {
+    count("a file that shrinks");
+    int bytes = 64 * PAGE;
+    try (Client client = Client.connect(victim.path());
+        Descriptor file = Memfd.create(CALLS, "shrinks", bytes)) {
+      client.map(0, bytes, BOTH, file, 0);
+      client.write64(Pci.BAR0, ProbeDevice.FROM, 0);
+      client.write64(Pci.BAR0, ProbeDevice.TO, bytes / 2);
+      client.write64(Pci.BAR0, ProbeDevice.COUNT, bytes / 2);
+      for (int n = 0; n < 10; n++) {
+        client.write32(Pci.BAR0, ProbeDevice.GO, 1);
+        CALLS.ftruncate(file.number(), (long) PAGE * random.nextInt(64));
+        CALLS.ftruncate(file.number(), bytes);
+      }
+    }
+    victim.awaitLeft();
+  }
+
+  /** A part of a message, with a descriptor beside it, and no more. */
+  private void halfMessage() throws Exception {
+    count("half a message");
+    try (Arena arena = Arena.ofConfined();
+        UnixSocket socket = UnixSocket.connect(CALLS, victim.path())) {
+      MemorySegment out = arena.allocate(256, 8);
+      Version version = new Version(0, 1, Negotiated.OURS);
+      int size = Header.SIZE + version.length();
+      Header.encode(out, 0, 1, Command.VERSION, size, 0, 0);
+      version.encode(out, Header.SIZE);
+      int[] beside = {victim.descriptors()[random.nextInt(victim.descriptors().length)]};
+      if (random.nextBoolean()) {
+        socket.send(out, 0, size, new int[0], 0);
+        Header.encode(out, 0, 2, Command.DMA_MAP, Header.SIZE + 32, 0, 0);
+        size = Header.SIZE + 32;
+      }
+      socket.send(out, 0, 1 + random.nextInt(size - 1), beside, 1);
+    } catch (SystemCallException _) {
+      // The server may have ended it already.
+    }
+    victim.awaitLeft();
+  }
+
+  /** Descriptors of all kinds, as many as go with a message, to whoever will take them. */
+  private void foreignDescriptors() throws Exception {
+    count("descriptors of all kinds");
+    try (Arena arena = Arena.ofConfined();
+        UnixSocket socket = UnixSocket.connect(CALLS, victim.path())) {
+      MemorySegment out = arena.allocate(256, 8);
+      Version version = new Version(0, 1, Negotiated.OURS);
+      int size = Header.SIZE + version.length();
+      Header.encode(out, 0, 1, Command.VERSION, size, 0, 0);
+      version.encode(out, Header.SIZE);
+      int[] many = new int[UnixSocket.MAX_DESCRIPTORS];
+      for (int n = 0; n < many.length; n++) {
+        many[n] = victim.descriptors()[random.nextInt(victim.descriptors().length)];
+      }
+      socket.send(out, 0, size, many, many.length);
+      for (int n = 0; n < 5; n++) {
+        Header.encode(out, 0, n, Command.RESET, Header.SIZE, 0, 0);
+        socket.send(out, 0, Header.SIZE, many, many.length);
+      }
+    } catch (SystemCallException _) {
+      // The server may have ended it already.
+    }
+    victim.awaitLeft();
+  }
+
+  /** How often it did what. */
+  String report() {
+    return done.toString();
+  }
+}
