@@ -14,6 +14,7 @@ import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.IommuFacts;
 import org.vfio4j.host.Mdev;
 import org.vfio4j.host.MdevIsolation;
+import org.vfio4j.host.MdevOffers;
 import org.vfio4j.host.MdevType;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciFunction;
@@ -24,6 +25,7 @@ import org.vfio4j.mdev.MdevParent;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.type1.Type1Parameters;
 import org.vfio4j.vfio.DriverKind;
+import org.vfio4j.vfio.SoftFunction;
 import org.vfio4j.vfio.SoftMachine;
 
 /**
@@ -113,8 +115,8 @@ public final class HostMachine {
     return regions;
   }
 
-  private org.vfio4j.vfio.PciFunction function(PciFunction f) {
-    return new org.vfio4j.vfio.PciFunction(
+  private SoftFunction function(PciFunction f) {
+    return new SoftFunction(
         f.address().toString(),
         f.id().map(id -> id.vendor()).orElse(0xffff),
         f.id().map(id -> id.device()).orElse(0xffff),
@@ -141,11 +143,10 @@ public final class HostMachine {
     };
   }
 
-  private void addParent(org.vfio4j.host.MdevParent parent) {
+  private void addParent(MdevOffers parent) {
     String name = parent.device();
     if (machine.device(name).isEmpty()) {
-      machine.addFunction(
-          org.vfio4j.vfio.PciFunction.endpoint(name, 0xffff, 0xffff), Optional.empty());
+      machine.addFunction(SoftFunction.endpoint(name, 0xffff, 0xffff), Optional.empty());
     }
     MdevParent.Kind kind = kind(parent.isolation());
     for (MdevType type : parent.types()) {
@@ -170,8 +171,7 @@ public final class HostMachine {
   private void addMdev(Mdev mdev) {
     String type = mdev.type().orElse("unknown");
     if (machine.device(mdev.parent()).isEmpty()) {
-      machine.addFunction(
-          org.vfio4j.vfio.PciFunction.endpoint(mdev.parent(), 0xffff, 0xffff), Optional.empty());
+      machine.addFunction(SoftFunction.endpoint(mdev.parent(), 0xffff, 0xffff), Optional.empty());
     }
     boolean offered =
         machine

@@ -22,7 +22,7 @@ import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.type1.Container;
 import org.vfio4j.type1.Type1;
 import org.vfio4j.type1.Type1Parameters;
-import org.vfio4j.vfio.PciFunction;
+import org.vfio4j.vfio.SoftFunction;
 
 /** One more group, in a container of many and beside many containers. */
 @State(Scope.Benchmark)
@@ -49,8 +49,8 @@ public class ScaleBench {
 
   private IommuGroup group(int id) {
     IommuGroup group = iommu.addGroup(id, IommuUnit.VT_D, List.of(MSI));
-    PciFunction function =
-        PciFunction.endpoint("%04x:%02x:00.0".formatted(id >> 8, id & 0xff), 0x8086, 0x10d3);
+    SoftFunction function =
+        SoftFunction.endpoint("%04x:%02x:00.0".formatted(id >> 8, id & 0xff), 0x8086, 0x10d3);
     iommu.addDevice(group, function);
     return group;
   }

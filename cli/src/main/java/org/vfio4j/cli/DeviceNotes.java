@@ -12,7 +12,7 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.Mdev;
-import org.vfio4j.host.MdevParent;
+import org.vfio4j.host.MdevOffers;
 import org.vfio4j.host.MdevType;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciFunction;
@@ -25,7 +25,7 @@ final class DeviceNotes {
   private static final Set<Integer> PLATFORM = Set.of(0x05, 0x06, 0x08, 0x11, 0xff);
 
   private final HostTopology host;
-  private final Map<PciAddress, MdevParent> parents = new HashMap<>();
+  private final Map<PciAddress, MdevOffers> parents = new HashMap<>();
   private final Map<PciAddress, List<Mdev>> mdevs;
 
   DeviceNotes(HostTopology host) {
@@ -66,7 +66,7 @@ final class DeviceNotes {
   }
 
   private void addMdevs(PciFunction function, List<String> notes) {
-    MdevParent parent = parents.get(function.address());
+    MdevOffers parent = parents.get(function.address());
     if (parent != null) {
       notes.add(
           "offers mdevs: "

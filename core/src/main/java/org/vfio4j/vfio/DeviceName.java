@@ -50,7 +50,7 @@ final class DeviceName {
           device.name());
     }
     Optional<String> physical =
-        device instanceof PciFunction f ? f.physicalFunction() : Optional.empty();
+        device instanceof SoftFunction f ? f.physicalFunction() : Optional.empty();
     boolean wanted =
         physical
             .filter(pf -> machine.device(pf).isPresent())

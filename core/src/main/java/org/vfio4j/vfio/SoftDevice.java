@@ -16,13 +16,13 @@ record SoftDevice(SoftMachine machine, Device device) implements DeviceFile {
 
   @Override
   public Vfio.DeviceInfo info() {
-    boolean resettable = !(device instanceof PciFunction f) || f.resettable();
+    boolean resettable = !(device instanceof SoftFunction f) || f.resettable();
     return new Vfio.DeviceInfo(resettable ? 3 : 2, REGIONS, IRQS);
   }
 
   @Override
   public void reset() {
-    if (device instanceof PciFunction f && !f.resettable()) {
+    if (device instanceof SoftFunction f && !f.resettable()) {
       throw new VfioException(
           Errno.EINVAL,
           Reason.NOT_SUPPORTED,
@@ -33,7 +33,7 @@ record SoftDevice(SoftMachine machine, Device device) implements DeviceFile {
 
   @Override
   public List<Vfio.Dependent> hotResetInfo() {
-    if (!(device instanceof PciFunction f)) {
+    if (!(device instanceof SoftFunction f)) {
       throw Descriptors.unknownCall();
     }
     if (f.rootBus()) {
@@ -50,7 +50,7 @@ record SoftDevice(SoftMachine machine, Device device) implements DeviceFile {
   }
 
   /** {@code vfio_pci_fill_devs}: nobody's users can be told of a function without a group. */
-  private int group(PciFunction function) {
+  private int group(SoftFunction function) {
     return machine
         .groupOf(function.name())
         .orElseThrow(
@@ -65,7 +65,7 @@ record SoftDevice(SoftMachine machine, Device device) implements DeviceFile {
 
   @Override
   public int readConfig() {
-    return device instanceof PciFunction f ? f.device() << 16 | f.vendor() : -1;
+    return device instanceof SoftFunction f ? f.device() << 16 | f.vendor() : -1;
   }
 
   @Override

@@ -42,7 +42,7 @@ public final class SoftMachine implements Machine {
   private final Type1Parameters parameters = new Type1Parameters();
   private final VfioCore core;
 
-  private final Map<String, PciFunction> functions = new LinkedHashMap<>();
+  private final Map<String, SoftFunction> functions = new LinkedHashMap<>();
   private final Map<String, IommuGroup> groupOf = new HashMap<>();
   private final NoiommuGroups noiommu = new NoiommuGroups();
   private final Map<String, String> drivers = new HashMap<>();
@@ -105,7 +105,7 @@ public final class SoftMachine implements Machine {
   }
 
   /** Adds a function without a driver, in a group or, where no IOMMU serves it, in none. */
-  public synchronized void addFunction(PciFunction function, Optional<IommuGroup> group) {
+  public synchronized void addFunction(SoftFunction function, Optional<IommuGroup> group) {
     if (functions.putIfAbsent(function.name(), function) != null) {
       throw new IllegalArgumentException(function.name() + " exists");
     }
@@ -118,7 +118,7 @@ public final class SoftMachine implements Machine {
 
   /** Takes a function away, as hot-unplug does. It must have no driver. */
   public synchronized void removeFunction(String name) {
-    PciFunction function = function(name);
+    SoftFunction function = function(name);
     if (drivers.containsKey(name)) {
       throw new IllegalStateException(name + " has a driver");
     }
@@ -130,7 +130,7 @@ public final class SoftMachine implements Machine {
 
   /** Has the function's driver offer a type of mediated device. */
   public synchronized void offer(String name, MdevParent.Type type) {
-    PciFunction function = function(name);
+    SoftFunction function = function(name);
     parents.computeIfAbsent(name, k -> new MdevParent(function)).offer(type);
     if (type.kind() == MdevParent.Kind.AUX) {
       iommu.enableAux(function, true);
@@ -138,13 +138,13 @@ public final class SoftMachine implements Machine {
   }
 
   /** The functions, in the order they were added. */
-  public synchronized List<PciFunction> functions() {
+  public synchronized List<SoftFunction> functions() {
     return List.copyOf(functions.values());
   }
 
   /** The function of that address; ENODEV if there is none. */
-  public synchronized PciFunction function(String name) {
-    PciFunction function = functions.get(name);
+  public synchronized SoftFunction function(String name) {
+    SoftFunction function = functions.get(name);
     if (function == null) {
       throw new VfioException(
           Errno.ENODEV, Reason.NO_GROUP, "no device " + name + " in this machine", name);
@@ -208,7 +208,7 @@ public final class SoftMachine implements Machine {
   }
 
   /** Members of a group whose drivers do DMA for the host: they make it not viable. */
-  public synchronized List<PciFunction> hostDriven(IommuGroup group) {
+  public synchronized List<SoftFunction> hostDriven(IommuGroup group) {
     return functions.values().stream()
         .filter(f -> group.equals(groupOf.get(f.name())))
         .filter(
@@ -234,7 +234,7 @@ public final class SoftMachine implements Machine {
    * @throws KernelBugException on 5.10, for a host driver into a live group
    */
   public synchronized boolean bind(String name, String driver) {
-    PciFunction function = function(name);
+    SoftFunction function = function(name);
     return unbind(function, () -> probe(function, driver));
   }
 
@@ -245,7 +245,7 @@ public final class SoftMachine implements Machine {
    * @throws IllegalArgumentException if it has a driver, or VFIO cannot have taken it
    */
   public synchronized void adopt(String name, String driver) {
-    PciFunction function = function(name);
+    SoftFunction function = function(name);
     Optional<IommuGroup> group = groupOf(name);
     DriverKind kind = DriverKind.of(driver, function.bridge());
     if (drivers.containsKey(name) || (kind.registersWithVfio() && group.isEmpty())) {
@@ -267,7 +267,7 @@ public final class SoftMachine implements Machine {
     return unbind(function(name), () -> {});
   }
 
-  private boolean unbind(PciFunction function, Runnable then) {
+  private boolean unbind(SoftFunction function, Runnable then) {
     if (waits(function)) {
       leaving.put(function, () -> unbindNow(function, then));
       return false;
@@ -276,7 +276,7 @@ public final class SoftMachine implements Machine {
     return true;
   }
 
-  private void unbindNow(PciFunction function, Runnable then) {
+  private void unbindNow(SoftFunction function, Runnable then) {
     registered(function).ifPresent(g -> core.unregister(g, function));
     noiommu.remove(function).ifPresent(g -> groupOf.remove(function.name(), g));
     children(function).forEach(this::removeNow);
@@ -288,7 +288,7 @@ public final class SoftMachine implements Machine {
     then.run();
   }
 
-  private void probe(PciFunction function, String driver) {
+  private void probe(SoftFunction function, String driver) {
     DriverKind kind = DriverKind.of(driver, function.bridge());
     Optional<IommuGroup> group = groupOf(function.name());
     switch (kind) {
@@ -312,7 +312,7 @@ public final class SoftMachine implements Machine {
    * Whether VFIO offers a function that is in no group ({@code vfio_group_find_or_alloc}). Nobody
    * can wrap one: the IOMMU is what a wrapped function shares.
    */
-  private boolean withoutIommu(PciFunction function, DriverKind kind) {
+  private boolean withoutIommu(SoftFunction function, DriverKind kind) {
     boolean elsewhere =
         functions.values().stream()
             .map(f -> groupOf(f.name()))
@@ -323,13 +323,13 @@ public final class SoftMachine implements Machine {
         && (!elsewhere || profile.noiommuBesideIommu());
   }
 
-  private IommuGroup makeUp(PciFunction function) {
+  private IommuGroup makeUp(SoftFunction function) {
     IommuGroup group = noiommu.make(nextGroup++, function);
     groupOf.put(function.name(), group);
     return group;
   }
 
-  private static void checkVfio(PciFunction function, boolean grouped, String driver) {
+  private static void checkVfio(SoftFunction function, boolean grouped, String driver) {
     if (function.bridge() || !grouped) {
       throw new VfioException(
           Errno.EINVAL,

@@ -19,7 +19,7 @@ import org.vfio4j.type1.AddressSpace;
 import org.vfio4j.type1.Container;
 import org.vfio4j.type1.Type1;
 import org.vfio4j.type1.Type1Parameters;
-import org.vfio4j.vfio.PciFunction;
+import org.vfio4j.vfio.SoftFunction;
 
 /**
  * Rules that no user of the VFIO API can reach, straight at the container: mediated devices that
@@ -28,7 +28,7 @@ import org.vfio4j.vfio.PciFunction;
 final class DirectedChecks {
   private final SoftIommu iommu = new SoftIommu(KernelProfile.DEFAULT);
   private final FaultyIommu faults = new FaultyIommu(iommu);
-  private final PciFunction parent = PciFunction.endpoint("0000:00:04.0", 0x1234, 0x11e8);
+  private final SoftFunction parent = SoftFunction.endpoint("0000:00:04.0", 0x1234, 0x11e8);
   private final IommuGroup physical = iommu.addGroup(1, IommuUnit.VT_D, List.of());
   private final Container container =
       new Container("c", faults, KernelProfile.DEFAULT, Type1.V2, new Type1Parameters());

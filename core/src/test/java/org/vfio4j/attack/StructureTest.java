@@ -42,7 +42,7 @@ import org.vfio4j.testing.WatchedIommu;
 import org.vfio4j.type1.Container;
 import org.vfio4j.type1.Type1;
 import org.vfio4j.type1.Type1Parameters;
-import org.vfio4j.vfio.PciFunction;
+import org.vfio4j.vfio.SoftFunction;
 
 /** What of the review is not behaviour but shape, read off the compiled classes. */
 class StructureTest {
@@ -265,8 +265,8 @@ class StructureTest {
   private static final class Machine {
     final SoftIommu iommu = new SoftIommu(KernelProfile.DEFAULT);
     final FaultyIommu between = new FaultyIommu(iommu);
-    final PciFunction function = PciFunction.endpoint("0000:00:03.0", 1, 1);
-    final PciFunction other = PciFunction.endpoint("0000:00:04.0", 1, 1);
+    final SoftFunction function = SoftFunction.endpoint("0000:00:03.0", 1, 1);
+    final SoftFunction other = SoftFunction.endpoint("0000:00:04.0", 1, 1);
     final IommuGroup group = iommu.addGroup(1, IommuUnit.VT_D, List.of());
     final Container container =
         new Container("c", between, KernelProfile.DEFAULT, Type1.V2, new Type1Parameters());
@@ -276,7 +276,7 @@ class StructureTest {
       iommu.addDevice(iommu.addGroup(2, IommuUnit.VT_D, List.of()), other);
     }
 
-    MediatedDevice wrapped(String name, PciFunction by) {
+    MediatedDevice wrapped(String name, SoftFunction by) {
       return new MediatedDevice(name, "backed", by, new Isolation.Backed(by));
     }
   }

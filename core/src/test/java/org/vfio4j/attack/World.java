@@ -18,7 +18,7 @@ import org.vfio4j.mdev.Isolation;
 import org.vfio4j.mdev.MdevParent;
 import org.vfio4j.mdev.MediatedDevice;
 import org.vfio4j.profile.KernelProfile;
-import org.vfio4j.vfio.PciFunction;
+import org.vfio4j.vfio.SoftFunction;
 import org.vfio4j.vfio.SoftMachine;
 import org.vfio4j.vfio.SoftVfio;
 
@@ -125,7 +125,7 @@ final class World {
       return;
     }
     second.ifPresent(machine.iommu()::removeDevice);
-    PciFunction parent = machine.function(parent(PAIRED));
+    SoftFunction parent = machine.function(parent(PAIRED));
     second = group.map(g -> new MediatedDevice("second", "aux", parent, new Isolation.Aux(parent)));
     group.ifPresent(g -> machine.iommu().addDevice(g, second.orElseThrow()));
     paired = group;
@@ -174,7 +174,7 @@ final class World {
 
   private void addFunction(String[] f) {
     machine.addFunction(
-        PciFunction.endpoint(f[0], 0x1234, 0x11e8),
+        SoftFunction.endpoint(f[0], 0x1234, 0x11e8),
         Optional.ofNullable(physical.get(Integer.parseInt(f[1]))));
     if (!f[2].equals("-")) {
       machine.bind(f[0], f[2]);

@@ -16,7 +16,7 @@ import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.IommuUnit;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.testing.WatchedIommu;
-import org.vfio4j.vfio.PciFunction;
+import org.vfio4j.vfio.SoftFunction;
 import org.vfio4j.vfio.SoftMachine;
 import org.vfio4j.vfio.SoftVfio;
 
@@ -50,7 +50,7 @@ class HolderLookupTest {
   void shouldFindTheHolderWithNoLockOfTheEngineHeld() {
     SoftMachine machine = new SoftMachine(KernelProfile.DEFAULT, OpenElsewhere::new);
     IommuGroup group = machine.addGroup(1, IommuUnit.VT_D, List.of());
-    PciFunction function = PciFunction.endpoint("0000:00:02.0", 1, 1);
+    SoftFunction function = SoftFunction.endpoint("0000:00:02.0", 1, 1);
     machine.addFunction(function, Optional.of(group));
     machine.bind(function.name(), "vfio-pci");
     try (SoftVfio process = machine.process("vm")) {

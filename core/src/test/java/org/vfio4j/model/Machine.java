@@ -27,7 +27,7 @@ import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.type1.Container;
 import org.vfio4j.type1.Type1;
 import org.vfio4j.type1.Type1Parameters;
-import org.vfio4j.vfio.PciFunction;
+import org.vfio4j.vfio.SoftFunction;
 
 /**
  * A world on the real engine. No group has a default domain and the kernel is one that lets a
@@ -74,9 +74,9 @@ final class Machine {
     fill();
   }
 
-  private PciFunction function(IommuGroup group, int number) {
-    PciFunction made =
-        PciFunction.endpoint("0000:00:%02x.%d".formatted(group.id(), number), 0x1234, 0x11e8);
+  private SoftFunction function(IommuGroup group, int number) {
+    SoftFunction made =
+        SoftFunction.endpoint("0000:00:%02x.%d".formatted(group.id(), number), 0x1234, 0x11e8);
     soft.addDevice(group, made);
     return made;
   }

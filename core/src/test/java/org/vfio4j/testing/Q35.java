@@ -11,7 +11,7 @@ import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.IommuUnit;
 import org.vfio4j.iommu.ReservedRegion;
 import org.vfio4j.profile.KernelProfile;
-import org.vfio4j.vfio.PciFunction;
+import org.vfio4j.vfio.SoftFunction;
 import org.vfio4j.vfio.SoftMachine;
 
 /** QEMU's q35 with intel-iommu, as the kernels of the transcripts found it. */
@@ -77,9 +77,9 @@ public final class Q35 {
     return machine;
   }
 
-  private static PciFunction function(String[] f) {
-    PciFunction function =
-        PciFunction.endpoint(f[0], Integer.parseInt(f[1], 16), Integer.parseInt(f[2], 16));
+  private static SoftFunction function(String[] f) {
+    SoftFunction function =
+        SoftFunction.endpoint(f[0], Integer.parseInt(f[1], 16), Integer.parseInt(f[2], 16));
     boolean bridge = f[1].equals("1b36") && (f[2].equals("000c") || f[2].equals("000e"));
     function = bridge ? function.asBridge() : function;
     return f[0].startsWith("0000:00:") ? function : function.belowBridge();

@@ -55,7 +55,7 @@ class SoftMachineTest {
 
   @Test
   void shouldTellNobodyOfAResetThatHitsAFunctionWithoutGroup() {
-    PciFunction ungrouped = PciFunction.endpoint("0000:02:04.0", 0x1234, 0x11e8).belowBridge();
+    SoftFunction ungrouped = SoftFunction.endpoint("0000:02:04.0", 0x1234, 0x11e8).belowBridge();
     machine.addFunction(ungrouped, Optional.empty());
     machine.unbind("0000:02:03.0");
     try (SoftVfio vfio = machine.process("vm")) {

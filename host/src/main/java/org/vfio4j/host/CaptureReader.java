@@ -248,7 +248,7 @@ final class CaptureReader {
     Optional<MdevIsolation> isolation =
         from.field("isolation").map(t -> word(t, MdevIsolation.values(), MdevIsolation::word));
     host.mdevParent(
-        new MdevParent(from.required("device").asText(), types, isolation), place(from));
+        new MdevOffers(from.required("device").asText(), types, isolation), place(from));
   }
 
   /** The text it must be, and not an empty one. */

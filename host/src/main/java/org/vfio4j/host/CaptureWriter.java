@@ -153,7 +153,7 @@ public final class CaptureWriter {
     group.reservedRegions().ifPresent(l -> regions(g, "reserved", l));
   }
 
-  private static void writeParent(JsonGenerator g, MdevParent parent) {
+  private static void writeParent(JsonGenerator g, MdevOffers parent) {
     g.writeStringProperty("device", parent.device());
     text(g, "isolation", parent.isolation().map(MdevIsolation::word));
     g.writeArrayPropertyStart("types");

@@ -48,10 +48,10 @@ final class FunctionAttributes {
     out.iommuUnit(store.link("iommu").value());
     readReset(store, out);
     readVirtualFunctions(store, out);
-    store.bytes("config").map(ConfigSpace::new).ifPresent(c -> readConfig(c, out));
+    store.bytes("config").map(ConfigDump::new).ifPresent(c -> readConfig(c, out));
   }
 
-  private static void readConfig(ConfigSpace config, PciFunction.Builder out) {
+  private static void readConfig(ConfigDump config, PciFunction.Builder out) {
     out.headerType(config.headerType());
     out.pcieType(config.pcieType());
     out.acs(config.acs());

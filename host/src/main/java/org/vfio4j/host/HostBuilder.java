@@ -44,7 +44,7 @@ final class HostBuilder {
   private final Map<PciAddress, Integer> groupOf = new HashMap<>();
   private final Map<String, Integer> otherGroupOf = new HashMap<>();
   private final SortedMap<Integer, GroupNotes> groups = new TreeMap<>();
-  private final SortedMap<String, MdevParent> mdevParents = new TreeMap<>();
+  private final SortedMap<String, MdevOffers> mdevParents = new TreeMap<>();
   private final Map<UUID, Mdev> mdevs = new HashMap<>();
   private final Map<Role, List<PciAddress>> roles = new HashMap<>();
   private final Set<Role> partlyKnown = EnumSet.noneOf(Role.class);
@@ -180,7 +180,7 @@ final class HostBuilder {
     return groups.computeIfAbsent(group, g -> new GroupNotes());
   }
 
-  void mdevParent(MdevParent parent, Place place) {
+  void mdevParent(MdevOffers parent, Place place) {
     places.putIfAbsent(parent.device(), place);
     if (mdevParents.put(parent.device(), parent) != null) {
       throw error(place, "device", "two mdev parents have the name " + parent.device());
@@ -190,16 +190,16 @@ final class HostBuilder {
   /** Adds a type to a parent, which need not be known before. */
   void mdevType(String parent, MdevType type, Place place) {
     places.putIfAbsent(parent, place);
-    MdevParent before = mdevParents.get(parent);
+    MdevOffers before = mdevParents.get(parent);
     checkParts(before == null ? 0 : before.types().size(), place);
     mdevParents.merge(
         parent,
-        new MdevParent(parent, List.of(type), Optional.empty()),
+        new MdevOffers(parent, List.of(type), Optional.empty()),
         (old, added) -> {
           boolean known = old.types().stream().anyMatch(t -> t.id().equals(type.id()));
           List<MdevType> types = new ArrayList<>(old.types());
           types.addAll(known ? List.of() : added.types());
-          return new MdevParent(parent, types, old.isolation());
+          return new MdevOffers(parent, types, old.isolation());
         });
   }
 
@@ -295,7 +295,7 @@ final class HostBuilder {
                     notes.others,
                     notes.type,
                     notes.regions)));
-    List<MdevParent> parents = List.copyOf(mdevParents.values());
+    List<MdevOffers> parents = List.copyOf(mdevParents.values());
     List<Mdev> children = List.copyOf(mdevs.values());
     Roles duties = new Roles(roles, partlyKnown, because);
     TopologyRules.firstViolation(partial, built, hostGroups, parents, children, duties)

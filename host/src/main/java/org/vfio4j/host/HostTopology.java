@@ -34,7 +34,7 @@ public record HostTopology(
     boolean partial,
     List<PciFunction> functions,
     List<HostGroup> groups,
-    List<MdevParent> mdevParents,
+    List<MdevOffers> mdevParents,
     List<Mdev> mdevs,
     IommuFacts iommu,
     Roles roles) {
@@ -47,7 +47,7 @@ public record HostTopology(
   public HostTopology {
     functions = sorted(functions, Comparator.comparing(PciFunction::address));
     groups = sorted(groups, Comparator.comparing(HostGroup::id));
-    mdevParents = sorted(mdevParents, Comparator.comparing(MdevParent::device));
+    mdevParents = sorted(mdevParents, Comparator.comparing(MdevOffers::device));
     mdevs = sorted(mdevs, Comparator.comparing(m -> m.uuid().toString()));
     TopologyRules.firstViolation(partial, functions, groups, mdevParents, mdevs, roles)
         .ifPresent(
@@ -89,7 +89,7 @@ public record HostTopology(
   }
 
   /** The mdev parent with this kernel name. */
-  public Optional<MdevParent> mdevParent(String device) {
+  public Optional<MdevOffers> mdevParent(String device) {
     return mdevParents.stream().filter(p -> p.device().equals(device)).findFirst();
   }
 
@@ -131,7 +131,7 @@ public record HostTopology(
         roles);
   }
 
-  private static MdevParent withoutDescription(MdevParent parent) {
+  private static MdevOffers withoutDescription(MdevOffers parent) {
     List<MdevType> types =
         parent.types().stream()
             .map(
@@ -139,7 +139,7 @@ public record HostTopology(
                     new MdevType(
                         t.id(), t.name(), t.api(), t.availableInstances(), Optional.empty()))
             .toList();
-    return new MdevParent(parent.device(), types, parent.isolation());
+    return new MdevOffers(parent.device(), types, parent.isolation());
   }
 
   private static <T, K extends Comparable<K>> Optional<T> find(

@@ -36,7 +36,7 @@ final class TopologyRules {
       boolean partial,
       List<PciFunction> functions,
       List<HostGroup> groups,
-      List<MdevParent> parents,
+      List<MdevOffers> parents,
       List<Mdev> mdevs,
       Roles roles) {
     TopologyRules rules = new TopologyRules(partial, functions);
@@ -147,9 +147,9 @@ final class TopologyRules {
   }
 
   private Optional<Violation> mdevs(
-      List<HostGroup> groups, List<MdevParent> parents, List<Mdev> mdevs) {
+      List<HostGroup> groups, List<MdevOffers> parents, List<Mdev> mdevs) {
     Set<String> names = new HashSet<>();
-    for (MdevParent parent : parents) {
+    for (MdevOffers parent : parents) {
       if (!names.add(parent.device())) {
         return bad(parent.device(), "device", "two mdev parents have this name");
       }

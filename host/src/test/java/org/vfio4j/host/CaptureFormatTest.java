@@ -89,8 +89,8 @@ class CaptureFormatTest {
                 Optional.of(List.of(MSI, HIGH))),
             new HostGroup(7, List.of(), List.of("acpi.1"), Optional.empty(), Optional.empty())),
         List.of(
-            new MdevParent(pf.toString(), List.of(type), Optional.of(MdevIsolation.BACKED)),
-            new MdevParent("mtty", List.of(), Optional.empty())),
+            new MdevOffers(pf.toString(), List.of(type), Optional.of(MdevIsolation.BACKED)),
+            new MdevOffers("mtty", List.of(), Optional.empty())),
         List.of(
             new Mdev(
                 UUID.fromString("83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"),

@@ -59,7 +59,7 @@ class UmockdevReaderTest {
     Mdev mdev = host.mdevs().getFirst();
     assertThat(mdev.group()).contains(3);
     assertThat(mdev.type()).contains("imagined-1");
-    MdevParent parent = host.mdevParent("0000:01:00.0").orElseThrow();
+    MdevOffers parent = host.mdevParent("0000:01:00.0").orElseThrow();
     assertThat(parent.types().getFirst().availableInstances()).contains(3);
     assertThat(parent.isolation()).isEmpty();
     assertThat(host.group(4).orElseThrow().otherMembers()).containsExactly("imagined.0");

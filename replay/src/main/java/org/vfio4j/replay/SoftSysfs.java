@@ -17,7 +17,7 @@ import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.ReservedRegion;
 import org.vfio4j.mdev.MdevParent;
 import org.vfio4j.type1.Type1Parameters;
-import org.vfio4j.vfio.PciFunction;
+import org.vfio4j.vfio.SoftFunction;
 import org.vfio4j.vfio.SoftMachine;
 
 /** The files of sysfs that have to do with VFIO, of a machine in software. */
@@ -77,7 +77,7 @@ final class SoftSysfs {
     throw noFile(path);
   }
 
-  private boolean writeDevice(String path, PciFunction function, String file, String value) {
+  private boolean writeDevice(String path, SoftFunction function, String file, String value) {
     switch (file) {
       case "driver_override" -> {
         overrides.put(function.name(), value);
@@ -161,7 +161,7 @@ final class SoftSysfs {
     }
     Matcher device = DEVICE.matcher(path);
     if (device.matches()) {
-      PciFunction function = function(path, device.group(1));
+      SoftFunction function = function(path, device.group(1));
       return List.of(
           switch (device.group(2)) {
             case "vendor" -> "0x%04x".formatted(function.vendor());
@@ -221,7 +221,7 @@ final class SoftSysfs {
     return "0x%016x 0x%016x %s".formatted(region.start(), region.last(), type);
   }
 
-  private PciFunction function(String path, String name) {
+  private SoftFunction function(String path, String name) {
     return machine.functions().stream()
         .filter(f -> f.name().equals(name))
         .findFirst()

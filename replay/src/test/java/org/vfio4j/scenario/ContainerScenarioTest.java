@@ -16,7 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.profile.KernelProfile;
-import org.vfio4j.vfio.PciFunction;
+import org.vfio4j.vfio.SoftFunction;
 import org.vfio4j.vfio.SoftMachine;
 import org.vfio4j.vfio.SoftVfio;
 
@@ -259,7 +259,7 @@ class ContainerScenarioTest extends ApiScenario {
   void K18_shouldOfferNoGroupWithoutIommu() {
     needsModel("a machine without IOMMU");
     SoftMachine machine = new SoftMachine(kernel);
-    machine.addFunction(PciFunction.endpoint(A, 0x1234, 0x11e8), Optional.empty());
+    machine.addFunction(SoftFunction.endpoint(A, 0x1234, 0x11e8), Optional.empty());
     refused(Errno.EINVAL, () -> machine.bind(A, "vfio-pci"));
     assertThat(machine.driver(A)).isEmpty();
     try (SoftVfio process = machine.process("vm")) {

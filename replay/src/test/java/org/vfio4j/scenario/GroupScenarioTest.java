@@ -21,7 +21,7 @@ import org.vfio4j.iommu.IommuUnit;
 import org.vfio4j.iommu.SoftIommu;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.testing.WatchedIommu;
-import org.vfio4j.vfio.PciFunction;
+import org.vfio4j.vfio.SoftFunction;
 import org.vfio4j.vfio.SoftMachine;
 import org.vfio4j.vfio.SoftVfio;
 
@@ -190,7 +190,7 @@ class GroupScenarioTest extends ApiScenario {
     List<String> names = List.of("0000:00:01.0", "0000:00:02.0", "0000:00:03.0");
     for (String name : names) {
       IommuGroup group = machine.addGroup(names.indexOf(name) + 1, IommuUnit.VT_D, List.of());
-      machine.addFunction(PciFunction.endpoint(name, 0x1234, 0x11e8), Optional.of(group));
+      machine.addFunction(SoftFunction.endpoint(name, 0x1234, 0x11e8), Optional.of(group));
       machine.bind(name, "vfio-pci");
     }
     try (SoftVfio process = machine.process("vm")) {

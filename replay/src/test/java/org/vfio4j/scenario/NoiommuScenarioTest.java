@@ -23,7 +23,7 @@ import org.vfio4j.mdev.MdevParent;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.replay.SoftEnvironment;
 import org.vfio4j.testing.Q35;
-import org.vfio4j.vfio.PciFunction;
+import org.vfio4j.vfio.SoftFunction;
 import org.vfio4j.vfio.SoftMachine;
 import org.vfio4j.vfio.Vfio;
 
@@ -42,7 +42,7 @@ class NoiommuScenarioTest extends EachKernel {
     super(kernel);
     this.machine = new SoftMachine(kernel);
     for (String name : List.of(A, B)) {
-      machine.addFunction(PciFunction.endpoint(name, 0x1234, 0x11e8), Optional.empty());
+      machine.addFunction(SoftFunction.endpoint(name, 0x1234, 0x11e8), Optional.empty());
     }
   }
 
@@ -216,7 +216,7 @@ class NoiommuScenarioTest extends EachKernel {
   @Test
   void K19_shouldNotMixGroupsWithAndWithoutIommu() {
     User vm = process(true);
-    machine.addFunction(PciFunction.endpoint(C, 0x1234, 0x11e8), Optional.empty());
+    machine.addFunction(SoftFunction.endpoint(C, 0x1234, 0x11e8), Optional.empty());
     machine.bind(C, "gpu");
     machine.offer(C, new MdevParent.Type("plain", MdevParent.Kind.PLAIN, 1));
     String plain = machine.createMdev(C, "plain", UUID.randomUUID().toString()).name();
@@ -229,7 +229,7 @@ class NoiommuScenarioTest extends EachKernel {
   void K19_shouldOfferADeviceWithoutIommuBesideOneThatHasOne() {
     IommuUnit unit = IommuUnit.VT_D.withPageSizes(kernel.pageSizes());
     IommuGroup group = machine.addGroup(0, unit, List.of(Q35.MSI));
-    machine.addFunction(PciFunction.endpoint(C, 0x1234, 0x11e8), Optional.of(group));
+    machine.addFunction(SoftFunction.endpoint(C, 0x1234, 0x11e8), Optional.of(group));
     machine.bind(C, "vfio-pci");
     if (claims()) {
       User vm = process(true);

@@ -21,7 +21,7 @@ import org.vfio4j.testing.WatchedIommu.Call;
 import org.vfio4j.type1.AddressSpace;
 import org.vfio4j.type1.Container;
 import org.vfio4j.type1.Type1;
-import org.vfio4j.vfio.PciFunction;
+import org.vfio4j.vfio.SoftFunction;
 import org.vfio4j.vfio.SoftMachine;
 import org.vfio4j.vfio.SoftVfio;
 
@@ -144,7 +144,7 @@ class RangeModelScenarioTest extends ModelScenario {
   void G20_shouldRefuseADeviceThatFirmwareKeeps() {
     SoftMachine machine = new SoftMachine(kernel);
     ReservedRegion rmrr = new ReservedRegion(0x8000, 0x8fff, ReservedRegion.Type.DIRECT);
-    PciFunction locked = PciFunction.endpoint("0000:00:02.0", 0x1234, 0x11e8);
+    SoftFunction locked = SoftFunction.endpoint("0000:00:02.0", 0x1234, 0x11e8);
     machine.addFunction(locked, Optional.of(machine.addGroup(1, UNIT, List.of(rmrr))));
     machine.bind(locked.name(), "vfio-pci");
     try (SoftVfio process = machine.process("vm")) {

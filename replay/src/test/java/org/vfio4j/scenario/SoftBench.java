@@ -25,7 +25,7 @@ import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.replay.SoftEnvironment;
 import org.vfio4j.testing.Q35;
 import org.vfio4j.type1.Container;
-import org.vfio4j.vfio.PciFunction;
+import org.vfio4j.vfio.SoftFunction;
 import org.vfio4j.vfio.SoftMachine;
 import org.vfio4j.vfio.SoftVfio;
 
@@ -129,7 +129,7 @@ final class SoftBench extends ScenarioBench {
   @Override
   void enableVirtualFunctions(String driverOfPf) {
     machine.unbind(PF);
-    PciFunction physical = machine.function(PF);
+    SoftFunction physical = machine.function(PF);
     if (driverOfPf.equals("vfio-pci")) {
       machine.bind(PF, driverOfPf);
     } else {
@@ -138,7 +138,7 @@ final class SoftBench extends ScenarioBench {
       machine.bind(PF, driverOfPf);
     }
     for (String name : List.of(V1, V2)) {
-      PciFunction virtual = PciFunction.endpoint(name, 0x1b36, 0x10).belowBridge().virtualOf(PF);
+      SoftFunction virtual = SoftFunction.endpoint(name, 0x1b36, 0x10).belowBridge().virtualOf(PF);
       machine.addFunction(virtual, Optional.of(group(name.equals(V1) ? 14 : 15)));
       machine.bind(name, "vfio-pci");
     }

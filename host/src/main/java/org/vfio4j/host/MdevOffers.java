@@ -14,10 +14,10 @@ import java.util.Optional;
  * @param types the types that the source names, sorted by id; not necessarily all
  * @param isolation how its mediated devices are kept apart; sysfs does not say
  */
-public record MdevParent(String device, List<MdevType> types, Optional<MdevIsolation> isolation) {
+public record MdevOffers(String device, List<MdevType> types, Optional<MdevIsolation> isolation) {
 
   /** Copies and sorts. */
-  public MdevParent {
+  public MdevOffers {
     types = types.stream().sorted(Comparator.comparing(MdevType::id)).toList();
   }
 

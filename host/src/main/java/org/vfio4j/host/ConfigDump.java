@@ -9,7 +9,7 @@ import java.util.Optional;
  * The configuration space of a function, as far as the source has it: 64 bytes for an ordinary
  * user, 256 for conventional PCI, 4096 for PCIe. What lies beyond stays unknown.
  */
-final class ConfigSpace {
+final class ConfigDump {
 
   private static final int STATUS = 0x06;
   private static final int HEADER_TYPE = 0x0e;
@@ -26,7 +26,7 @@ final class ConfigSpace {
   private final boolean listComplete;
 
   /** Takes the bytes; the array is not copied. */
-  ConfigSpace(byte[] bytes) {
+  ConfigDump(byte[] bytes) {
     this.bytes = bytes;
     boolean hasList = bytes.length >= 64 && (word(STATUS) & 0x10) != 0;
     int at = hasList ? bytes[CAPABILITY_POINTER] & 0xfc : 0;

@@ -18,7 +18,7 @@ import org.vfio4j.iommu.Device;
  * @param virtualFunctions for a physical function, how many virtual ones are enabled
  * @param rootBus whether it sits on a bus without a bridge above it
  */
-public record PciFunction(
+public record SoftFunction(
     String name,
     int vendor,
     int device,
@@ -30,37 +30,37 @@ public record PciFunction(
     implements Device {
 
   /** An endpoint on a root bus of which nothing else is known. */
-  public static PciFunction endpoint(String name, int vendor, int device) {
-    return new PciFunction(name, vendor, device, false, false, Optional.empty(), 0, true);
+  public static SoftFunction endpoint(String name, int vendor, int device) {
+    return new SoftFunction(name, vendor, device, false, false, Optional.empty(), 0, true);
   }
 
   /** The same, below a bridge. */
-  public PciFunction belowBridge() {
-    return new PciFunction(
+  public SoftFunction belowBridge() {
+    return new SoftFunction(
         name, vendor, device, bridge, resettable, physicalFunction, virtualFunctions, false);
   }
 
   /** The same, as a bridge. */
-  public PciFunction asBridge() {
-    return new PciFunction(
+  public SoftFunction asBridge() {
+    return new SoftFunction(
         name, vendor, device, true, resettable, physicalFunction, virtualFunctions, rootBus);
   }
 
   /** The same, as a virtual function. */
-  public PciFunction virtualOf(String physical) {
-    return new PciFunction(
+  public SoftFunction virtualOf(String physical) {
+    return new SoftFunction(
         name, vendor, device, bridge, resettable, Optional.of(physical), virtualFunctions, rootBus);
   }
 
   /** The same, with that many virtual functions enabled. */
-  public PciFunction withVirtualFunctions(int count) {
-    return new PciFunction(
+  public SoftFunction withVirtualFunctions(int count) {
+    return new SoftFunction(
         name, vendor, device, bridge, resettable, physicalFunction, count, rootBus);
   }
 
   /** The same, able to be reset. */
-  public PciFunction withReset() {
-    return new PciFunction(
+  public SoftFunction withReset() {
+    return new SoftFunction(
         name, vendor, device, bridge, true, physicalFunction, virtualFunctions, rootBus);
   }
 
