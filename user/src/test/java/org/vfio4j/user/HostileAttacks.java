@@ -6,6 +6,7 @@ package org.vfio4j.user;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.time.Duration;
 import java.util.Random;
 import java.util.TreeMap;
 import org.vfio4j.posix.Constants;
@@ -105,7 +106,8 @@ final class HostileAttacks {
         client.setIrqs(SetIrqs.of(SetIrqs.DATA_NONE | SetIrqs.TRIGGER, Pci.MSIX, 0, 1));
       }
       while (filling.isAlive()) {
-        eventFd.take();
+        // Not a read at once: with nothing to take it would wait, for the eventfd blocks.
+        eventFd.await(Duration.ofMillis(1));
       }
     }
     victim.awaitLeft();
