@@ -5,6 +5,7 @@
 module org.vfio4j.user {
   requires transitive org.vfio4j.core;
   requires transitive org.vfio4j.posix;
+  requires jdk.jfr;
   requires tools.jackson.core;
   requires static org.jspecify;
 

@@ -18,7 +18,11 @@ public final class EventFd implements AutoCloseable {
   /** Whether the kernel signals it, since somebody shares it who could hold a writer. */
   private final boolean neverWaits;
 
-  private final Arena arena = Arena.ofShared();
+  /**
+   * Not ended by {@link #close}: another thread may be waiting, and ending one stops all threads.
+   */
+  private final Arena arena = Arena.ofAuto();
+
   private final MemorySegment one = arena.allocate(ValueLayout.JAVA_LONG);
   private final MemorySegment count = arena.allocate(ValueLayout.JAVA_LONG);
   private final Poll readable;
@@ -115,11 +119,12 @@ public final class EventFd implements AutoCloseable {
     return taken;
   }
 
+  /**
+   * Closes the descriptor. Does not end an {@link #await} of another thread, which goes on until
+   * its time is over: a {@link #signal} before this does.
+   */
   @Override
   public void close() {
-    if (descriptor.isOpen()) {
-      descriptor.close();
-      arena.close();
-    }
+    descriptor.close();
   }
 }

@@ -10,10 +10,11 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
+import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** Eventfds that somebody else has as well, and does with what it likes (B2). */
+/** Eventfds that somebody else has as well, and does with what it likes (B2, B7). */
 @Timeout(120)
 class EventFdTest {
   private static final SystemCalls CALLS = SystemCalls.libc();
@@ -92,5 +93,44 @@ class EventFdTest {
           .isInstanceOfSatisfying(
               SystemCallException.class, e -> assertThat(e.errno()).isEqualTo(ErrnoNames.EINVAL));
     }
+  }
+
+  /**
+   * B7: a driver closes the eventfd that its interrupt thread waits for, which threw and leaked.
+   */
+  @Test
+  void shouldBeClosedWhileAnotherThreadAwaitsIt() throws Exception {
+    try (Descriptor shared = shared();
+        EventFd eventFd = EventFd.of(shared.duplicate())) {
+      long[] taken = {-1};
+      Thread waiting = Thread.ofPlatform().daemon().start(() -> taken[0] = await(eventFd));
+      while (!inPoll(waiting)) {
+        Thread.onSpinWait();
+      }
+      eventFd.close();
+      assertThat(eventFd.descriptor().isOpen()).isFalse();
+      write(shared, 1);
+      waiting.join(Duration.ofSeconds(20));
+      assertThat(waiting.isAlive()).as("still waits").isFalse();
+    }
+  }
+
+  private static Descriptor shared() {
+    int fd = CALLS.eventfd(0, Constants.EFD_CLOEXEC | Constants.EFD_NONBLOCK);
+    return new Descriptor(CALLS, SystemCallException.check(fd, "eventfd"), "shared");
+  }
+
+  private static long await(EventFd eventFd) {
+    try {
+      return eventFd.await(Duration.ofSeconds(60));
+    } catch (IllegalStateException | SystemCallException _) {
+      // Woken, and finds it closed.
+      return 0;
+    }
+  }
+
+  private static boolean inPoll(Thread thread) {
+    return Arrays.stream(thread.getStackTrace())
+        .anyMatch(frame -> frame.getMethodName().equals("poll"));
   }
 }

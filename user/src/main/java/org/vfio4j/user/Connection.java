@@ -250,13 +250,34 @@ final class Connection {
     int at = reader.at();
     int type = Header.flags(in, at) & Header.TYPE;
     if (type == Header.TYPE_COMMAND) {
-      serve(agreed.commands, reader, reply);
+      if (CommandEvent.recorded()) {
+        serveRecorded(agreed.commands, reader, reply);
+      } else {
+        serve(agreed.commands, reader, reply);
+      }
     } else if (type == Header.TYPE_REPLY) {
       if (!agreed.calls.answer(in, at, reader.size())) {
         LOG.log(Level.DEBUG, "{0}: a reply that nobody waits for", name);
       }
     } else {
       throw new ConnectionException("message of unknown type: type=" + type);
+    }
+  }
+
+  private void serveRecorded(Commands commands, MessageReader reader, MemorySegment reply) {
+    CommandEvent event = new CommandEvent();
+    event.begin();
+    int command = Header.command(reader.buffer(), reader.at());
+    try {
+      serve(commands, reader, reply);
+    } finally {
+      event.end();
+      if (event.shouldCommit()) {
+        event.device = name;
+        event.pid = peer.pid();
+        event.command = Command.name(command);
+        event.commit();
+      }
     }
   }
 

@@ -46,6 +46,9 @@ import org.vfio4j.user.device.ServedDevice;
  * device for as long as it stays connected, however silent, even if it stops within a message. Only
  * its first message, VERSION, must be there in time; see {@link Builder#handshake}.
  *
+ * <p>Flight Recorder gets {@code org.vfio4j.user.Client} for whoever comes and goes, and {@code
+ * org.vfio4j.user.Command} for each command above its threshold, 10 ms if not said otherwise.
+ *
  * <p>A refused DMA_MAP or DMA_UNMAP is logged as a warning, once each, under {@code
  * org.vfio4j.user}; other refusals for debugging.
  */
@@ -190,8 +193,8 @@ public final class Server implements AutoCloseable {
 
   private Server(UnixListener listener, ServedDevice device, Builder options) throws IOException {
     this.listener = listener;
-    this.events = options.events;
     String served = listener.path().getFileName().toString();
+    events = new RecordedEvents(served, options.events);
     service = new Connection.Service(device, served, options.handshake, options.limits);
     uid = (Integer) Files.getAttribute(listener.path(), "unix:uid");
     gid =
