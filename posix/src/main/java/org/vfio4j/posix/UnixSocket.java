@@ -28,7 +28,10 @@ public final class UnixSocket implements AutoCloseable {
   private static final int CONTROL_SIZE = CONTROL_HEADER + 4 * MAX_RECEIVED + 4;
 
   private final Descriptor descriptor;
-  private final Arena arena = Arena.ofShared();
+
+  /** Not a shared one: ending that stops all threads of the process for a moment. */
+  private final Arena arena = Arena.ofAuto();
+
   private final Message out = new Message(arena);
   private final Message in = new Message(arena);
   private final Poll poll;
@@ -290,7 +293,6 @@ public final class UnixSocket implements AutoCloseable {
     if (descriptor.isOpen()) {
       dropDescriptors();
       descriptor.close();
-      arena.close();
     }
   }
 

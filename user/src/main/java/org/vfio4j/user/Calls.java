@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import org.jspecify.annotations.Nullable;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
@@ -51,8 +52,11 @@ final class Calls implements RemoteMemory, AutoCloseable {
    */
   private final Object sending = new Object();
 
-  private final Arena arena = Arena.ofShared();
-  private final MemorySegment out;
+  /** Made when it is needed first: QEMU hands over its memory, and is never asked for any. */
+  private @Nullable Arena arena;
+
+  private MemorySegment out = MemorySegment.NULL;
+  private boolean ended;
 
   /** One command that waits for its reply; the lock covers what is not final. */
   private static final class Call {
@@ -85,7 +89,6 @@ final class Calls implements RemoteMemory, AutoCloseable {
     this.maxTransfer = maxTransfer;
     this.timeoutNanos = timeout.toNanos();
     this.server = server;
-    out = arena.allocate(FIXED + maxTransfer, Long.BYTES);
   }
 
   @Override
@@ -153,8 +156,12 @@ final class Calls implements RemoteMemory, AutoCloseable {
     boolean write = call.command == Command.DMA_WRITE;
     int size = FIXED + (write ? call.count : 0);
     synchronized (sending) {
-      if (!arena.scope().isAlive()) {
+      if (ended) {
         throw failed(call.command, call.iova, GONE);
+      }
+      if (arena == null) {
+        arena = Arena.ofShared();
+        out = arena.allocate(FIXED + maxTransfer, Long.BYTES);
       }
       Header.encode(out, 0, id, call.command, size, Header.TYPE_COMMAND, 0);
       DmaAccess.encode(out, Header.SIZE, call.iova, call.count);
@@ -263,8 +270,10 @@ final class Calls implements RemoteMemory, AutoCloseable {
   public void close() {
     end();
     synchronized (sending) {
-      if (arena.scope().isAlive()) {
+      ended = true;
+      if (arena != null) {
         arena.close();
+        arena = null;
       }
     }
   }

@@ -64,8 +64,33 @@ final class Connection {
    * @param name of the device, for messages
    * @param handshake how long the client may take for its first message
    * @param limits what its memory may take
+   * @param buffers for one client after the other
    */
-  record Service(ServedDevice device, String name, Duration handshake, MemoryLimits limits) {}
+  record Service(
+      ServedDevice device, String name, Duration handshake, MemoryLimits limits, Buffers buffers) {}
+
+  /**
+   * Where messages are while they are served. They are a server's, not a connection's: a shared
+   * arena for each client that comes would stop all threads of the process for a moment when it
+   * goes.
+   *
+   * @param incoming what the client sends
+   * @param outgoing what it is answered
+   */
+  record Buffers(MemorySegment incoming, MemorySegment outgoing) {
+    static Buffers of(Arena arena) {
+      return new Buffers(
+          arena.allocate(Negotiated.CAPACITY, Long.BYTES),
+          arena.allocate(Negotiated.CAPACITY, Long.BYTES));
+    }
+
+    /** Leaves nothing of the client before. */
+    Buffers clear() {
+      incoming.fill((byte) 0);
+      outgoing.fill((byte) 0);
+      return this;
+    }
+  }
 
   /**
    * A client that has connected.
@@ -96,10 +121,9 @@ final class Connection {
 
   private String serve() {
     int first = Negotiated.NOTHING.maxMessage();
-    try (Arena arena = Arena.ofShared();
-        MessageReader reader =
-            new MessageReader(socket, Negotiated.CAPACITY, first, this::discard)) {
-      MemorySegment reply = arena.allocate(Negotiated.CAPACITY, Long.BYTES);
+    MemorySegment reply = service.buffers().clear().outgoing();
+    MemorySegment incoming = service.buffers().incoming();
+    try (MessageReader reader = new MessageReader(socket, incoming, first, this::discard)) {
       try {
         // Only this message has its time. A client may be silent for hours once it has the device,
         // and one that stops within a message keeps it no longer than one between two of them.

@@ -7,6 +7,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.posix.Descriptor;
@@ -30,7 +31,7 @@ final class MessageReader implements AutoCloseable {
   private final UnixSocket socket;
   private final Consumer<Descriptor> closer;
   private final int capacity;
-  private final Arena arena = Arena.ofShared();
+  private final Optional<Arena> arena;
   private final MemorySegment buffer;
 
   /** Where the current message is; {@code size} is 0 between two of them. */
@@ -64,20 +65,31 @@ final class MessageReader implements AutoCloseable {
    * @param capacity the highest limit there will be
    */
   MessageReader(UnixSocket socket, int capacity, int limit) {
-    this(socket, capacity, limit, Descriptor::close);
+    this(socket, Arena.ofShared(), capacity, limit);
+  }
+
+  private MessageReader(UnixSocket socket, Arena arena, int capacity, int limit) {
+    this.socket = socket;
+    this.closer = Descriptor::close;
+    this.arena = Optional.of(arena);
+    this.limit = limit;
+    buffer = arena.allocate(capacity, Long.BYTES);
+    this.capacity = capacity;
   }
 
   /**
    * A reader of what strangers send.
    *
+   * @param buffer where messages go, as many bytes as the highest limit there will be; the caller's
    * @param closer closes descriptors that nobody took
    */
-  MessageReader(UnixSocket socket, int capacity, int limit, Consumer<Descriptor> closer) {
+  MessageReader(UnixSocket socket, MemorySegment buffer, int limit, Consumer<Descriptor> closer) {
     this.socket = socket;
     this.closer = closer;
-    this.capacity = capacity;
+    this.arena = Optional.empty();
     this.limit = limit;
-    buffer = arena.allocate(capacity, Long.BYTES);
+    this.buffer = buffer;
+    capacity = Math.toIntExact(buffer.byteSize());
   }
 
   /** From the next message on: bytes of a message at most, its header included. */
@@ -259,6 +271,6 @@ final class MessageReader implements AutoCloseable {
   public void close() {
     release(heldCount);
     owned = 0;
-    arena.close();
+    arena.ifPresent(Arena::close);
   }
 }

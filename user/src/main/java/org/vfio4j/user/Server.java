@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.lang.foreign.Arena;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.GroupPrincipal;
@@ -61,6 +62,7 @@ public final class Server implements AutoCloseable {
   private static final String CLOSED = "the server was closed";
 
   private final UnixListener listener;
+  private final Arena arena = Arena.ofShared();
   private final Connection.Service service;
   private final Events events;
   private final int uid;
@@ -195,12 +197,13 @@ public final class Server implements AutoCloseable {
     this.listener = listener;
     String served = listener.path().getFileName().toString();
     events = new RecordedEvents(served, options.events);
-    service = new Connection.Service(device, served, options.handshake, options.limits);
     uid = (Integer) Files.getAttribute(listener.path(), "unix:uid");
     gid =
         options.group.isPresent()
             ? OptionalInt.of((Integer) Files.getAttribute(listener.path(), "unix:gid"))
             : OptionalInt.empty();
+    Connection.Buffers buffers = Connection.Buffers.of(arena);
+    service = new Connection.Service(device, served, options.handshake, options.limits, buffers);
     arrivals = new Arrivals(listener, this::admits, events);
     String name = "vfio-user " + listener.path().getFileName();
     accepting = Thread.ofPlatform().daemon().name(name + " accepts").unstarted(arrivals::accept);
@@ -311,6 +314,8 @@ public final class Server implements AutoCloseable {
     listener.close();
     if (serving.isAlive()) {
       abandon("the device, which has not let go of its client");
+    } else if (arena.scope().isAlive()) {
+      arena.close();
     }
     for (Disposal user : arrivals.users()) {
       if (!user.awaitDone(deadline)) {

@@ -162,6 +162,10 @@ public final class UserInterrupts implements AutoCloseable {
       deliver();
     }
 
+    /**
+     * Signals inside the lock: that never waits, whatever the user does; see {@link
+     * EventFd#signal}.
+     */
     private void deliver() {
       EventFd to = eventFd;
       if (to == null || held || masked || !(pending || asserted)) {

@@ -99,10 +99,9 @@ public final class UserMemory implements AutoCloseable {
   private final Windows windows;
   private final IndirectAccess indirect;
 
-  private final Arena arena = Arena.ofShared();
-
   /** Where the kernel tells of a file; the lock covers it. */
-  private final MemorySegment statusBuffer = arena.allocate(FileStatus.BUFFER_SIZE, Long.BYTES);
+  private final MemorySegment statusBuffer =
+      Arena.ofAuto().allocate(FileStatus.BUFFER_SIZE, Long.BYTES);
 
   private boolean closed;
 
@@ -466,9 +465,6 @@ public final class UserMemory implements AutoCloseable {
         } else {
           poison();
         }
-      }
-      if (arena.scope().isAlive()) {
-        arena.close();
       }
     } finally {
       lock.unlock();
