@@ -9,7 +9,7 @@
  * {@snippet :
  * SoftIommu iommu = new SoftIommu(KernelProfile.DEFAULT);
  * IommuGroup nics = iommu.addGroup(1, IommuUnit.VT_D, List.of());
- * Device nic = org.vfio4j.vfio.PciFunction.endpoint("0000:01:00.0", 0x8086, 0x1521);
+ * SoftFunction nic = SoftFunction.endpoint("0000:01:00.0", 0x8086, 0x1521);
  * iommu.addDevice(nics, nic);
  * try (Container vm =
  *     new Container("vm", iommu, KernelProfile.DEFAULT, Type1.V2, new Type1Parameters())) {

@@ -9,7 +9,7 @@
  * {@snippet :
  * SoftMachine machine = new SoftMachine(KernelProfile.DEFAULT);
  * IommuGroup nics = machine.addGroup(1, IommuUnit.VT_D, List.of());
- * machine.addFunction(PciFunction.endpoint("0000:01:00.0", 0x8086, 0x1521), Optional.of(nics));
+ * machine.addFunction(SoftFunction.endpoint("0000:01:00.0", 0x8086, 0x1521), Optional.of(nics));
  * machine.bind("0000:01:00.0", "vfio-pci");
  * Vfio vmm = machine.process("vmm");
  * int vm = vmm.container();

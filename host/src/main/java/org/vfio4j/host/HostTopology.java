@@ -46,7 +46,7 @@ public record HostTopology(
    */
   public HostTopology {
     functions = sorted(functions, Comparator.comparing(PciFunction::address));
-    groups = sorted(groups, Comparator.comparing(HostGroup::id));
+    groups = sorted(groups, Comparator.comparingInt(HostGroup::id));
     mdevParents = sorted(mdevParents, Comparator.comparing(MdevOffers::device));
     mdevs = sorted(mdevs, Comparator.comparing(m -> m.uuid().toString()));
     TopologyRules.firstViolation(partial, functions, groups, mdevParents, mdevs, roles)

@@ -82,7 +82,7 @@ record MountTable(List<Mount> mounts) {
   Optional<Mount> below(String path, Mount but) {
     return mounts.stream()
         .filter(m -> !m.equals(but) && contains(m.point(), path))
-        .max(Comparator.comparing(m -> m.point().length()));
+        .max(Comparator.comparingInt(m -> m.point().length()));
   }
 
   private static boolean contains(String point, String path) {

@@ -19,7 +19,7 @@
  *         """);
  * SoftMachine machine = new SoftMachine(KernelProfile.DEFAULT);
  * machine.addFunction(
- *     org.vfio4j.vfio.PciFunction.endpoint("0000:01:00.0", 0x8086, 0x1521),
+ *     SoftFunction.endpoint("0000:01:00.0", 0x8086, 0x1521),
  *     Optional.of(machine.addGroup(1, IommuUnit.VT_D, List.of())));
  * machine.bind("0000:01:00.0", "vfio-pci");
  * try (SoftEnvironment vmm = new SoftEnvironment(machine, "vmm")) {

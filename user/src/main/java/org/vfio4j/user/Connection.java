@@ -169,7 +169,7 @@ final class Connection {
     Version answer;
     Negotiated agreed;
     try {
-      long payload = reader.size() - Header.SIZE;
+      long payload = (long) reader.size() - Header.SIZE;
       Version proposed = Version.parse(in, at + Header.SIZE, payload);
       answer = Negotiated.answer(proposed);
       agreed = Negotiated.byServer(proposed, answer);

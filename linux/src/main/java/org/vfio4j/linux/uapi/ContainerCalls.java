@@ -106,8 +106,11 @@ public final class ContainerCalls extends VfioFile {
     map.set(ValueLayout.JAVA_LONG, MAP_VADDR, vaddr);
     map.set(ValueLayout.JAVA_LONG, MAP_IOVA, iova);
     map.set(ValueLayout.JAVA_LONG, MAP_SIZE, size);
-    ioctl("VFIO_IOMMU_MAP_DMA", Ioctls.VFIO_IOMMU_MAP_DMA, map);
-    Reference.reachabilityFence(this);
+    try {
+      ioctl("VFIO_IOMMU_MAP_DMA", Ioctls.VFIO_IOMMU_MAP_DMA, map);
+    } finally {
+      Reference.reachabilityFence(this);
+    }
   }
 
   /**
@@ -126,10 +129,12 @@ public final class ContainerCalls extends VfioFile {
     unmap.set(ValueLayout.JAVA_INT, FLAGS, flags);
     unmap.set(ValueLayout.JAVA_LONG, UNMAP_IOVA, iova);
     unmap.set(ValueLayout.JAVA_LONG, UNMAP_SIZE, size);
-    ioctl("VFIO_IOMMU_UNMAP_DMA", Ioctls.VFIO_IOMMU_UNMAP_DMA, unmap);
-    long unmapped = unmap.get(ValueLayout.JAVA_LONG, UNMAP_SIZE);
-    Reference.reachabilityFence(this);
-    return unmapped;
+    try {
+      ioctl("VFIO_IOMMU_UNMAP_DMA", Ioctls.VFIO_IOMMU_UNMAP_DMA, unmap);
+      return unmap.get(ValueLayout.JAVA_LONG, UNMAP_SIZE);
+    } finally {
+      Reference.reachabilityFence(this);
+    }
   }
 
   /**

@@ -90,7 +90,7 @@ final class SysfsWrites {
         task.get(patience.toMillis(), TimeUnit.MILLISECONDS);
         waiting.remove(task);
       } catch (TimeoutException e) {
-        continue;
+        // It stays among those that are waited for.
       } catch (ExecutionException e) {
         // Who began it has long been answered.
         waiting.remove(task);
