@@ -137,8 +137,9 @@ final class Windows {
       throw new VfioException(
           Errno.ENOMEM,
           Reason.NO_MEMORY,
-          "0x%x bytes of a file more than the client may have mapped here: 0x%x bytes and %d ranges"
-              + " are left of its limits".formatted(length, addressSpaceLeft, mappingsLeft));
+          ("0x%x bytes of a file more than the client may have mapped here: 0x%x bytes and %d"
+               + " ranges are left of its limits")
+              .formatted(length, addressSpaceLeft, mappingsLeft));
     }
     ClientFile fresh = ClientFile.map(descriptor, status, from, length);
     addressSpaceLeft -= length;
