@@ -78,8 +78,8 @@ public final class Server implements AutoCloseable {
   private boolean closed;
 
   /**
-   * Who comes and goes. Called by two threads, the one that serves and the one that accepts, maybe
-   * at the same time.
+   * Who comes and goes. Called by several threads, maybe at the same time: the one that serves, the
+   * one that accepts, and whoever calls {@link Server#adopt} or {@link Server#close}.
    */
   public interface Events {
     /** A client has connected, and is served from now on. */
