@@ -9,6 +9,7 @@ import java.util.Optional;
 import java.util.UUID;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.PciAddress;
+import org.vfio4j.host.input.BadInputException;
 
 /**
  * Gives the verdict on a request. It comes from running the request on the engine, as QEMU would on
@@ -20,18 +21,30 @@ public final class Check {
   /**
    * What will happen.
    *
-   * @throws org.vfio4j.host.BadInputException if the request names a device that the host has not
+   * @param request which VM gets which devices, and what runs on the host already
+   * @param host the host; what runs counts where the two contradict each other
+   * @param options how to check
+   * @throws BadInputException if the request names a device that the host has not, or a running VM
+   *     a group that it has not; with the place, where the request was read from a file
    */
   public static Verdict verdict(Request request, HostTopology host, Options options) {
     checkDevices(request, host);
+    Standing standing = Standing.of(request, host);
+    List<Assumption> assumed = new ArrayList<>(Assumptions.of(request, standing.host()));
+    assumed.addAll(standing.assumed());
+    return verdict(request, standing.host(), options, assumed);
+  }
+
+  private static Verdict verdict(
+      Request request, HostTopology host, Options options, List<Assumption> assumed) {
+    String kernel = options.profileFor(host).name();
     List<VmVerdict> plain = new Run(request, host, options).verdicts();
-    List<Assumption> assumed = Assumptions.of(request, host);
     boolean refused =
         plain.stream().flatMap(v -> v.devices().stream()).anyMatch(DeviceVerdict::refused);
     if (!refused) {
       return options.strict() && !assumed.isEmpty()
-          ? new Verdict.Refused(plain, assumed, true)
-          : new Verdict.Admitted(plain, assumed);
+          ? new Verdict.Refused(plain, assumed, kernel, true)
+          : new Verdict.Admitted(plain, assumed, kernel);
     }
     Fixes fixes = new Fixes(request, host, options, plain);
     List<VmVerdict> explained = new ArrayList<>();
@@ -42,7 +55,7 @@ public final class Check {
               .toList();
       explained.add(new VmVerdict(vm.name(), vm.lockedBytes(), devices));
     }
-    return new Verdict.Refused(explained, assumed, false);
+    return new Verdict.Refused(explained, assumed, kernel, false);
   }
 
   private static void checkDevices(Request request, HostTopology host) {
@@ -53,17 +66,33 @@ public final class Check {
                 ? host.mdev(UUID.fromString(device.device())).isPresent()
                 : host.function(PciAddress.parse(device.device())).isPresent();
         if (!there) {
-          throw device
-              .at()
-              .error("host %s has no device %s".formatted(host.name(), device.device()));
+          throw error(
+              request,
+              vm,
+              device,
+              "host %s has no device %s".formatted(host.name(), device.device()));
         }
         bridge(device, host)
             .ifPresent(
                 message -> {
-                  throw device.at().error(message);
+                  throw error(request, vm, device, message);
                 });
       }
     }
+  }
+
+  private static BadInputException error(
+      Request request, VmRequest vm, DeviceRequest device, String message) {
+    return device
+        .at()
+        .map(at -> at.error(message))
+        .orElseGet(
+            () ->
+                new BadInputException(
+                    request.source(),
+                    0,
+                    "vms.%s.devices[%d]".formatted(vm.name(), vm.devices().indexOf(device)),
+                    message));
   }
 
   /** A bridge is nobody's to give away; VFIO takes none. */

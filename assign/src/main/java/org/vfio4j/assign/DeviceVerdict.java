@@ -66,7 +66,7 @@ public record DeviceVerdict(
   }
 
   /** The same with fixes for its refusal. */
-  public DeviceVerdict withFixes(List<String> fixes) {
+  public DeviceVerdict withFixes(List<Fix> fixes) {
     return new DeviceVerdict(
         request,
         group,

@@ -35,9 +35,14 @@ final class Guest implements AutoCloseable {
   private final List<Integer> containers = new ArrayList<>();
 
   Guest(VmRequest vm, SoftMachine machine) {
+    this(vm, vm.name(), machine);
+  }
+
+  /** One whose name need not be one of a request. */
+  Guest(VmRequest vm, String name, SoftMachine machine) {
     this.vm = vm;
     this.machine = machine;
-    this.process = machine.process(vm.name());
+    this.process = machine.process(name);
     vm.memlock()
         .ifPresent(
             limit -> {

@@ -10,7 +10,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
-import java.util.function.BiConsumer;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
@@ -35,44 +34,31 @@ final class Preparation {
     this.machine = machine;
   }
 
-  /**
-   * Binds every requested function, all VMs together, so that VMs do not depend on their order.
-   *
-   * @param step takes what is to be done for a device
-   * @param refused takes why a device cannot be had
-   */
-  void prepare(
-      Request request,
-      BiConsumer<DeviceRequest, String> step,
-      BiConsumer<DeviceRequest, DeviceRefusal> refused) {
+  /** Binds every requested function, all VMs together, so that VMs do not depend on their order. */
+  void prepare(List<Attempt> attempts) {
     Map<String, String> drivers = new LinkedHashMap<>();
     Map<String, Optional<DeviceRefusal>> tried = new LinkedHashMap<>();
-    for (VmRequest vm : request.vms()) {
-      for (DeviceRequest d : vm.devices()) {
-        if (d.mode() == Mode.WRAPPED) {
-          drivers.put(d.device(), SoftMachine.WRAPPING_DRIVER);
-        } else if (d.mode() == Mode.WHOLE) {
-          drivers.putIfAbsent(d.device(), DriverKind.VFIO_PCI);
-        }
+    for (Attempt attempt : attempts) {
+      DeviceRequest d = attempt.wanted;
+      if (d.mode() == Mode.WRAPPED) {
+        drivers.put(d.device(), SoftMachine.WRAPPING_DRIVER);
+      } else if (d.mode() == Mode.WHOLE) {
+        drivers.putIfAbsent(d.device(), DriverKind.VFIO_PCI);
       }
     }
-    for (VmRequest vm : request.vms()) {
-      for (DeviceRequest d : vm.devices()) {
-        String driver = drivers.get(d.device());
-        if (driver == null || d.mode() == Mode.AUX || d.mode() == Mode.EMULATED) {
-          continue;
-        }
-        Optional<String> before = machine.driver(d.device());
-        boolean first = !tried.containsKey(d.device());
-        Optional<DeviceRefusal> refusal =
-            tried.computeIfAbsent(d.device(), name -> take(name, driver));
-        refusal.ifPresentOrElse(
-            r -> refused.accept(d, r),
-            () -> {
-              if (first && !serves(before, driver)) {
-                step.accept(d, bindStep(d.device(), driver, before));
-              }
-            });
+    for (Attempt attempt : attempts) {
+      DeviceRequest d = attempt.wanted;
+      String driver = drivers.get(d.device());
+      if (driver == null || !d.oncePerVm()) {
+        continue;
+      }
+      Optional<String> before = machine.driver(d.device());
+      boolean first = !tried.containsKey(d.device());
+      Optional<DeviceRefusal> refusal =
+          tried.computeIfAbsent(d.device(), name -> take(name, driver));
+      refusal.ifPresent(attempt::refuse);
+      if (refusal.isEmpty() && first && !serves(before, driver)) {
+        attempt.steps.add(bindStep(d.device(), driver, before));
       }
     }
   }
@@ -110,7 +96,7 @@ final class Preparation {
       return Optional.of(
           new DeviceRefusal(
               Optional.of(refusal.errno()),
-              refusal.reason().name(),
+              new RefusalCode.Engine(refusal.reason()),
               "bind",
               refusal.refusal().message(),
               Optional.empty(),
@@ -124,19 +110,16 @@ final class Preparation {
     if (options.forced().contains(name) || roles.isEmpty()) {
       return Optional.empty();
     }
-    return switch (roles.iterator().next()) {
-      case BOOT_DISK ->
-          ours(Codes.HOST_BOOT_DISK, name + " carries the disk that the host runs from");
-      case MANAGEMENT_NETWORK ->
-          ours(Codes.HOST_MANAGEMENT_NETWORK, name + " carries the host's management network");
-      case CONSOLE -> ours(Codes.HOST_CONSOLE, name + " is the host's console");
-      case STORAGE ->
-          ours(Codes.HOST_STORAGE, name + " carries a disk that the host uses" + because(address));
-      case NETWORK ->
-          ours(
-              Codes.HOST_NETWORK,
-              name + " carries a network that the host uses" + because(address));
-    };
+    Role role = roles.iterator().next();
+    String what =
+        switch (role) {
+          case BOOT_DISK -> " carries the disk that the host runs from";
+          case MANAGEMENT_NETWORK -> " carries the host's management network";
+          case CONSOLE -> " is the host's console";
+          case STORAGE -> " carries a disk that the host uses";
+          case NETWORK -> " carries a network that the host uses";
+        };
+    return ours(RefusalCode.Host.of(role), name + what + because(address));
   }
 
   private String because(PciAddress function) {
@@ -148,11 +131,13 @@ final class Preparation {
     PciFunction function = host.function(PciAddress.parse(name)).orElseThrow();
     if (function.group().isUnknown()) {
       return ours(
-          Codes.GROUP_UNKNOWN,
+          RefusalCode.Host.GROUP_UNKNOWN,
           "the source does not say in which IOMMU group %s is".formatted(name));
     }
     return function.group().isNone()
-        ? ours(Codes.NO_IOMMU_GROUP, "%s is in no IOMMU group: %s".formatted(name, whyUngrouped()))
+        ? ours(
+            RefusalCode.Host.NO_IOMMU_GROUP,
+            "%s is in no IOMMU group: %s".formatted(name, whyUngrouped()))
         : Optional.empty();
   }
 
@@ -165,7 +150,7 @@ final class Preparation {
         : "the host's IOMMU is off, as no function is in one";
   }
 
-  private static Optional<DeviceRefusal> ours(String code, String message) {
+  private static Optional<DeviceRefusal> ours(RefusalCode code, String message) {
     return Optional.of(
         new DeviceRefusal(Optional.empty(), code, "bind", message, Optional.empty(), List.of()));
   }

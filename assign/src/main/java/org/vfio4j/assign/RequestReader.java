@@ -9,15 +9,18 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.Set;
+import java.util.TreeSet;
+import java.util.function.Supplier;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
-import org.vfio4j.host.BadInputException;
 import org.vfio4j.host.Mdev;
 import org.vfio4j.host.PciAddress;
-import org.vfio4j.host.Tree;
-import org.vfio4j.host.TreeReader;
+import org.vfio4j.host.input.BadInputException;
+import org.vfio4j.host.tree.Tree;
+import org.vfio4j.host.tree.TreeReader;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.ObjectReadContext;
 import tools.jackson.dataformat.yaml.YAMLFactory;
@@ -28,11 +31,9 @@ public final class RequestReader {
   public static final int MAX_CHARACTERS = 4 << 20;
 
   private static final int MAX_LINE = 1 << 16;
-  private static final long PAGE = 2L << 20;
   private static final Pattern SIZE = Pattern.compile("([0-9]{1,12})\\s*(KiB|MiB|GiB|TiB|)");
   private static final Map<String, Integer> UNITS =
       Map.of("", 0, "KiB", 10, "MiB", 20, "GiB", 30, "TiB", 40);
-  private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}");
 
   private RequestReader() {}
 
@@ -76,7 +77,7 @@ public final class RequestReader {
   }
 
   private static Request request(String source, Tree.Obj root) {
-    root.only(Set.of("host", "vms"));
+    root.only(Set.of("host", "vms", "running"));
     String host = root.required("host").asText();
     Tree.Obj vms = root.required("vms").asObject();
     List<VmRequest> read = new ArrayList<>();
@@ -84,20 +85,58 @@ public final class RequestReader {
     if (read.isEmpty()) {
       throw vms.at().error("no VM");
     }
-    return new Request(source, host, read);
+    List<RunningVm> running = new ArrayList<>();
+    root.field("running")
+        .ifPresent(
+            r -> r.asObject().fields().forEach((name, vm) -> running.add(running(name, vm))));
+    return new Request(source, host, read, running);
+  }
+
+  /** What it holds: groups by number, devices by address or UUID. */
+  private static RunningVm running(String name, Tree tree) {
+    Tree.Obj vm = tree.asObject();
+    vm.only(Set.of("pid", "viommu", "holds"));
+    Set<Integer> groups = new TreeSet<>();
+    List<String> devices = new ArrayList<>();
+    for (Tree held : vm.required("holds").asList()) {
+      if (held instanceof Tree.Num) {
+        groups.add(held.asInt(0, Integer.MAX_VALUE));
+      } else {
+        devices.add(held.parse(RequestReader::heldDevice));
+      }
+    }
+    OptionalLong pid =
+        vm.field("pid")
+            .map(p -> OptionalLong.of(p.asLong(1, Integer.MAX_VALUE)))
+            .orElse(OptionalLong.empty());
+    boolean viommu = vm.field("viommu").map(Tree::asBoolean).orElse(false);
+    return value(tree, () -> new RunningVm(name, pid, viommu, groups, devices));
+  }
+
+  private static String heldDevice(String text) {
+    return RunningVm.holding("any", text).devices().getFirst();
+  }
+
+  /** What a value refuses of itself is refused with its place. */
+  private static <T> T value(Tree at, Supplier<T> value) {
+    try {
+      return value.get();
+    } catch (IllegalArgumentException e) {
+      throw at.at().error(String.valueOf(e.getMessage()));
+    }
   }
 
   private static VmRequest vm(String name, Tree tree) {
-    if (!NAME.matcher(name).matches()) {
+    if (!VmRequest.isName(name)) {
       throw tree.at().error("a VM's name has letters, digits, '.', '_' and '-' only, 64 at most");
     }
     Tree.Obj vm = tree.asObject();
     vm.only(Set.of("memory", "memlock", "viommu", "devices"));
     List<DeviceRequest> devices = new ArrayList<>();
-    Set<String> seen = new HashSet<>();
+    Set<DeviceRequest> seen = new HashSet<>();
     for (Tree item : vm.required("devices").asList()) {
       DeviceRequest device = device(item);
-      if (!seen.add(device.mode() + " " + device.device()) && oncePerVm(device.mode())) {
+      if (!seen.add(device) && device.oncePerVm()) {
         throw item.at().error(device + " stands here twice");
       }
       devices.add(device);
@@ -105,7 +144,7 @@ public final class RequestReader {
     Optional<Long> memory = vm.field("memory").map(RequestReader::size);
     memory.ifPresent(
         bytes -> {
-          if (bytes == 0 || bytes % PAGE != 0) {
+          if (bytes == 0 || bytes % VmRequest.RAM_UNIT != 0) {
             throw vm.required("memory").at().error("RAM is a multiple of 2MiB, and not 0");
           }
         });
@@ -117,14 +156,9 @@ public final class RequestReader {
         devices);
   }
 
-  /** A parent can give a VM several devices; a function or an mdev is there once. */
-  private static boolean oncePerVm(Mode mode) {
-    return mode != Mode.AUX && mode != Mode.EMULATED;
-  }
-
   private static DeviceRequest device(Tree tree) {
     if (tree instanceof Tree.Text text) {
-      return new DeviceRequest(Mode.WHOLE, address(text), Optional.empty(), tree.at());
+      return new DeviceRequest(Mode.WHOLE, address(text), Optional.empty(), Optional.of(tree.at()));
     }
     Tree.Obj item = tree.asObject();
     List<Mode> modes =
@@ -140,7 +174,8 @@ public final class RequestReader {
     item.only(typed ? Set.of(mode.key(), "type") : Set.of(mode.key()));
     Tree value = item.required(mode.key());
     String device = mode == Mode.MDEV ? uuid(value) : address(value);
-    return new DeviceRequest(mode, device, item.field("type").map(Tree::asScalar), tree.at());
+    return new DeviceRequest(
+        mode, device, item.field("type").map(Tree::asScalar), Optional.of(tree.at()));
   }
 
   private static String address(Tree tree) {

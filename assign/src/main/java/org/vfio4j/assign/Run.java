@@ -11,10 +11,10 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 import org.vfio4j.assign.DeviceVerdict.Outcome;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.host.HostTopology;
-import org.vfio4j.iommu.Device;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.mdev.Isolation;
 import org.vfio4j.mdev.MediatedDevice;
@@ -28,43 +28,30 @@ final class Run {
   private final Options options;
   private final SoftMachine machine;
   private final Map<String, Guest> guests = new LinkedHashMap<>();
-  private final Map<DeviceRequest, Attempt> attempts = new LinkedHashMap<>();
+  private final List<Attempt> attempts = new ArrayList<>();
 
   /** Names of mediated devices that were made here, and what they stand for. */
   private final Map<String, String> madeOf = new HashMap<>();
-
-  /** What one requested device has come to so far. */
-  private static final class Attempt {
-    final String vm;
-    final List<String> steps = new ArrayList<>();
-    Optional<Device> device = Optional.empty();
-    Optional<Container> container = Optional.empty();
-    Optional<DeviceRefusal> refusal = Optional.empty();
-
-    Attempt(String vm) {
-      this.vm = vm;
-    }
-  }
 
   Run(Request request, HostTopology host, Options options) {
     this.request = request;
     this.host = host;
     this.options = options;
-    this.machine = HostMachine.of(host, options.profile());
+    this.machine = HostMachine.of(host, options.profileFor(host));
   }
 
   /** Runs it; every device of every VM is tried, whatever happened to those before. */
   List<VmVerdict> verdicts() {
     for (VmRequest vm : request.vms()) {
-      vm.devices().forEach(d -> attempts.put(d, new Attempt(vm.name())));
+      vm.devices().forEach(d -> attempts.add(new Attempt(vm.name(), d)));
     }
-    new Preparation(host, options, machine).prepare(request, this::prepared, this::refuse);
+    request.running().forEach(this::run);
+    new Preparation(host, options, machine).prepare(attempts);
     for (VmRequest vm : request.vms()) {
-      Guest guest = new Guest(vm, machine);
-      guests.put(vm.name(), guest);
-      for (DeviceRequest device : vm.devices()) {
-        if (attempt(device).refusal.isEmpty()) {
-          attach(guest, device);
+      Guest guest = guests.computeIfAbsent(vm.name(), name -> new Guest(vm, machine));
+      for (Attempt attempt : attempts(vm)) {
+        if (attempt.refusal.isEmpty()) {
+          attach(guest, attempt);
         }
       }
     }
@@ -73,31 +60,40 @@ final class Run {
     return verdicts;
   }
 
-  private Attempt attempt(DeviceRequest device) {
-    return Objects.requireNonNull(attempts.get(device));
+  private List<Attempt> attempts(VmRequest vm) {
+    return attempts.stream().filter(a -> a.vm.equals(vm.name())).toList();
   }
 
-  private void prepared(DeviceRequest device, String step) {
-    attempt(device).steps.add(step);
+  /** A VM that runs has what it has before anybody asks for more; one that is asked for goes on. */
+  private void run(RunningVm vm) {
+    VmRequest asked =
+        request
+            .vm(vm.name())
+            .orElseGet(() -> VmRequest.of("running-" + guests.size()))
+            .withViommu(vm.viommu());
+    Guest guest = new Guest(asked, vm.name(), machine);
+    guests.put(vm.name(), guest);
+    for (int group : vm.allGroups(host)) {
+      List<String> devices = vm.devicesIn(host, group);
+      for (String device : vm.viommu() ? devices.subList(0, 1) : devices) {
+        guest.attach(device);
+      }
+    }
   }
 
-  private void refuse(DeviceRequest device, DeviceRefusal refusal) {
-    attempt(device).refusal = Optional.of(refusal);
-  }
-
-  private void attach(Guest guest, DeviceRequest wanted) {
-    Attempt attempt = attempt(wanted);
+  private void attach(Guest guest, Attempt attempt) {
     try {
-      String name = made(wanted, attempt);
+      String name = made(attempt);
       attempt.device = machine.device(name);
       attempt.container = Optional.of(guest.attach(name));
     } catch (VfioException refused) {
-      attempt.refusal = Optional.of(refusal(wanted, refused));
+      attempt.refuse(refusal(attempt, refused));
     }
   }
 
   /** The device's own name; makes the mediated device if there is one to make. */
-  private String made(DeviceRequest wanted, Attempt attempt) {
+  private String made(Attempt attempt) {
+    DeviceRequest wanted = attempt.wanted;
     if (wanted.mode() == Mode.WHOLE || wanted.mode() == Mode.MDEV) {
       return wanted.device();
     }
@@ -107,18 +103,18 @@ final class Run {
     return mdev.name();
   }
 
-  private DeviceRefusal refusal(DeviceRequest wanted, VfioException refused) {
+  private DeviceRefusal refusal(Attempt attempt, VfioException refused) {
     Optional<DeviceRefusal.HolderVm> holder =
         refused
             .refusal()
             .holder()
             .map(h -> h.name().replaceFirst("#[0-9]+$", ""))
-            .map(vm -> new DeviceRefusal.HolderVm(vm, heldBy(vm, wanted)));
+            .map(vm -> holder(vm, attempt));
     return new DeviceRefusal(
         Optional.of(refused.errno()),
-        refused.reason().name(),
+        new RefusalCode.Engine(refused.reason()),
         refused.refusal().call().isEmpty() ? "create" : refused.refusal().call(),
-        sentence(wanted, refused),
+        sentence(attempt.wanted, refused),
         holder,
         List.of());
   }
@@ -148,28 +144,38 @@ final class Run {
         .formatted(group.id(), String.join(", ", blockers));
   }
 
-  /** What the VM has, or at least asks for, of the group that backs the wanted device. */
-  private List<String> heldBy(String vm, DeviceRequest wanted) {
-    Optional<IommuGroup> group = backing(wanted);
+  /** The VM that stands in the way, and what it has of the group that backs the wanted device. */
+  private DeviceRefusal.HolderVm holder(String vm, Attempt attempt) {
+    Optional<IommuGroup> group = backing(attempt.wanted);
+    Optional<RunningVm> running =
+        request.running().stream().filter(r -> r.name().equals(vm)).findFirst();
     List<String> held = new ArrayList<>();
-    attempts.forEach(
-        (device, attempt) -> {
-          boolean same = attempt.vm.equals(vm) && !device.equals(wanted);
-          if (same && attempt.container.isPresent() && backing(device).equals(group)) {
-            held.add(device.device());
-          }
-        });
-    return held;
+    running.ifPresent(
+        r ->
+            group
+                .filter(g -> r.allGroups(host).contains(g.id()))
+                .ifPresent(g -> held.addAll(r.devicesIn(host, g.id()))));
+    for (Attempt other : attempts) {
+      boolean same = other.vm.equals(vm) && other != attempt;
+      if (same && other.container.isPresent() && backing(other.wanted).equals(group)) {
+        held.add(other.wanted.device());
+      }
+    }
+    return new DeviceRefusal.HolderVm(
+        vm,
+        held.stream().distinct().toList(),
+        running.isPresent(),
+        running.map(RunningVm::pid).orElse(OptionalLong.empty()));
   }
 
   private VmVerdict verdict(VmRequest vm) {
     Guest guest = Objects.requireNonNull(guests.get(vm.name()));
     return new VmVerdict(
-        vm.name(), guest.lockedBytes(), vm.devices().stream().map(this::verdict).toList());
+        vm.name(), guest.lockedBytes(), attempts(vm).stream().map(this::verdict).toList());
   }
 
-  private DeviceVerdict verdict(DeviceRequest device) {
-    Attempt attempt = attempt(device);
+  private DeviceVerdict verdict(Attempt attempt) {
+    DeviceRequest device = attempt.wanted;
     Optional<IommuGroup> group =
         attempt
             .device
@@ -195,27 +201,19 @@ final class Run {
         attempt.container.map(Container::name),
         domain,
         users,
-        sharing(device, attempt, backing),
+        sharing(attempt, backing),
         attempt.refusal.isPresent() ? Outcome.REFUSED : Outcome.ATTACHED,
         attempt.refusal,
         attempt.steps);
   }
 
-  private List<String> sharing(
-      DeviceRequest device, Attempt attempt, Optional<IommuGroup> backing) {
-    List<String> others = new ArrayList<>();
-    attempts.forEach(
-        (other, its) -> {
-          boolean together =
-              attempt.container.isPresent() && its.container.equals(attempt.container);
-          if (together
-              && !other.equals(device)
-              && backing.isPresent()
-              && backing(other).equals(backing)) {
-            others.add(other.device());
-          }
-        });
-    return others;
+  private List<String> sharing(Attempt attempt, Optional<IommuGroup> backing) {
+    return attempts.stream()
+        .filter(a -> a != attempt && attempt.container.isPresent())
+        .filter(a -> a.container.equals(attempt.container))
+        .filter(a -> backing.isPresent() && backing(a.wanted).equals(backing))
+        .map(a -> a.wanted.device())
+        .toList();
   }
 
   /** The IOMMU group whose hardware the device moves; none for plain and aux ones. */

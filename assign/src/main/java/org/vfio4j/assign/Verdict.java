@@ -14,6 +14,9 @@ public sealed interface Verdict {
   /** What the source does not say and the verdict rests on. */
   List<Assumption> assumed();
 
+  /** The name of the profile whose kernel answers, as in {@code 6.1}. */
+  String kernel();
+
   /** Whether every device is attached, and nothing was assumed where that counts as a refusal. */
   default boolean admitted() {
     return this instanceof Admitted;
@@ -29,8 +32,9 @@ public sealed interface Verdict {
    *
    * @param vms every VM
    * @param assumed what it rests on
+   * @param kernel whose kernel answers
    */
-  record Admitted(List<VmVerdict> vms, List<Assumption> assumed) implements Verdict {
+  record Admitted(List<VmVerdict> vms, List<Assumption> assumed, String kernel) implements Verdict {
     /** Copies the lists. */
     public Admitted {
       vms = List.copyOf(vms);
@@ -43,9 +47,10 @@ public sealed interface Verdict {
    *
    * @param vms every VM
    * @param assumed what it rests on
+   * @param kernel whose kernel answers
    * @param strictly whether the assumptions alone are the refusal
    */
-  record Refused(List<VmVerdict> vms, List<Assumption> assumed, boolean strictly)
+  record Refused(List<VmVerdict> vms, List<Assumption> assumed, String kernel, boolean strictly)
       implements Verdict {
     /** Copies the lists. */
     public Refused {

@@ -4,17 +4,20 @@
 package org.vfio4j.assign;
 
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.regex.Pattern;
 
 /**
  * A VM and what it asks for.
  *
- * @param name its name, unique in the file
- * @param memory RAM in bytes, a multiple of 2 MiB; unknown RAM is not mapped
+ * @param name its name, unique in the request: letters, digits, '.', '_' and '-', 64 at most
+ * @param memory RAM in bytes, a multiple of 2 MiB and not 0; unknown RAM is not mapped
  * @param memlock RLIMIT_MEMLOCK of its process, in bytes; unlimited if not given
  * @param viommu whether the guest has an IOMMU: each device then is an address space of its own
- * @param devices in the order QEMU would add them
+ * @param devices in the order QEMU would add them; a function or an mdev stands there once
  */
 public record VmRequest(
     String name,
@@ -23,9 +26,43 @@ public record VmRequest(
     boolean viommu,
     List<DeviceRequest> devices) {
 
-  /** Copies the list. */
+  /** RAM comes in pieces of so many bytes. */
+  static final long RAM_UNIT = 2L << 20;
+
+  private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}");
+
+  /**
+   * Copies the list and checks.
+   *
+   * @throws IllegalArgumentException if a value is out of its bounds, or a device is there twice
+   */
   public VmRequest {
     devices = List.copyOf(devices);
+    if (!isName(name)) {
+      throw new IllegalArgumentException(
+          "a VM's name has letters, digits, '.', '_' and '-' only, 64 at most");
+    }
+    if (memory.filter(bytes -> bytes <= 0 || bytes % RAM_UNIT != 0).isPresent()) {
+      throw new IllegalArgumentException("RAM is a multiple of 2MiB, and not 0");
+    }
+    if (memlock.filter(bytes -> bytes < 0).isPresent()) {
+      throw new IllegalArgumentException("a limit on locked memory is not negative");
+    }
+    Set<DeviceRequest> seen = new HashSet<>();
+    for (DeviceRequest device : devices) {
+      if (!seen.add(device) && device.oncePerVm()) {
+        throw new IllegalArgumentException(device + " stands there twice");
+      }
+    }
+  }
+
+  static boolean isName(String text) {
+    return NAME.matcher(text).matches();
+  }
+
+  /** A VM of which nothing is known but its devices: no IOMMU in the guest, no limit, any RAM. */
+  public static VmRequest of(String name, DeviceRequest... devices) {
+    return new VmRequest(name, Optional.empty(), Optional.empty(), false, List.of(devices));
   }
 
   /** The same with other devices. */
@@ -33,16 +70,24 @@ public record VmRequest(
     return new VmRequest(name, memory, memlock, viommu, other);
   }
 
-  /** The same with one more device. */
+  /** The same with one more device; the same as it is if that can be there once and is. */
   public VmRequest plus(DeviceRequest device) {
+    if (device.oncePerVm() && devices.contains(device)) {
+      return this;
+    }
     List<DeviceRequest> more = new ArrayList<>(devices);
     more.add(device);
     return with(more);
   }
 
-  /** The same without a device. */
+  /** The same without a device; of several that are equal, without the last. */
   public VmRequest without(DeviceRequest device) {
-    return with(devices.stream().filter(d -> !d.equals(device)).toList());
+    List<DeviceRequest> fewer = new ArrayList<>(devices);
+    int last = fewer.lastIndexOf(device);
+    if (last >= 0) {
+      fewer.remove(last);
+    }
+    return with(fewer);
   }
 
   /** The same with or without an IOMMU in the guest. */
@@ -50,12 +95,12 @@ public record VmRequest(
     return new VmRequest(name, memory, memlock, value, devices);
   }
 
-  /** The same with another limit on locked memory. */
+  /** The same with another limit on locked memory, in bytes. */
   public VmRequest withMemlock(long bytes) {
     return new VmRequest(name, memory, Optional.of(bytes), viommu, devices);
   }
 
-  /** The same with other RAM. */
+  /** The same with other RAM, in bytes. */
   public VmRequest withMemory(long bytes) {
     return new VmRequest(name, Optional.of(bytes), memlock, viommu, devices);
   }

@@ -9,7 +9,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.vfio4j.host.BadInputException;
+import org.vfio4j.host.input.BadInputException;
 
 class RequestReaderTest {
   @Test
@@ -45,7 +45,7 @@ class RequestReaderTest {
             "aux 0000:6a:01.0",
             "emulated 0000:3b:00.0");
     assertThat(vm.devices().getLast().type()).contains("nvidia-35");
-    assertThat(vm.devices().get(1).at().line()).isEqualTo(9);
+    assertThat(vm.devices().get(1).at().orElseThrow().line()).isEqualTo(9);
   }
 
   @ParameterizedTest

@@ -16,11 +16,11 @@ import org.vfio4j.assign.Options;
 import org.vfio4j.assign.Request;
 import org.vfio4j.assign.RequestReader;
 import org.vfio4j.assign.Verdict;
-import org.vfio4j.host.BadInputException;
+import org.vfio4j.assign.VerdictJson;
 import org.vfio4j.host.HostSource;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.PciAddress;
-import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.host.input.BadInputException;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -54,6 +54,8 @@ import picocli.CommandLine.Spec;
       "        - mdev: 83b8f4f2-509f-382f-3c1e-e6bfe0fa1001",
       "        - aux: 0000:6a:01.0       # an aux domain of a parent",
       "        - emulated: 0000:3b:00.0  # a mediated device that its driver isolates",
+      "  running:                        # optional: what has devices of the host already",
+      "    db: {holds: [12, 0000:02:00.0]}   # groups by number, devices by address",
       "",
       "Exit status: 0 admitted, 1 refused, 2 bad input."
     })
@@ -90,15 +92,17 @@ final class CheckCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    KernelProfile profile = kernel.profile();
-    Options options = new Options(profile, strict, forcedAddresses());
+    Options options = new Options(kernel.chosen(), strict, forcedAddresses());
     Request request = RequestReader.read(file.toString(), InputFile.text(file, "request"));
     HostTopology host = host(request.host());
+    if (request.host().equals(THIS_MACHINE) && request.running().isEmpty()) {
+      request = request.beside(RunningVms.of(Path.of("/")));
+    }
     Verdict verdict = Check.verdict(request, host, options);
     if (json) {
-      Json.print(console, g -> CheckJson.write(g, verdict));
+      Json.print(console, g -> VerdictJson.write(g, verdict));
     } else {
-      new CheckRendering(console).print(verdict, host.name(), profile);
+      new CheckRendering(console).print(verdict, host.name(), request.running().size());
     }
     return verdict.admitted() ? Main.OK : Main.REFUSED;
   }

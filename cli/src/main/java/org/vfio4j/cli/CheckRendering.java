@@ -12,9 +12,9 @@ import java.util.stream.Collectors;
 import org.vfio4j.assign.Assumption;
 import org.vfio4j.assign.DeviceRefusal;
 import org.vfio4j.assign.DeviceVerdict;
+import org.vfio4j.assign.Fix;
 import org.vfio4j.assign.Verdict;
 import org.vfio4j.assign.VmVerdict;
-import org.vfio4j.profile.KernelProfile;
 
 /** A verdict for people: a sentence first, then each VM, then what to do and what was assumed. */
 final class CheckRendering {
@@ -26,7 +26,7 @@ final class CheckRendering {
     this.console = console;
   }
 
-  void print(Verdict verdict, String host, KernelProfile profile) {
+  void print(Verdict verdict, String host, int running) {
     verdict.vms().forEach(this::vm);
     List<String> steps = verdict.devices().flatMap(d -> d.steps().stream()).toList();
     if (!steps.isEmpty()) {
@@ -36,19 +36,20 @@ final class CheckRendering {
     }
     assumed(verdict);
     line("");
-    line(summary(verdict, host, profile));
+    line(summary(verdict, host, running));
   }
 
-  private String summary(Verdict verdict, String host, KernelProfile profile) {
+  private String summary(Verdict verdict, String host, int running) {
     long devices = verdict.devices().count();
     long refused = verdict.devices().filter(DeviceVerdict::refused).count();
     String what =
-        "%s for %s on %s, kernel %s"
+        "%s for %s on %s%s, kernel %s"
             .formatted(
                 Text.count(devices, "device"),
                 Text.count(verdict.vms().size(), "VM"),
                 host,
-                profile.name());
+                running == 0 ? "" : ", beside " + Text.count(running, "running VM"),
+                verdict.kernel());
     if (verdict.admitted()) {
       return console.paint(Style.GREEN, "admitted") + ": " + what;
     }
@@ -102,9 +103,10 @@ final class CheckRendering {
         r.holder()
             .map(
                 h ->
-                    "; %s has it%s"
+                    "; %s%s has it%s"
                         .formatted(
                             h.vm(),
+                            running(h),
                             h.devices().isEmpty()
                                 ? ""
                                 : " through " + String.join(", ", h.devices())))
@@ -112,13 +114,21 @@ final class CheckRendering {
     indented(Text.printable(r.message() + holder), "      ");
     String errno = r.errno().map(e -> e.name() + " from ").orElse("never asked: ");
     indented(errno + r.call() + " (" + r.code() + ")", "      ");
-    for (String fix : r.fixes()) {
+    for (Fix fix : r.fixes()) {
       line(
           console.paint(
               Style.CYAN,
               Text.wrap(
-                  fix, console.width(), "      " + console.glyph("→", "->") + " ", "        ")));
+                  fix.sentence(),
+                  console.width(),
+                  "      " + console.glyph("→", "->") + " ",
+                  "        ")));
     }
+  }
+
+  private static String running(DeviceRefusal.HolderVm holder) {
+    String process = holder.pid().isPresent() ? ", process " + holder.pid().getAsLong() : "";
+    return holder.running() ? " (running%s)".formatted(process) : "";
   }
 
   /** Assumptions of a kind stand together: what is unknown of ten groups is one line. */

@@ -7,9 +7,9 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.Collectors;
-import org.vfio4j.host.BadInputException;
 import org.vfio4j.host.HostSource;
 import org.vfio4j.host.HostTopology;
+import org.vfio4j.host.input.BadInputException;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 

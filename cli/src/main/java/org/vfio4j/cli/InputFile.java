@@ -7,7 +7,7 @@ import java.io.IOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import org.vfio4j.host.BadInputException;
+import org.vfio4j.host.input.BadInputException;
 
 /** A file that somebody wrote for a command to read. */
 final class InputFile {

@@ -9,7 +9,7 @@ import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
 import java.util.List;
-import org.vfio4j.host.BadInputException;
+import org.vfio4j.host.input.BadInputException;
 import org.vfio4j.replay.ScriptException;
 import picocli.CommandLine;
 import picocli.CommandLine.Help;

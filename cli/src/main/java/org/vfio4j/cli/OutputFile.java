@@ -16,7 +16,7 @@ import java.nio.file.attribute.FileAttribute;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Set;
-import org.vfio4j.host.BadInputException;
+import org.vfio4j.host.input.BadInputException;
 
 /** A file that a command writes: all of it or nothing. */
 final class OutputFile {

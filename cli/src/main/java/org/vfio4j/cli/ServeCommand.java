@@ -15,7 +15,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.function.Supplier;
-import org.vfio4j.host.BadInputException;
+import org.vfio4j.host.input.BadInputException;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.user.Server;
 import org.vfio4j.user.device.EmulatedDevice;

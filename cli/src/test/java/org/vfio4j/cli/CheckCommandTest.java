@@ -61,7 +61,7 @@ class CheckCommandTest {
   @Test
   void shouldPrintEveryFieldOfARefusalAsJson() {
     assertThat(example("matrix/4.yaml", "--json").out())
-        .startsWith("{\n  \"admitted\": false,")
+        .startsWith("{\n  \"vfio4j-verdict\": 1,\n  \"admitted\": false,\n  \"kernel\": \"6.1\",")
         .contains("\"mode\": \"wrapped\"", "\"users\": 1", "\"outcome\": \"attached\"")
         .contains("\"errno\": \"EBUSY\"", "\"call\": \"VFIO_SET_IOMMU\"")
         .contains("\"vm\": \"web\"", "\"fixes\": [")
@@ -106,6 +106,34 @@ class CheckCommandTest {
     Ran ran = written("host: " + host + "\nvms:\n  web:\n    devices:\n      - 0000:0f:00.0\n");
     assertThat(ran.status()).isEqualTo(2);
     assertThat(ran.err()).contains("vms.yaml:5: vms.web.devices[0]: ").contains("0000:0f:00.0");
+  }
+
+  /** B12: it was "a mistake of this program", exit 70, for any request on such a host. */
+  @Test
+  void shouldAnswerOnAHostWithAVariantDriverAndNoGroups() throws IOException {
+    Path host = folder.resolve("host.json");
+    Files.writeString(
+        host,
+        "{\"vfio4j-capture\":1,\"functions\":[{\"address\":\"0000:01:00.0\",\"header\":\"normal\","
+            + "\"driver\":\"mlx5_vfio_pci\",\"group\":null}]}");
+    Ran ran = written("host: host.json\nvms:\n  web:\n    devices: [\"0000:01:00.0\"]\n");
+    assertThat(ran.status()).isEqualTo(1);
+    assertThat(ran.out()).contains("NO_IOMMU_GROUP");
+  }
+
+  @Test
+  void shouldSayWhichRunningVmHasTheGroup() throws IOException {
+    Path host = EXAMPLES.resolve("hosts/two-nics.json").toAbsolutePath();
+    Ran ran =
+        written(
+            "host: "
+                + host
+                + "\nvms:\n  web:\n    devices: [\"0000:01:00.1\"]\n"
+                + "running:\n  db: {pid: 812, holds: [\"0000:01:00.0\"]}\n");
+    assertThat(ran.status()).isEqualTo(1);
+    assertThat(ran.out())
+        .contains("db (running, process 812) has it through 0000:01:00.0")
+        .endsWith("on two-nics, beside 1 running VM, kernel 6.1\n");
   }
 
   @Test

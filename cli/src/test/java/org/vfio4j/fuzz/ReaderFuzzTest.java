@@ -21,8 +21,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.vfio4j.assign.RequestReader;
-import org.vfio4j.host.BadInputException;
 import org.vfio4j.host.HostSource;
+import org.vfio4j.host.input.BadInputException;
 import org.vfio4j.replay.OpScript;
 import org.vfio4j.replay.ScriptException;
 

@@ -15,6 +15,8 @@ import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.vfio4j.host.HostBuilder.Place;
+import org.vfio4j.host.tree.Tree;
+import org.vfio4j.host.tree.TreeReader;
 import org.vfio4j.iommu.ReservedRegion;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.ObjectReadContext;

@@ -13,6 +13,7 @@ import java.util.Set;
 import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.UUID;
+import org.vfio4j.host.input.BadInputException;
 import org.vfio4j.iommu.ReservedRegion;
 
 /** Collects one host from a source and remembers where each thing was said. Not thread-safe. */

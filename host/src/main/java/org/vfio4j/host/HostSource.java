@@ -11,6 +11,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import org.vfio4j.host.input.BadInputException;
 
 /**
  * Reads hosts from wherever they are described. A folder is a sysfs tree, or a root folder with

@@ -110,6 +110,34 @@ public record HostTopology(
     return roles.of(address);
   }
 
+  /** The same host with what is known of the function at this address replaced. */
+  public HostTopology with(PciFunction changed) {
+    return with(
+        functions.stream().map(f -> f.address().equals(changed.address()) ? changed : f).toList(),
+        groups);
+  }
+
+  /** The same host with other functions and groups. */
+  public HostTopology with(List<PciFunction> otherFunctions, List<HostGroup> otherGroups) {
+    return new HostTopology(
+        name,
+        origin,
+        kernel,
+        partial,
+        otherFunctions,
+        otherGroups,
+        mdevParents,
+        mdevs,
+        iommu,
+        roles);
+  }
+
+  /** The same host with an IOMMU of which other things are known. */
+  public HostTopology with(IommuFacts other) {
+    return new HostTopology(
+        name, origin, kernel, partial, functions, groups, mdevParents, mdevs, other, roles);
+  }
+
   /** The same host under another name. */
   public HostTopology named(String newName) {
     return new HostTopology(

@@ -40,6 +40,42 @@ public record IommuFacts(
           Optional.empty(),
           Optional.empty());
 
+  /** The same with interrupt remapping on or off. */
+  public IommuFacts withInterruptRemapping(boolean on) {
+    return new IommuFacts(
+        Optional.of(on),
+        cacheCoherency,
+        addressWidth,
+        pageSizes,
+        allowUnsafeInterrupts,
+        dmaEntryLimit,
+        rmrrs);
+  }
+
+  /** The same with VFIO accepting interrupts that are not remapped, or not. */
+  public IommuFacts withAllowUnsafeInterrupts(boolean allowed) {
+    return new IommuFacts(
+        interruptRemapping,
+        cacheCoherency,
+        addressWidth,
+        pageSizes,
+        Optional.of(allowed),
+        dmaEntryLimit,
+        rmrrs);
+  }
+
+  /** The same with so many mappings allowed in a container. */
+  public IommuFacts withDmaEntryLimit(long limit) {
+    return new IommuFacts(
+        interruptRemapping,
+        cacheCoherency,
+        addressWidth,
+        pageSizes,
+        allowUnsafeInterrupts,
+        Optional.of(limit),
+        rmrrs);
+  }
+
   /** Copies the lists and checks the width. */
   public IommuFacts {
     pageSizes = pageSizes.map(l -> l.stream().sorted().distinct().toList());

@@ -16,6 +16,7 @@ import java.util.Optional;
 import java.util.UUID;
 import java.util.stream.Stream;
 import org.vfio4j.host.HostBuilder.Place;
+import org.vfio4j.host.input.BadInputException;
 import org.vfio4j.iommu.ReservedRegion;
 
 /**

@@ -14,6 +14,7 @@ import java.util.OptionalInt;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.vfio4j.host.HostBuilder.Place;
+import org.vfio4j.host.input.BadInputException;
 
 /**
  * Reads text that people paste: output of lspci, listings of groups in several shapes, kernel logs,

@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import org.vfio4j.host.HostBuilder.Place;
+import org.vfio4j.host.input.BadInputException;
 
 /**
  * Reads a recording of umockdev-record: blocks of lines, each block one device of sysfs. {@code P:}

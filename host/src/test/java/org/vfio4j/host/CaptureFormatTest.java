@@ -15,6 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.vfio4j.host.input.BadInputException;
 import org.vfio4j.iommu.ReservedRegion;
 
 class CaptureFormatTest {

@@ -14,6 +14,7 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.vfio4j.host.input.BadInputException;
 
 /** Whatever happens to a source, it is read or refused with one line; nothing else comes out. */
 class DamageTest {

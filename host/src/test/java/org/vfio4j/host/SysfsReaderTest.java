@@ -12,6 +12,7 @@ import java.util.List;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.vfio4j.host.input.BadInputException;
 import org.vfio4j.iommu.ReservedRegion;
 
 /** Reads a machine that is built of files and links in a folder. */

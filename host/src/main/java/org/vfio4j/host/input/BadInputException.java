@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the vfio4j authors
 
-package org.vfio4j.host;
+package org.vfio4j.host.input;
 
 /**
  * Input that cannot be used: not of its format, cut off, or describing a machine that cannot exist.

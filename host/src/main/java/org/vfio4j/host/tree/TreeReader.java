@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the vfio4j authors
 
-package org.vfio4j.host;
+package org.vfio4j.host.tree;
 
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import org.vfio4j.host.input.BadInputException;
+import org.vfio4j.host.input.Position;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
@@ -84,13 +86,13 @@ public final class TreeReader {
     };
   }
 
-  private Tree.Position here(Optional<Tree.Position> parent, String step) {
+  private Position here(Optional<Position> parent, String step) {
     TokenStreamLocation at = parser.currentTokenLocation();
-    return new Tree.Position(source, at.getLineNr(), at.getColumnNr(), parent, step);
+    return new Position(source, at.getLineNr(), at.getColumnNr(), parent, step);
   }
 
-  private Tree value(JsonToken token, Optional<Tree.Position> parent, String step, int depth) {
-    Tree.Position at = here(parent, step);
+  private Tree value(JsonToken token, Optional<Position> parent, String step, int depth) {
+    Position at = here(parent, step);
     if (++values > MAX_VALUES) {
       throw at.error("more than " + MAX_VALUES + " values");
     }
@@ -109,12 +111,12 @@ public final class TreeReader {
     };
   }
 
-  private Tree object(Tree.Position at, int depth) {
+  private Tree object(Position at, int depth) {
     Map<String, Tree> fields = new LinkedHashMap<>();
     JsonToken token = parser.nextToken();
     while (token == JsonToken.PROPERTY_NAME) {
       String name = parser.currentName();
-      Tree.Position place = here(Optional.of(at), name);
+      Position place = here(Optional.of(at), name);
       if (fields.containsKey(name)) {
         throw place.error("field given twice");
       }
@@ -127,7 +129,7 @@ public final class TreeReader {
     return new Tree.Obj(at, fields);
   }
 
-  private Tree array(Tree.Position at, int depth) {
+  private Tree array(Position at, int depth) {
     List<Tree> items = new ArrayList<>();
     JsonToken token = next(at);
     while (token != JsonToken.END_ARRAY) {
@@ -137,7 +139,7 @@ public final class TreeReader {
     return new Tree.Arr(at, items);
   }
 
-  private JsonToken next(Tree.Position at) {
+  private JsonToken next(Position at) {
     JsonToken token = parser.nextToken();
     if (token == null) {
       throw at.error("the text ends inside this value");

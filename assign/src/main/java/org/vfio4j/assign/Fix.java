@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.assign;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.vfio4j.host.Fact;
+import org.vfio4j.host.HostGroup;
+import org.vfio4j.host.HostTopology;
+import org.vfio4j.host.IommuFacts;
+import org.vfio4j.host.PciAddress;
+import org.vfio4j.host.PciFunction;
+
+/**
+ * A change that helps against a refusal: to what is asked for, or to the host. A verdict has only
+ * such as were applied, had the device attached, refused nothing else, and took nothing from other
+ * VMs of the request, from what runs on the host, or from the host itself.
+ */
+public sealed interface Fix {
+
+  /**
+   * What there is after a change.
+   *
+   * @param request the request
+   * @param host the host
+   */
+  record Changed(Request request, HostTopology host) {}
+
+  /**
+   * Makes the change. It changes values only: what has to be done on the machine is done by whoever
+   * reads it. Where what it is about is not there, nothing changes.
+   */
+  Changed apply(Request request, HostTopology host);
+
+  /** The change in a user's words, without a full stop. */
+  default String sentence() {
+    return FixSentence.of(this);
+  }
+
+  /** A change to what is asked for. */
+  sealed interface OfRequest extends Fix {
+    /** The request after it. */
+    Request apply(Request request);
+
+    @Override
+    default Changed apply(Request request, HostTopology host) {
+      return new Changed(apply(request), host);
+    }
+  }
+
+  /** A change to the host. */
+  sealed interface OfHost extends Fix {
+    /** The host after it. */
+    HostTopology apply(HostTopology host);
+
+    @Override
+    default Changed apply(Request request, HostTopology host) {
+      return new Changed(request, apply(host));
+    }
+  }
+
+  /**
+   * Members of the group leave the drivers of the host that have them.
+   *
+   * @param functions as they are, with their drivers
+   */
+  record Unbind(List<PciFunction> functions) implements OfHost {
+    /** Copies the list. */
+    public Unbind {
+      functions = List.copyOf(functions);
+    }
+
+    @Override
+    public HostTopology apply(HostTopology host) {
+      HostTopology changed = host;
+      for (PciFunction f : functions) {
+        changed = Fix.changed(changed, f.address(), b -> b.driver(Fact.none()));
+      }
+      return changed;
+    }
+  }
+
+  /**
+   * A VM gets the members of the group that stand in its way, too.
+   *
+   * @param vm the VM
+   * @param functions the members
+   */
+  record GiveToo(String vm, List<PciAddress> functions) implements OfRequest {
+    /** Copies the list. */
+    public GiveToo {
+      functions = List.copyOf(functions);
+    }
+
+    @Override
+    public Request apply(Request request) {
+      Request changed = request;
+      for (PciAddress f : functions) {
+        changed = changed.with(vm, v -> v.plus(DeviceRequest.whole(f.toString())));
+      }
+      return changed;
+    }
+  }
+
+  /**
+   * The VM that has the group gets the device.
+   *
+   * @param device what is asked for
+   * @param from the VM that asks
+   * @param to the VM that has the group
+   */
+  record Move(DeviceRequest device, String from, String to) implements OfRequest {
+    @Override
+    public Request apply(Request request) {
+      return request.with(from, v -> v.without(device)).with(to, v -> v.plus(device));
+    }
+  }
+
+  /**
+   * The devices of a VM share one address space: no IOMMU in the guest.
+   *
+   * @param vm the VM
+   */
+  record ShareAddressSpace(String vm) implements OfRequest {
+    @Override
+    public Request apply(Request request) {
+      return request.with(vm, v -> v.withViommu(false));
+    }
+  }
+
+  /**
+   * The VM asks for the function itself, and not for a wrapped one as well.
+   *
+   * @param vm the VM
+   * @param function the function
+   */
+  record AskWhole(String vm, PciAddress function) implements OfRequest {
+    @Override
+    public Request apply(Request request) {
+      return request.with(vm, v -> v.without(DeviceRequest.wrapped(function.toString())));
+    }
+  }
+
+  /**
+   * The VM's process may lock more memory.
+   *
+   * @param vm the VM
+   * @param bytes the limit then
+   * @param spaces how many address spaces its RAM is mapped into
+   */
+  record RaiseMemlock(String vm, long bytes, int spaces) implements OfRequest {
+    @Override
+    public Request apply(Request request) {
+      return request.with(vm, v -> v.withMemlock(bytes));
+    }
+  }
+
+  /**
+   * The VM gets less RAM.
+   *
+   * @param vm the VM
+   * @param bytes the most it can have
+   */
+  record LessMemory(String vm, long bytes) implements OfRequest {
+    @Override
+    public Request apply(Request request) {
+      return request.with(vm, v -> v.withMemory(bytes));
+    }
+  }
+
+  /**
+   * The VM asks for another device of the same make.
+   *
+   * @param vm the VM
+   * @param device what it asks for now
+   * @param other what to ask for
+   * @param group the group of that
+   */
+  record AskFor(String vm, DeviceRequest device, PciAddress other, int group) implements OfRequest {
+    @Override
+    public Request apply(Request request) {
+      return request.with(vm, v -> v.with(replaced(v.devices())));
+    }
+
+    private List<DeviceRequest> replaced(List<DeviceRequest> devices) {
+      List<DeviceRequest> changed = new ArrayList<>(devices);
+      int at = changed.lastIndexOf(device);
+      if (at >= 0) {
+        changed.set(at, device.of(other.toString()));
+      }
+      return changed;
+    }
+  }
+
+  /**
+   * The VM does without the device.
+   *
+   * @param vm the VM
+   * @param device the device
+   */
+  record LeaveOut(String vm, DeviceRequest device) implements OfRequest {
+    @Override
+    public Request apply(Request request) {
+      return request.with(vm, v -> v.without(device));
+    }
+  }
+
+  /** Interrupt remapping is switched on. */
+  record RemapInterrupts() implements OfHost {
+    @Override
+    public HostTopology apply(HostTopology host) {
+      return host.with(host.iommu().withInterruptRemapping(true));
+    }
+  }
+
+  /** VFIO accepts that interrupts are not remapped. */
+  record AllowUnsafeInterrupts() implements OfHost {
+    @Override
+    public HostTopology apply(HostTopology host) {
+      return host.with(host.iommu().withAllowUnsafeInterrupts(true));
+    }
+  }
+
+  /**
+   * A container may hold more mappings.
+   *
+   * @param limit how many then
+   */
+  record RaiseEntryLimit(long limit) implements OfHost {
+    @Override
+    public HostTopology apply(HostTopology host) {
+      IommuFacts facts = host.iommu();
+      return host.with(facts.withDmaEntryLimit(limit));
+    }
+  }
+
+  /**
+   * The physical function of a virtual one leaves VFIO.
+   *
+   * @param function the physical function
+   */
+  record ReleasePhysical(PciAddress function) implements OfHost {
+    @Override
+    public HostTopology apply(HostTopology host) {
+      return Fix.changed(host, function, b -> b.driver(Fact.none()));
+    }
+  }
+
+  /**
+   * The virtual functions of a function are switched off.
+   *
+   * @param function the physical function
+   */
+  record NoVirtualFunctions(PciAddress function) implements OfHost {
+    @Override
+    public HostTopology apply(HostTopology host) {
+      return Fix.changed(host, function, b -> b.numVfs(Optional.of(0)));
+    }
+  }
+
+  /**
+   * The host's IOMMU is switched on, or is seen to be: the function gets a group of its own, since
+   * nothing is known of its neighbours.
+   *
+   * @param function the function
+   * @param off whether the source says that the IOMMU is off, rather than not showing groups
+   */
+  record ShowGroups(PciAddress function, boolean off) implements OfHost {
+    @Override
+    public HostTopology apply(HostTopology host) {
+      int free =
+          IntStream.concat(
+                      host.groups().stream().mapToInt(HostGroup::id),
+                      host.mdevs().stream().flatMapToInt(m -> m.group().stream().mapToInt(g -> g)))
+                  .max()
+                  .orElse(-1)
+              + 1;
+      HostGroup group =
+          new HostGroup(free, List.of(function), List.of(), Optional.empty(), Optional.empty());
+      return host.function(function)
+          .filter(f -> f.group().value().isEmpty())
+          .map(
+              f ->
+                  host.with(
+                      host.functions().stream()
+                          .map(o -> o.equals(f) ? f.toBuilder().group(Fact.known(free)).build() : o)
+                          .toList(),
+                      Stream.concat(host.groups().stream(), Stream.of(group)).toList()))
+          .orElse(host);
+    }
+  }
+
+  private static HostTopology changed(
+      HostTopology host,
+      PciAddress function,
+      java.util.function.UnaryOperator<PciFunction.Builder> change) {
+    return host.function(function)
+        .map(f -> host.with(change.apply(f.toBuilder()).build()))
+        .orElse(host);
+  }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.assign;
+
+import java.util.List;
+import java.util.stream.Collectors;
+import org.vfio4j.host.PciFunction;
+
+/** Fixes in a user's words. */
+final class FixSentence {
+  private static final long GIB = 1L << 30;
+
+  private FixSentence() {}
+
+  static String of(Fix fix) {
+    return switch (fix) {
+      case Fix.Unbind(List<PciFunction> functions) ->
+          "unbind "
+              + functions.stream()
+                  .map(f -> f.address() + f.driver().value().map(d -> " from " + d).orElse(""))
+                  .collect(Collectors.joining(" and "));
+      case Fix.GiveToo f -> "give %s to %s too".formatted(joined(f.functions()), f.vm());
+      case Fix.Move f -> "give %s to %s, which has the group".formatted(f.device(), f.to());
+      case Fix.ShareAddressSpace f ->
+          "set viommu: false for %s, so that its devices share one address space".formatted(f.vm());
+      case Fix.AskWhole f -> "ask for %s once: do not wrap it".formatted(f.function());
+      case Fix.RaiseMemlock f ->
+          "raise memlock of %s to %s%s".formatted(f.vm(), size(f.bytes()), because(f));
+      case Fix.LessMemory f -> "give %s at most %s of RAM".formatted(f.vm(), size(f.bytes()));
+      case Fix.AskFor f ->
+          "ask for %s instead, the same model in group %d"
+              .formatted(f.device().of(f.other().toString()), f.group());
+      case Fix.LeaveOut f -> "leave %s out of %s".formatted(f.device(), f.vm());
+      case Fix.RemapInterrupts _ ->
+          "turn interrupt remapping on, in firmware or on the kernel's command line";
+      case Fix.AllowUnsafeInterrupts _ ->
+          "load vfio_iommu_type1 with allow_unsafe_interrupts=1: every guest can then forge"
+              + " interrupts";
+      case Fix.RaiseEntryLimit f -> "load vfio_iommu_type1 with dma_entry_limit=" + f.limit();
+      case Fix.ReleasePhysical f ->
+          "unbind %s, its physical function, from vfio-pci".formatted(f.function());
+      case Fix.NoVirtualFunctions f ->
+          "switch the virtual functions of %s off (sriov_numvfs)".formatted(f.function());
+      case Fix.ShowGroups f ->
+          f.off()
+              ? "switch the IOMMU on: VT-d or AMD-Vi in firmware, and intel_iommu=on on the"
+                  + " kernel's command line where the CPU is Intel's; then check again, as it"
+                  + " shows its groups only then"
+              : "check on the host itself, or on what 'vfio capture' says there with the IOMMU on";
+    };
+  }
+
+  private static String because(Fix.RaiseMemlock fix) {
+    return fix.spaces() == 1
+        ? ""
+        : ": with viommu, RAM counts once for each of its %d devices".formatted(fix.spaces());
+  }
+
+  private static String joined(List<?> things) {
+    return things.stream().map(Object::toString).collect(Collectors.joining(" and "));
+  }
+
+  private static String size(long bytes) {
+    return bytes >= GIB && bytes % GIB == 0 ? bytes / GIB + "GiB" : (bytes >> 20) + "MiB";
+  }
+}
