@@ -15,6 +15,7 @@ import org.vfio4j.assign.DeviceVerdict;
 import org.vfio4j.assign.Fix;
 import org.vfio4j.assign.Verdict;
 import org.vfio4j.assign.VmVerdict;
+import picocli.CommandLine.Help.Ansi.Style;
 
 /** A verdict for people: a sentence first, then each VM, then what to do and what was assumed. */
 final class CheckRendering {
@@ -31,7 +32,7 @@ final class CheckRendering {
     List<String> steps = verdict.devices().flatMap(d -> d.steps().stream()).toList();
     if (!steps.isEmpty()) {
       line("");
-      line(console.paint(Style.BOLD, "before the VMs start"));
+      line(console.paint(Style.bold, "before the VMs start"));
       steps.forEach(s -> indented(s, "  "));
     }
     assumed(verdict);
@@ -51,20 +52,20 @@ final class CheckRendering {
                 running == 0 ? "" : ", beside " + Text.count(running, "running VM"),
                 verdict.kernel());
     if (verdict.admitted()) {
-      return console.paint(Style.GREEN, "admitted") + ": " + what;
+      return console.paint(Style.fg_green, "admitted") + ": " + what;
     }
     String why =
         refused > 0
             ? "%d of %s".formatted(refused, what)
             : "%s, as %s had to be assumed"
                 .formatted(what, Text.count(verdict.assumed().size(), "fact"));
-    return console.paint(Style.RED, "refused") + ": " + why;
+    return console.paint(Style.fg_red, "refused") + ": " + why;
   }
 
   private void vm(VmVerdict vm) {
     String locked = vm.lockedBytes() > 0 ? "  " + size(vm.lockedBytes()) + " of memory locked" : "";
-    line(console.paint(Style.BOLD, Text.printable(vm.name())) + console.paint(Style.DIM, locked));
-    int width = vm.devices().stream().mapToInt(d -> name(d).length()).max().orElse(0);
+    line(console.paint(Style.bold, Text.printable(vm.name())) + console.paint(Style.faint, locked));
+    int width = vm.devices().stream().mapToInt(d -> Text.width(name(d))).max().orElse(0);
     for (DeviceVerdict device : vm.devices()) {
       device(device, width);
     }
@@ -77,8 +78,8 @@ final class CheckRendering {
   private void device(DeviceVerdict d, int width) {
     String mark =
         d.refused()
-            ? console.paint(Style.RED, console.glyph("✗", "x"))
-            : console.paint(Style.GREEN, console.glyph("✓", "+"));
+            ? console.paint(Style.fg_red, console.glyph("✗", "x"))
+            : console.paint(Style.fg_green, console.glyph("✓", "+"));
     List<String> facts = new ArrayList<>();
     d.group().ifPresent(g -> facts.add("group " + g));
     if (d.backingGroup().isPresent() && !d.backingGroup().equals(d.group())) {
@@ -95,7 +96,7 @@ final class CheckRendering {
   }
 
   private String facts(List<String> facts) {
-    return console.paint(Style.DIM, String.join(", ", facts));
+    return console.paint(Style.faint, String.join(", ", facts));
   }
 
   private void refusal(DeviceRefusal r) {
@@ -117,7 +118,7 @@ final class CheckRendering {
     for (Fix fix : r.fixes()) {
       line(
           console.paint(
-              Style.CYAN,
+              Style.fg_cyan,
               Text.wrap(
                   fix.sentence(),
                   console.width(),
@@ -142,7 +143,7 @@ final class CheckRendering {
       subjects.computeIfAbsent(what, k -> new ArrayList<>()).add(a.subject());
     }
     line("");
-    line(console.paint(Style.BOLD, "assumed, as the source does not say"));
+    line(console.paint(Style.bold, "assumed, as the source does not say"));
     subjects.forEach(
         (what, of) -> {
           String names = of.stream().limit(FEW).collect(Collectors.joining(", "));

@@ -8,7 +8,10 @@ import java.io.FileOutputStream;
 import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Map;
+import picocli.CommandLine.Help;
+import picocli.CommandLine.Help.Ansi.Style;
 
 /**
  * What a command has of the world outside: where it prints, and what may be printed there.
@@ -78,7 +81,8 @@ record Console(
 
   /** The text in this style, or as it is where there are no colours. */
   String paint(Style style, String text) {
-    return colour && !text.isEmpty() ? style.around(text) : text;
+    Help.Ansi ansi = colour ? Help.Ansi.ON : Help.Ansi.OFF;
+    return Help.defaultColorScheme(ansi).apply(text, List.of(style)).toString();
   }
 
   /** The first text where it can be shown, the second in ASCII elsewhere. */

@@ -10,6 +10,7 @@ import java.util.concurrent.Callable;
 import java.util.stream.Collectors;
 import org.vfio4j.error.Errno;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Help.Ansi.Style;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import tools.jackson.core.JsonGenerator;
@@ -130,7 +131,7 @@ final class ExplainCommand implements Callable<Integer> {
               .flatMap(a -> a.calls().stream())
               .collect(Collectors.joining(", "));
       console.out().println();
-      console.out().println(console.paint(Style.BOLD, code.name()));
+      console.out().println(console.paint(Style.bold, code.name()));
       para("from " + calls, INDENT);
       para(code.means(), INDENT);
     }
@@ -161,7 +162,7 @@ final class ExplainCommand implements Callable<Integer> {
   }
 
   private void title(String text) {
-    console.out().println(console.paint(Style.BOLD, text));
+    console.out().println(console.paint(Style.bold, text));
   }
 
   private void para(String text, int indent) {

@@ -7,6 +7,7 @@ import org.vfio4j.host.Fact;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.PciFunction;
 import org.vfio4j.vfio.DriverKind;
+import picocli.CommandLine.Help.Ansi.Style;
 
 /**
  * Who would hold a function, or a group, if nothing were changed. Ordered: what comes first decides
@@ -14,17 +15,17 @@ import org.vfio4j.vfio.DriverKind;
  */
 enum Holding {
   /** The host needs it: boot disk, management network, console. */
-  KEPT("kept", "needed by the host itself", Style.RED, "#c62828"),
+  KEPT("kept", "needed by the host itself", Style.fg_red, "#c62828"),
   /** A driver of the host has it. */
-  HOST("host", "held by a driver of the host", Style.YELLOW, "#b26a00"),
+  HOST("host", "held by a driver of the host", Style.fg_yellow, "#b26a00"),
   /** The source does not say which driver it has. */
-  UNKNOWN("unknown", "driver not known", Style.MAGENTA, "#7b1fa2"),
+  UNKNOWN("unknown", "driver not known", Style.fg_magenta, "#7b1fa2"),
   /** A VFIO driver has it: it can be given away. */
-  VFIO("vfio", "on a VFIO driver: can be given away", Style.GREEN, "#2e7d32"),
+  VFIO("vfio", "on a VFIO driver: can be given away", Style.fg_green, "#2e7d32"),
   /** No driver has it: it can be bound to one of VFIO. */
-  FREE("free", "without a driver: can be bound to vfio-pci", Style.CYAN, "#00687a"),
+  FREE("free", "without a driver: can be bound to vfio-pci", Style.fg_cyan, "#00687a"),
   /** A bridge: it stays with the host and is in nobody's way. */
-  BRIDGE("bridge", "bridges: stay with the host, in nobody's way", Style.DIM, "#607080");
+  BRIDGE("bridge", "bridges: stay with the host, in nobody's way", Style.faint, "#607080");
 
   private final String word;
   private final String meaning;

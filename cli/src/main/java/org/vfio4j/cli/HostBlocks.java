@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.SequencedMap;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.PciFunction;
+import picocli.CommandLine.Help.Ansi.Style;
 
 /** The functions of a host as blocks, one a group, for a narrow screen. */
 final class HostBlocks {
@@ -38,7 +39,7 @@ final class HostBlocks {
 
   private void printWithout(String title, List<PciFunction> functions) {
     if (!functions.isEmpty()) {
-      console.out().println(console.paint(Style.DIM, title));
+      console.out().println(console.paint(Style.faint, title));
       functions.forEach(this::printFunction);
     }
   }
@@ -47,13 +48,13 @@ final class HostBlocks {
     String address = function.address().toString();
     String what = Words.classOf(function);
     String driver = HostTable.driver(function);
-    int room = console.width() - address.length() - what.length() - 6;
+    int room = console.width() - Text.width(address) - Text.width(what) - 6;
     Style style = Holding.of(host, function).style();
     List<String> more = new ArrayList<>();
     function.id().ifPresent(id -> more.add(id.toString()));
     more.addAll(notes.of(function));
     String head = "  " + address + "  " + what;
-    if (driver.length() <= room) {
+    if (Text.width(driver) <= room) {
       head += "  " + console.paint(style, driver);
     } else {
       more.addFirst(driver);

@@ -10,6 +10,7 @@ import java.util.function.ToIntFunction;
 import org.vfio4j.host.Fact;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.PciFunction;
+import picocli.CommandLine.Help.Ansi.Style;
 
 /** The functions of a host as a table, sorted by group. */
 final class HostTable {
@@ -30,9 +31,9 @@ final class HostTable {
     this.host = host;
     this.groups = groups;
     this.notes = new DeviceNotes(host);
-    this.addressWidth = widest(f -> f.address().toString().length(), "DEVICE");
-    this.classWidth = widest(f -> Words.classOf(f).length(), "CLASS");
-    this.driverWidth = Math.min(MAX_DRIVER, widest(f -> driver(f).length(), "DRIVER"));
+    this.addressWidth = widest(f -> Text.width(f.address().toString()), "DEVICE");
+    this.classWidth = widest(f -> Text.width(Words.classOf(f)), "CLASS");
+    this.driverWidth = Math.min(MAX_DRIVER, widest(f -> Text.width(driver(f)), "DRIVER"));
   }
 
   private int widest(ToIntFunction<PciFunction> width, String title) {
@@ -60,12 +61,12 @@ final class HostTable {
             + "  "
             + Text.pad("DRIVER", driverWidth)
             + "  NOTES";
-    console.out().println(console.paint(Style.BOLD, title));
+    console.out().println(console.paint(Style.bold, title));
     groups.values().forEach(this::printGroup);
     for (PciFunction function : host.functions()) {
       if (function.group().value().isEmpty()) {
         row(
-            console.paint(Style.DIM, Text.padLeft(function.group().isNone() ? "-" : "?", GROUP)),
+            console.paint(Style.faint, Text.padLeft(function.group().isNone() ? "-" : "?", GROUP)),
             " ",
             function);
       }

@@ -15,6 +15,7 @@ import org.vfio4j.host.IommuFacts;
 import org.vfio4j.host.Mdev;
 import org.vfio4j.host.PciFunction;
 import org.vfio4j.host.Role;
+import picocli.CommandLine.Help.Ansi.Style;
 
 /** A host for a reader: a table on a wide screen, blocks on a narrow one. */
 final class HostText {
@@ -53,11 +54,11 @@ final class HostText {
       counts.add(Text.count(host.mdevs().size(), "mediated device"));
     }
     String name = Text.printable(host.name());
-    line(name + ": ", String.join(", ", counts) + "; from " + Words.of(host.origin()), Style.BOLD);
-    host.kernel().ifPresent(k -> line("kernel: ", Text.printable(k), Style.DIM));
+    line(name + ": ", String.join(", ", counts) + "; from " + Words.of(host.origin()), Style.bold);
+    host.kernel().ifPresent(k -> line("kernel: ", Text.printable(k), Style.faint));
     String iommu = iommu(host.iommu());
     if (!iommu.isEmpty()) {
-      line("IOMMU: ", iommu, Style.DIM);
+      line("IOMMU: ", iommu, Style.faint);
     }
     String kept =
         host.roles().carriers().entrySet().stream()
@@ -65,10 +66,10 @@ final class HostText {
             .map(e -> role(e.getKey(), e.getValue()))
             .collect(Collectors.joining(", "));
     if (!kept.isEmpty()) {
-      line("kept by the host: ", kept, Style.RED);
+      line("kept by the host: ", kept, Style.fg_red);
     }
     if (host.partial()) {
-      line("note: ", "the source shows only a part of the machine", Style.DIM);
+      line("note: ", "the source shows only a part of the machine", Style.faint);
     }
     console.out().println();
   }
@@ -103,8 +104,8 @@ final class HostText {
 
   /** A label, then text that may need several lines. */
   private void line(String label, String text, Style style) {
-    List<String> lines = Text.wrap(text, Math.max(16, console.width() - label.length()));
-    String indent = " ".repeat(label.length());
+    List<String> lines = Text.wrap(text, Math.max(16, console.width() - Text.width(label)));
+    String indent = " ".repeat(Text.width(label));
     for (int i = 0; i < lines.size(); i++) {
       console.out().println((i == 0 ? console.paint(style, label) : indent) + lines.get(i));
     }
@@ -115,7 +116,7 @@ final class HostText {
       return;
     }
     console.out().println();
-    console.out().println(console.paint(Style.BOLD, "Mediated devices"));
+    console.out().println(console.paint(Style.bold, "Mediated devices"));
     for (Mdev mdev : host.mdevs()) {
       String text =
           mdev.uuid()
@@ -137,12 +138,12 @@ final class HostText {
       }
       return;
     }
-    console.out().println(console.paint(Style.BOLD, "These go to one owner only, together"));
+    console.out().println(console.paint(Style.bold, "These go to one owner only, together"));
     int digits = shared.stream().mapToInt(g -> Integer.toString(g.id()).length()).max().orElse(1);
     for (GroupFacts group : shared) {
       String number = "  " + Text.padLeft(Integer.toString(group.id()), digits) + "  ";
       String text = members(group) + ": " + Text.printable(group.holder());
-      List<String> lines = Text.wrap(text, Math.max(16, console.width() - number.length()));
+      List<String> lines = Text.wrap(text, Math.max(16, console.width() - Text.width(number)));
       for (int i = 0; i < lines.size(); i++) {
         String before =
             i == 0 ? console.paint(group.holding().style(), number) : " ".repeat(number.length());
@@ -178,11 +179,11 @@ final class HostText {
     Map<Holding, Integer> counts = new EnumMap<>(Holding.class);
     groups.values().forEach(g -> counts.merge(g.holding(), 1, Integer::sum));
     if (counts.isEmpty()) {
-      line("No IOMMU groups: ", "the IOMMU is off, or the source does not show them.", Style.BOLD);
+      line("No IOMMU groups: ", "the IOMMU is off, or the source does not show them.", Style.bold);
       return;
     }
     console.out().println();
-    console.out().println(console.paint(Style.BOLD, "Groups by who holds them"));
+    console.out().println(console.paint(Style.bold, "Groups by who holds them"));
     counts.forEach(
         (holding, count) ->
             console

@@ -13,6 +13,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
 import org.vfio4j.posix.UnixSocket.Credentials;
 import org.vfio4j.user.Server;
+import picocli.CommandLine.Help.Ansi.Style;
 import tools.jackson.core.JsonGenerator;
 
 /** What {@code vfio serve} prints while it runs: each event at once, as text or as a JSON line. */
@@ -108,7 +109,7 @@ final class ServeEvents implements Server.Events {
       event("abandoned", g -> g.writeStringProperty("what", what));
       return;
     }
-    line("%s: %s".formatted(console.paint(Style.RED, "not over"), Text.printable(what)));
+    line("%s: %s".formatted(console.paint(Style.fg_red, "not over"), Text.printable(what)));
   }
 
   private Optional<String> note(Credentials peer) {
@@ -132,7 +133,7 @@ final class ServeEvents implements Server.Events {
     }
     String who = command.map(c -> " (" + Text.printable(c) + ")").orElse("");
     String reason = why.map(w -> ": " + Text.printable(w)).orElse("");
-    String painted = console.paint(what.equals("connected") ? Style.GREEN : Style.DIM, what);
+    String painted = console.paint(what.equals("connected") ? Style.fg_green : Style.faint, what);
     line("%s: process %d%s of user %d%s".formatted(painted, peer.pid(), who, peer.uid(), reason));
   }
 

@@ -5,9 +5,12 @@ package org.vfio4j.cli;
 
 import java.util.ArrayList;
 import java.util.List;
+import picocli.CommandLine.Help;
 
 /** Text for a screen of a given width. */
 final class Text {
+
+  private static final Help.ColorScheme PLAIN = Help.defaultColorScheme(Help.Ansi.OFF);
 
   private Text() {}
 
@@ -30,33 +33,51 @@ final class Text {
     };
   }
 
-  /** The text, filled with spaces to the width; longer text stays as it is. */
+  /** How many columns of a screen the text takes: a character of Chinese or Japanese takes two. */
+  static int width(String text) {
+    return PLAIN.apply(text, List.of()).getCJKAdjustedLength();
+  }
+
+  /** The text, filled with spaces to so many columns; longer text stays as it is. */
   static String pad(String text, int width) {
-    return text.length() >= width ? text : text + " ".repeat(width - text.length());
+    return text + " ".repeat(Math.max(0, width - width(text)));
   }
 
-  /** The text, with spaces before it to the width; longer text stays as it is. */
+  /** The text, with spaces before it to so many columns; longer text stays as it is. */
   static String padLeft(String text, int width) {
-    return text.length() >= width ? text : " ".repeat(width - text.length()) + text;
+    return " ".repeat(Math.max(0, width - width(text))) + text;
   }
 
-  /** At most so many characters of the text, the last of them dots where it had more. */
+  /** At most so many columns of the text, the last of them dots where it had more. */
   static String cut(String text, int width) {
-    if (text.length() <= width) {
+    if (width(text) <= width) {
       return text;
     }
-    return width <= 2 ? text.substring(0, Math.max(0, width)) : text.substring(0, width - 2) + "..";
+    return width <= 2 ? first(text, width) : first(text, width - 2) + "..";
+  }
+
+  /** As many whole characters as fit into so many columns. */
+  private static String first(String text, int width) {
+    int end = 0;
+    while (end < text.length()) {
+      int next = text.offsetByCodePoints(end, 1);
+      if (width(text.substring(0, next)) > width) {
+        break;
+      }
+      end = next;
+    }
+    return text.substring(0, end);
   }
 
   /**
-   * Breaks text at spaces into lines of at most {@code width} characters; a word that is longer
-   * gets a line of its own.
+   * Breaks text at spaces into lines of at most {@code width} columns; a word that is longer gets a
+   * line of its own.
    */
   static List<String> wrap(String text, int width) {
     List<String> lines = new ArrayList<>();
     StringBuilder line = new StringBuilder();
     for (String word : text.strip().split("\\s+")) {
-      if (!line.isEmpty() && line.length() + 1 + word.length() > width) {
+      if (!line.isEmpty() && width(line.toString()) + 1 + width(word) > width) {
         lines.add(line.toString());
         line.setLength(0);
       }
@@ -68,7 +89,7 @@ final class Text {
 
   /** Wrapped text, the first line after {@code first} and the others after {@code rest}. */
   static String wrap(String text, int width, String first, String rest) {
-    int room = Math.max(16, width - Math.max(first.length(), rest.length()));
+    int room = Math.max(16, width - Math.max(width(first), width(rest)));
     return first + String.join("\n" + rest, wrap(text, room));
   }
 
