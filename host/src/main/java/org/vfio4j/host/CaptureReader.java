@@ -203,7 +203,7 @@ final class CaptureReader {
     Tree.Obj object = from.asObject();
     object.only(Set.of("start", "last", "type"));
     ReservedRegion.Type type =
-        word(object.required("type"), ReservedRegion.Type.values(), Regions::word);
+        word(object.required("type"), ReservedRegion.Type.values(), ReservedRegion.Type::word);
     String start = hex(object.required("start"));
     String last = hex(object.required("last"));
     return Regions.of(start, last, type)

@@ -218,7 +218,7 @@ public final class CaptureWriter {
       g.writeStartObject();
       g.writeStringProperty("start", "0x" + Long.toHexString(region.start()));
       g.writeStringProperty("last", "0x" + Long.toHexString(region.last()));
-      g.writeStringProperty("type", Regions.word(region.type()));
+      g.writeStringProperty("type", region.type().word());
       g.writeEndObject();
     }
     g.writeEndArray();

@@ -208,7 +208,7 @@ final class SysfsReader {
       if (!line.isBlank()) {
         int at = number;
         regions.add(
-            Regions.parseLine(line)
+            ReservedRegion.parse(line)
                 .orElseThrow(
                     () -> new BadInputException(file, at, "", "not '0xSTART 0xLAST TYPE'")));
       }

@@ -15,6 +15,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.vfio4j.host.HostBuilder.Place;
 import org.vfio4j.host.input.BadInputException;
+import org.vfio4j.iommu.ReservedRegion;
 
 /**
  * Reads text that people paste: output of lspci, listings of groups in several shapes, kernel logs,
@@ -303,7 +304,7 @@ final class TextReader {
       return false;
     }
     int id = regionsOf.get();
-    Regions.parseLine(text).ifPresent(r -> section.addRegion(id, r, here()));
+    ReservedRegion.parse(text).ifPresent(r -> section.addRegion(id, r, here()));
     return true;
   }
 

@@ -132,7 +132,11 @@ final class LinuxGroup implements IommuGroup {
     }
   }
 
-  /** Device descriptors, UNSET_CONTAINER; whoever holds the group closes its descriptor. */
+  /**
+   * Device descriptors, UNSET_CONTAINER; whoever holds the group closes its descriptor. A claim is
+   * not renewed: who detaches a claimed group gives the claim back next, or attaches again, which
+   * claims by itself.
+   */
   synchronized void detach(LinuxDomain from) {
     if (domain.isEmpty() || domain.get() != from) {
       return;
@@ -142,7 +146,6 @@ final class LinuxGroup implements IommuGroup {
     devices.clear();
     leave();
     from.left();
-    parkIfClaimed();
   }
 
   /** GET_DEVICE_FD. The descriptor is its user's; a detach closes it. */
@@ -226,9 +229,9 @@ final class LinuxGroup implements IommuGroup {
     try {
       file().unsetContainer();
     } catch (RuntimeException refused) {
+      // What a user can reach by keeping registers mapped is nothing to warn of.
       LOG.log(
-          Level.WARNING,
-          "group " + id + " is closed to leave its container: " + refused.getMessage());
+          Level.INFO, "group " + id + " is closed to leave its container: " + refused.getMessage());
       closeFile();
     }
   }
@@ -284,8 +287,16 @@ final class LinuxGroup implements IommuGroup {
   private boolean firmware(Refusal r) {
     boolean atAttach = r.errno() == Errno.EPERM && r.call().equals("VFIO_SET_IOMMU");
     boolean atClaim = r.errno() == Errno.EINVAL && r.call().equals("VFIO_GROUP_SET_CONTAINER");
-    return (atAttach || atClaim)
-        && regions().stream().anyMatch(region -> region.type() == ReservedRegion.Type.DIRECT);
+    return (atAttach || atClaim) && keepsIdentity();
+  }
+
+  /** What cannot be told explains nothing; it must not hide the refusal that is explained. */
+  private boolean keepsIdentity() {
+    try {
+      return regions().stream().anyMatch(r -> r.type() == ReservedRegion.Type.DIRECT);
+    } catch (VfioException unreadable) {
+      return false;
+    }
   }
 
   private List<String> hostDriven() {

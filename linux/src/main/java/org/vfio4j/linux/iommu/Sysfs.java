@@ -5,6 +5,7 @@ package org.vfio4j.linux.iommu;
 
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -84,32 +85,40 @@ final class Sysfs {
   }
 
   /**
-   * What a group reserves. The kernel's name for both kinds of MSI window is the same; that of ARM,
-   * where software maps the doorbell, is the kernel's business here.
+   * What a group reserves; nothing, once the group is gone. The kernel's name for both kinds of MSI
+   * window is the same; that of ARM, where software maps the doorbell, is the kernel's business
+   * here.
+   *
+   * @throws VfioException EIO if the kernel does not tell, or tells what is not understood: a
+   *     device must not be given memory where it cannot reach it
    */
   List<ReservedRegion> regions(int group) {
+    Path file = links.groupFolder(group).resolve("reserved_regions");
     List<ReservedRegion> regions = new ArrayList<>();
-    for (String line :
-        read(links.groupFolder(group).resolve("reserved_regions")).lines().toList()) {
-      String[] fields = line.strip().split(" +");
-      if (fields.length == 3) {
-        regions.add(
-            new ReservedRegion(
-                Long.parseUnsignedLong(fields[0].substring(2), 16),
-                Long.parseUnsignedLong(fields[1].substring(2), 16),
-                type(fields[2])));
-      }
+    for (String line : lines(file)) {
+      regions.add(
+          ReservedRegion.parse(line)
+              .orElseThrow(
+                  () ->
+                      unreadable(
+                          "%s:%d: no reserved region: '%s'"
+                              .formatted(file, regions.size() + 1, line))));
     }
     return regions;
   }
 
-  private static ReservedRegion.Type type(String name) {
-    return switch (name) {
-      case "direct" -> ReservedRegion.Type.DIRECT;
-      case "direct-relaxable" -> ReservedRegion.Type.DIRECT_RELAXABLE;
-      case "msi" -> ReservedRegion.Type.MSI;
-      default -> ReservedRegion.Type.RESERVED;
-    };
+  private static List<String> lines(Path file) {
+    try {
+      return Files.readAllLines(file);
+    } catch (NoSuchFileException gone) {
+      return List.of();
+    } catch (IOException e) {
+      throw unreadable("cannot read %s: %s".formatted(file, e));
+    }
+  }
+
+  private static VfioException unreadable(String message) {
+    return new VfioException(Errno.EIO, Reason.RESERVED_REGION, message);
   }
 
   /** A parameter of a module; empty if the module is not there. */

@@ -4,6 +4,7 @@
 package org.vfio4j.linux.iommu;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -11,6 +12,10 @@ import java.nio.file.Path;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.Device;
 import org.vfio4j.iommu.ReservedRegion;
 
@@ -75,6 +80,38 @@ class SysfsTest {
             new ReservedRegion(0xfee00000L, 0xfeefffffL, ReservedRegion.Type.MSI),
             new ReservedRegion(-4096, -1, ReservedRegion.Type.DIRECT_RELAXABLE));
     assertThat(sysfs.regions(8)).isEmpty();
+  }
+
+  /** B28: it was "no reserved regions", and a device was given memory that it cannot reach. */
+  @Test
+  void shouldNotTakeRegionsThatCannotBeReadForNone() throws IOException {
+    Path file = root.resolve("kernel/iommu_groups/7/reserved_regions");
+    Files.delete(file);
+    // A folder in its place cannot be read, by root neither.
+    Files.createDirectory(file);
+    assertThatExceptionOfType(VfioException.class)
+        .isThrownBy(() -> sysfs.regions(7))
+        .withMessageContaining("cannot read " + file)
+        .satisfies(refused -> assertThat(refused.refusal().errno()).isEqualTo(Errno.EIO));
+  }
+
+  /** B28: three odd fields were a NumberFormatException, any other line was passed over. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "0xfee0000z 0xfeefffff msi",
+        "fee00000 feefffff msi",
+        "0xfeefffff 0xfee00000 msi",
+        "0xfee00000 0xfeefffff doorbell",
+        "0xfee00000 0xfeefffff",
+        ""
+      })
+  void shouldNameTheLineThatIsNoRegion(String line) throws IOException {
+    Path file = root.resolve("kernel/iommu_groups/7/reserved_regions");
+    Files.writeString(file, "0x000000008d800000 0x000000008fffffff direct\n" + line + "\n");
+    assertThatExceptionOfType(VfioException.class)
+        .isThrownBy(() -> sysfs.regions(7))
+        .withMessageContaining(file + ":2: no reserved region: '" + line + "'");
   }
 
   @Test
