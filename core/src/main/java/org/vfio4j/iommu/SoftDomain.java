@@ -71,7 +71,7 @@ final class SoftDomain implements IommuDomain {
   @Override
   public void attachAux(Device parent) {
     live();
-    if (iommu.groupOf(parent).attachAux(this, parent) == 1) {
+    if (iommu.present(parent).attachAux(this, parent) == 1) {
       Translation requests = new Translation();
       requests.set(table);
       pasids.put(parent, requests);
@@ -81,7 +81,8 @@ final class SoftDomain implements IommuDomain {
   @Override
   public void detachAux(Device parent) {
     live();
-    if (iommu.groupOf(parent).detachAux(this, parent) == 0) {
+    int left = iommu.find(parent).map(g -> g.detachAux(this, parent)).orElse(0);
+    if (left == 0) {
       Translation requests = pasids.remove(parent);
       if (requests != null) {
         requests.block();

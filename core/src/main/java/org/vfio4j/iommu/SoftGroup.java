@@ -219,8 +219,20 @@ final class SoftGroup implements IommuGroup {
     }
   }
 
+  /** A device that has been unplugged. */
+  static VfioException gone(Device device) {
+    return new VfioException(
+        Errno.ENODEV,
+        Reason.NO_GROUP,
+        device.name() + " is in no IOMMU group any more",
+        device.name());
+  }
+
   synchronized int attachAux(SoftDomain next, Device device) {
-    Member m = member(device);
+    Member m = members.get(device);
+    if (m == null) {
+      throw gone(device);
+    }
     if (!m.auxEnabled) {
       throw new VfioException(
           Errno.EPERM, Reason.AUX_MODE, device.name() + " has aux domains off", device.name());
@@ -232,15 +244,20 @@ final class SoftGroup implements IommuGroup {
     return m.aux.merge(next, 1, Integer::sum);
   }
 
+  /** Undoes one {@link #attachAux}; nothing is left to undo of a device that is gone. */
   synchronized int detachAux(SoftDomain from, Device device) {
-    Integer count = member(device).aux.get(from);
+    Member m = members.get(device);
+    if (m == null) {
+      return 0;
+    }
+    Integer count = m.aux.get(from);
     if (count == null) {
       throw new IllegalStateException(device.name() + " has no PASID on this domain");
     }
     if (count == 1) {
-      member(device).aux.remove(from);
+      m.aux.remove(from);
     } else {
-      member(device).aux.put(from, count - 1);
+      m.aux.put(from, count - 1);
     }
     return count - 1;
   }

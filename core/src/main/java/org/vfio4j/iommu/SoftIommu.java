@@ -187,7 +187,7 @@ public final class SoftIommu implements Iommu {
 
   @Override
   public IommuDomain allocateAux(Device parent) {
-    return allocate(groupOf(parent).unit());
+    return allocate(present(parent).unit());
   }
 
   private IommuDomain allocate(IommuUnit unit) {
@@ -228,7 +228,7 @@ public final class SoftIommu implements Iommu {
 
   @Override
   public boolean isolatesInterrupts(Device device) {
-    return groupOf(device).unit().interruptRemapping();
+    return present(device).unit().interruptRemapping();
   }
 
   /** A domain was closed. */
@@ -236,12 +236,18 @@ public final class SoftIommu implements Iommu {
     domains.decrementAndGet();
   }
 
-  SoftGroup groupOf(Device device) {
-    SoftGroup group = groupOf.get(device);
-    if (group == null) {
-      throw new IllegalStateException(device.name() + " is in no IOMMU group");
-    }
-    return group;
+  private SoftGroup groupOf(Device device) {
+    return find(device)
+        .orElseThrow(() -> new IllegalStateException(device.name() + " is in no IOMMU group"));
+  }
+
+  Optional<SoftGroup> find(Device device) {
+    return Optional.ofNullable(groupOf.get(device));
+  }
+
+  /** The group of a device that a user asks for: it may have been unplugged at any time. */
+  SoftGroup present(Device device) {
+    return find(device).orElseThrow(() -> SoftGroup.gone(device));
   }
 
   SoftGroup soft(IommuGroup group) {

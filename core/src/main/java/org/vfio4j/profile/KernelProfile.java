@@ -22,6 +22,8 @@ import org.vfio4j.error.Errno;
  * @param iovaRanges the container keeps the list of IOVA ranges that all its groups can use (5.4)
  * @param dirtyTracking VFIO_IOMMU_DIRTY_PAGES exists (5.8)
  * @param vaddrUpdate VFIO_UNMAP_ALL and VFIO_UPDATE_VADDR exist (5.12)
+ * @param vaddrMovesOwner giving a mapping its new address makes the caller its owner, who is
+ *     charged for what is locked ({@code vfio_change_dma_owner}: 6.3, and the stable branches)
  * @param nestingKnown the nesting type is offered (gone in 7.x)
  * @param nestingRefused what SET_IOMMU answers where the hardware cannot nest
  * @param overflow what a range that wraps answers
@@ -54,6 +56,7 @@ public record KernelProfile(
     boolean iovaRanges,
     boolean dirtyTracking,
     boolean vaddrUpdate,
+    boolean vaddrMovesOwner,
     boolean nestingKnown,
     Errno nestingRefused,
     Errno overflow,
@@ -82,6 +85,7 @@ public record KernelProfile(
           /* iovaRanges= */ true,
           /* dirtyTracking= */ true,
           /* vaddrUpdate= */ false,
+          /* vaddrMovesOwner= */ false,
           /* nestingKnown= */ true,
           /* nestingRefused= */ Errno.ENODEV,
           /* overflow= */ Errno.EINVAL,
@@ -113,6 +117,7 @@ public record KernelProfile(
           /* iovaRanges= */ true,
           /* dirtyTracking= */ true,
           /* vaddrUpdate= */ true,
+          /* vaddrMovesOwner= */ true,
           /* nestingKnown= */ true,
           /* nestingRefused= */ Errno.EINVAL,
           /* overflow= */ Errno.EINVAL,
@@ -141,6 +146,7 @@ public record KernelProfile(
           /* iovaRanges= */ true,
           /* dirtyTracking= */ true,
           /* vaddrUpdate= */ true,
+          /* vaddrMovesOwner= */ true,
           /* nestingKnown= */ true,
           /* nestingRefused= */ Errno.EINVAL,
           /* overflow= */ Errno.EINVAL,
@@ -169,6 +175,7 @@ public record KernelProfile(
           /* iovaRanges= */ true,
           /* dirtyTracking= */ true,
           /* vaddrUpdate= */ true,
+          /* vaddrMovesOwner= */ true,
           /* nestingKnown= */ false,
           /* nestingRefused= */ Errno.ENODEV,
           /* overflow= */ Errno.EOVERFLOW,
@@ -214,6 +221,7 @@ public record KernelProfile(
         false,
         false,
         vaddrUpdate,
+        vaddrMovesOwner,
         nestingKnown,
         nestingRefused,
         overflow,

@@ -22,8 +22,12 @@ public final class AddressSpace {
   public static final long PAGE = 4096;
 
   private record Area(long start, MemorySegment memory, boolean writable) {
-    long end() {
-      return start + memory.byteSize();
+    long last() {
+      return start + memory.byteSize() - 1;
+    }
+
+    boolean reaches(long address) {
+      return Long.compareUnsigned(last(), address) >= 0;
     }
   }
 
@@ -47,7 +51,7 @@ public final class AddressSpace {
     MemorySegment at(long vaddr, long size);
   }
 
-  private final TreeMap<Long, Area> areas = new TreeMap<>();
+  private final TreeMap<Long, Area> areas = new TreeMap<>(Long::compareUnsigned);
   private final Optional<Window> window;
   private long nextFree = 0x7f00_0000_0000L;
   private long lockedPages;
@@ -79,18 +83,19 @@ public final class AddressSpace {
    * @param vaddr a multiple of {@link #PAGE}
    * @param memory a whole number of pages
    * @param writable whether DMA may write to it
-   * @throws IllegalArgumentException if that is not so, or something is there
+   * @throws IllegalArgumentException if that is not so, it wraps, or something is there
    */
   public synchronized void place(long vaddr, MemorySegment memory, boolean writable) {
-    if (vaddr % PAGE != 0 || memory.byteSize() % PAGE != 0 || memory.byteSize() == 0) {
+    Area area = new Area(vaddr, memory, writable);
+    if (vaddr % PAGE != 0 || memory.byteSize() % PAGE != 0 || !area.reaches(vaddr)) {
       throw new IllegalArgumentException(
           "not whole pages: vaddr=0x%x, size=0x%x".formatted(vaddr, memory.byteSize()));
     }
-    Map.Entry<Long, Area> before = areas.floorEntry(vaddr + memory.byteSize() - 1);
-    if (before != null && before.getValue().end() > vaddr) {
+    Map.Entry<Long, Area> before = areas.floorEntry(area.last());
+    if (before != null && before.getValue().reaches(vaddr)) {
       throw new IllegalArgumentException("memory is placed at 0x%x".formatted(vaddr));
     }
-    areas.put(vaddr, new Area(vaddr, memory, writable));
+    areas.put(vaddr, area);
   }
 
   /** Puts writable memory at an address of this method's choice and returns it. */
@@ -106,9 +111,12 @@ public final class AddressSpace {
     areas.remove(vaddr);
   }
 
-  /** RLIMIT_MEMLOCK in bytes; the kernel counts whole pages. Unlimited at first. */
+  /**
+   * RLIMIT_MEMLOCK in bytes, unsigned, so that -1 is RLIM_INFINITY; the kernel counts whole pages.
+   * Unlimited at first.
+   */
   public synchronized void limit(long bytes) {
-    limitPages = bytes / PAGE;
+    limitPages = Long.divideUnsigned(bytes, PAGE);
   }
 
   /** Whether the process has CAP_IPC_LOCK, which lifts the limit. It has, at first. */
@@ -142,19 +150,14 @@ public final class AddressSpace {
    */
   synchronized List<Piece> pin(long vaddr, long size, boolean write, long counted, boolean exempt) {
     if (window.isPresent()) {
+      checkSegment(vaddr, size);
       return List.of(new Piece(window.get().at(vaddr, size), 0, size));
     }
     List<Piece> pieces = resolve(vaddr, size, write);
     long found = pieces.stream().mapToLong(Piece::size).sum();
     long wanted = Math.max(0, found / PAGE - counted);
-    if (!exempt && wanted > 0 && lockedPages + wanted > limitPages) {
-      throw new VfioException(
-          Errno.ENOMEM,
-          Reason.LOCKED_MEMORY,
-          "locked memory: %d KiB are locked, %d KiB more are needed, the limit is %d KiB"
-              .formatted(lockedPages * 4, wanted * 4, limitPages * 4));
-    }
-    if (found < size) {
+    checkLimit(wanted, exempt);
+    if (found != size) {
       throw new VfioException(
           Errno.EFAULT,
           Reason.BAD_ADDRESS,
@@ -162,6 +165,38 @@ public final class AddressSpace {
     }
     lockedPages += wanted;
     return pieces;
+  }
+
+  /** No process has 2^63 bytes, and no segment can stand for as many. */
+  private static void checkSegment(long vaddr, long size) {
+    if (size < 0) {
+      throw new VfioException(
+          Errno.EFAULT,
+          Reason.BAD_ADDRESS,
+          "no process has 0x%x bytes at 0x%x".formatted(size, vaddr));
+    }
+  }
+
+  private void checkLimit(long wanted, boolean exempt) {
+    if (!exempt && wanted > 0 && lockedPages + wanted > limitPages) {
+      throw new VfioException(
+          Errno.ENOMEM,
+          Reason.LOCKED_MEMORY,
+          "locked memory: %d KiB are locked, %d KiB more are needed, the limit is %d KiB"
+              .formatted(lockedPages * 4, wanted * 4, limitPages * 4));
+    }
+  }
+
+  /**
+   * Takes over the account of pages that another process had pinned.
+   *
+   * @throws VfioException ENOMEM if the limit comes before them; nothing is counted then
+   */
+  synchronized void lock(long pages, boolean exempt) {
+    if (window.isEmpty()) {
+      checkLimit(pages, exempt);
+      lockedPages += pages;
+    }
   }
 
   /** Gives pages back to the account. */
@@ -176,18 +211,19 @@ public final class AddressSpace {
     lockedPages -= pages;
   }
 
-  /** What of the range is there, from its start to its first hole. */
+  /** What of the range is there, from its start to its first hole; the size is unsigned. */
   synchronized List<Piece> resolve(long vaddr, long size, boolean write) {
     List<Piece> pieces = new ArrayList<>(1);
     long at = vaddr;
     long left = size;
-    while (left > 0) {
+    while (left != 0) {
       Map.Entry<Long, Area> entry = areas.floorEntry(at);
-      if (entry == null || entry.getValue().end() <= at || (write && !entry.getValue().writable)) {
+      if (entry == null || !entry.getValue().reaches(at) || (write && !entry.getValue().writable)) {
         break;
       }
       Area area = entry.getValue();
-      long count = Math.min(left, area.end() - at);
+      long there = area.last() - at + 1;
+      long count = Long.compareUnsigned(left, there) < 0 ? left : there;
       pieces.add(new Piece(area.memory(), at - area.start(), count));
       at += count;
       left -= count;

@@ -56,6 +56,7 @@ public final class Container implements Ownership.Owner, AutoCloseable {
 
   private final String name;
   private final Type1 type;
+  private boolean closed;
   private final ReentrantLock lock = new ReentrantLock();
   private final Attachments attachments = new Attachments();
   private final Mappings mappings;
@@ -127,11 +128,15 @@ public final class Container implements Ownership.Owner, AutoCloseable {
    *     the wrapped function has no IOMMU group or is not viable (5.10), or an existing mapping
    *     lies in what it reserves or cannot address; EBUSY if another container has its backing
    *     group; EPERM without interrupt isolation, with firmware mappings, or in the wrong PASID
-   *     mode; ENOMEM or EFAULT if existing mappings cannot be pinned for it. Nothing has changed
-   *     then.
+   *     mode; ENOMEM or EFAULT if existing mappings cannot be pinned for it; ENODEV if the device
+   *     is unplugged meanwhile; EINVAL if the container is closed. Nothing has changed then.
    */
   public void attach(IommuGroup group) {
-    locked(() -> attaching.attach(group));
+    locked(
+        () -> {
+          checkOpen();
+          attaching.attach(group);
+        });
   }
 
   /**
@@ -147,11 +152,21 @@ public final class Container implements Ownership.Owner, AutoCloseable {
         });
   }
 
-  /** Detaches all groups and drops all mappings ({@code vfio_iommu_type1_release}). */
+  private void checkOpen() {
+    if (closed) {
+      throw new VfioException(Errno.EINVAL, Reason.CONTAINER_STATE, this + " is closed");
+    }
+  }
+
+  /**
+   * Detaches all groups and drops all mappings ({@code vfio_iommu_type1_release}). Nothing can be
+   * attached or mapped after that; closing again does nothing.
+   */
   @Override
   public void close() {
     locked(
         () -> {
+          closed = true;
           listeners.clear();
           attaching.detachAll();
           mappings.removeAll();
@@ -216,10 +231,15 @@ public final class Container implements Ownership.Owner, AutoCloseable {
    * @param flags {@link #MAP_READ} and {@link #MAP_WRITE}, or {@link #MAP_VADDR} alone
    * @throws VfioException EINVAL (misaligned, wraps, reserved, beyond the aperture), EEXIST, ENOSPC
    *     (entry limit), EFAULT (no such memory), ENOMEM (locked memory), ENOENT (VADDR without a
-   *     mapping), EOVERFLOW (7.x, wraps). Nothing has changed then.
+   *     mapping), EOVERFLOW (7.x, wraps), EINVAL if the container is closed. Nothing has changed
+   *     then.
    */
   public void map(AddressSpace mm, long vaddr, long iova, long size, int flags) {
-    locked(() -> rules.map(mm, vaddr, iova, size, flags));
+    locked(
+        () -> {
+          checkOpen();
+          rules.map(mm, vaddr, iova, size, flags);
+        });
   }
 
   /**
@@ -230,7 +250,8 @@ public final class Container implements Ownership.Owner, AutoCloseable {
    * @param iova first address, page aligned
    * @param size bytes, page aligned; 0 with {@link #UNMAP_ALL}
    * @param flags {@link #UNMAP_DIRTY}, {@link #UNMAP_ALL}, {@link #UNMAP_VADDR}
-   * @param bitmap where dirty bits of what goes are put, from {@code iova} on; else of length 0
+   * @param bitmap where dirty bits of what goes are put, from {@code iova} on, at least one bit for
+   *     each page; not looked at without {@link #UNMAP_DIRTY}
    * @param bitmapPageSize bytes of a page in {@code bitmap}
    * @return bytes unmapped, or invalidated
    * @throws VfioException EINVAL, EBUSY (VADDR with mediated devices), EOVERFLOW (7.x, wraps).
@@ -241,10 +262,10 @@ public final class Container implements Ownership.Owner, AutoCloseable {
     lock.lock();
     try {
       if ((flags & UNMAP_VADDR) != 0) {
-        return invalidate(rules.toUnmap(mm, iova, size, flags, bitmapPageSize));
+        return invalidate(rules.toUnmap(mm, iova, size, flags, bitmap, bitmapPageSize));
       }
       for (int round = 0; ; round++) {
-        List<Dma> going = rules.toUnmap(mm, iova, size, flags, bitmapPageSize);
+        List<Dma> going = rules.toUnmap(mm, iova, size, flags, bitmap, bitmapPageSize);
         List<Dma> pinned = listeners.isEmpty() ? List.of() : pinned(going);
         if (pinned.isEmpty()) {
           return remove(going, iova, (flags & UNMAP_DIRTY) != 0, bitmap);
@@ -265,8 +286,9 @@ public final class Container implements Ownership.Owner, AutoCloseable {
     return unmap(mm, iova, size, 0, new long[0], 0);
   }
 
-  private static List<Dma> pinned(List<Dma> going) {
-    return going.stream().filter(d -> !d.pins.isEmpty()).toList();
+  /** Those that a driver who can be told has pinned; what others have pinned goes with them. */
+  private List<Dma> pinned(List<Dma> going) {
+    return going.stream().filter(d -> d.pinnedBy(listeners.keySet())).toList();
   }
 
   private long remove(List<Dma> going, long base, boolean wantDirty, long[] bitmap) {
@@ -303,13 +325,23 @@ public final class Container implements Ownership.Owner, AutoCloseable {
     }
   }
 
-  /** Starts dirty page tracking; again is fine. EACCES on v1. */
+  /**
+   * Starts dirty page tracking; again is fine.
+   *
+   * @throws VfioException EACCES on v1, EINVAL if a mapping is too large to be tracked
+   */
   public void startDirtyTracking() {
+    type.checkTracksDirtyPages();
     locked(dirty::start);
   }
 
-  /** Stops dirty page tracking; again is fine. */
+  /**
+   * Stops dirty page tracking; again is fine.
+   *
+   * @throws VfioException EACCES on v1
+   */
   public void stopDirtyTracking() {
+    type.checkTracksDirtyPages();
     locked(dirty::stop);
   }
 
@@ -320,12 +352,13 @@ public final class Container implements Ownership.Owner, AutoCloseable {
    * @param size bytes, page aligned
    * @param pageSize bytes of a page, the smallest of {@link Info#pageSizes}
    * @param bitmap at least one bit for each page; words are written whole
-   * @throws VfioException EINVAL; from 7.x EOVERFLOW for a range that wraps
+   * @throws VfioException EACCES on v1; EINVAL, also for a bitmap that is too small; from 7.x
+   *     EOVERFLOW for a range that wraps
    */
   public void dirtyBitmap(long iova, long size, long pageSize, long[] bitmap) {
     locked(
         () -> {
-          rules.checkBitmap(iova, size, pageSize);
+          rules.checkBitmap(iova, size, pageSize, bitmap);
           dirty.read(iova, size, bitmap);
         });
   }
@@ -357,7 +390,7 @@ public final class Container implements Ownership.Owner, AutoCloseable {
     locked(
         () -> {
           checkPinning(group, pages);
-          pins.pin(pages, prot);
+          pins.pin(group, pages, prot);
           attachments.find(group).ifPresent(attachments::scopePinned);
         });
   }
@@ -372,7 +405,7 @@ public final class Container implements Ownership.Owner, AutoCloseable {
     return locked(
         () -> {
           checkAttached(group);
-          int done = pins.unpin(pages);
+          int done = pins.unpin(group, pages);
           if (done == 0 && !pages.isEmpty()) {
             throw new VfioException(
                 Errno.EINVAL,
@@ -383,12 +416,17 @@ public final class Container implements Ownership.Owner, AutoCloseable {
         });
   }
 
-  /** Unpins whatever a driver has pinned in a range of bytes, as often as it did. */
+  /**
+   * Unpins whatever the driver of a group has pinned in a range of bytes, as often as it did. Pins
+   * of other drivers stay.
+   *
+   * @throws VfioException ENODEV if the group is not attached here
+   */
   public void unpinAll(IommuGroup group, long iova, long size) {
     locked(
         () -> {
           checkAttached(group);
-          pins.unpinAll(iova, size);
+          pins.unpinAll(group, iova, size);
         });
   }
 

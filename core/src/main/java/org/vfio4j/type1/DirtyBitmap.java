@@ -39,9 +39,9 @@ final class DirtyBitmap {
    * @param target the reader's words; those that the bits reach are written whole
    * @param offset the bit of {@code target} that stands for the mapping's first page
    */
-  void copyTo(long[] target, int offset) {
-    int shift = offset % Long.SIZE;
-    int from = offset / Long.SIZE;
+  void copyTo(long[] target, long offset) {
+    int shift = (int) (offset % Long.SIZE);
+    int from = Math.toIntExact(offset / Long.SIZE);
     if (shift != 0) {
       shiftLeft(shift);
       words[0] |= target[from] & ((1L << shift) - 1);

@@ -56,7 +56,8 @@ final class DirtyTracking {
 
   /** Gives a mapping its bits: clean, but for what drivers have pinned. */
   void track(Dma dma) {
-    dma.dirty = Optional.of(new DirtyBitmap((int) (dma.size / mappings.pageSize())));
+    dma.dirty =
+        Optional.of(new DirtyBitmap((int) Long.divideUnsigned(dma.size, mappings.pageSize())));
     dma.markPinned(mappings.pageSize());
   }
 
@@ -96,6 +97,6 @@ final class DirtyTracking {
     if (!attachments.pinnedScope() && dma.iommuMapped()) {
       bits.setAll();
     }
-    bits.copyTo(target, (int) ((dma.iova - base) / mappings.pageSize()));
+    bits.copyTo(target, Long.divideUnsigned(dma.iova - base, mappings.pageSize()));
   }
 }

@@ -4,8 +4,11 @@
 package org.vfio4j.type1;
 
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
+import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.Mapping;
 import org.vfio4j.type1.AddressSpace.Piece;
 
@@ -14,10 +17,12 @@ final class Dma {
   final long iova;
   final long size;
   final int prot;
-  final AddressSpace mm;
 
-  /** Whether the mapper had CAP_IPC_LOCK: sampled when it mapped, kept for every later pin. */
-  final boolean exempt;
+  /** Whose memory it is, and who is charged for it: who mapped it, or gave it its address last. */
+  AddressSpace mm;
+
+  /** Whether that process had CAP_IPC_LOCK: sampled then, kept for every later pin. */
+  boolean exempt;
 
   long vaddr;
   boolean vaddrInvalid;
@@ -30,6 +35,9 @@ final class Dma {
   /** Pages that drivers of plain mediated devices pinned: IOVA to how often. */
   final TreeMap<Long, Integer> pins = new TreeMap<>();
 
+  /** The same for each driver, by its group; none of its own before the first pin. */
+  Map<IommuGroup, Map<Long, Integer>> pinsOf = Map.of();
+
   Dma(long iova, long size, long vaddr, int prot, AddressSpace mm, boolean exempt) {
     this.iova = iova;
     this.size = size;
@@ -41,6 +49,16 @@ final class Dma {
 
   boolean iommuMapped() {
     return pinned.isPresent();
+  }
+
+  /** Whether the driver of one of these groups has pages of it pinned. */
+  boolean pinnedBy(Set<IommuGroup> groups) {
+    for (Map.Entry<IommuGroup, Map<Long, Integer>> its : pinsOf.entrySet()) {
+      if (!its.getValue().isEmpty() && groups.contains(its.getKey())) {
+        return true;
+      }
+    }
+    return false;
   }
 
   boolean writable() {
@@ -66,7 +84,29 @@ final class Dma {
   void unpin() {
     if (iommuMapped()) {
       pinned = Optional.empty();
-      mm.unlock(size / AddressSpace.PAGE - pins.size());
+      mm.unlock(pages() - pins.size());
+    }
+  }
+
+  private long pages() {
+    return Long.divideUnsigned(size, AddressSpace.PAGE);
+  }
+
+  /**
+   * Moves the mapping to another process, with the account of what is locked for it ({@code
+   * vfio_change_dma_owner}).
+   *
+   * @throws org.vfio4j.error.VfioException ENOMEM if that process may not lock as much; nothing has
+   *     changed then
+   */
+  void chargeTo(AddressSpace owner) {
+    if (owner != mm) {
+      boolean lifted = owner.ipcLock();
+      long locked = iommuMapped() ? pages() : pins.size();
+      owner.lock(locked, lifted);
+      mm.unlock(locked);
+      mm = owner;
+      exempt = lifted;
     }
   }
 

@@ -57,7 +57,8 @@ final class DmaRules {
     long last = iova + size - 1;
     Optional<Dma> there = mappings.tree().firstIn(iova, last);
     if (update) {
-      mappings.updateVaddr(there, iova, size, vaddr);
+      AddressSpace owner = profile.vaddrMovesOwner() ? mm : there.map(d -> d.mm).orElse(mm);
+      mappings.updateVaddr(there, iova, size, vaddr, owner);
       return;
     }
     there.ifPresent(DmaRules::refuseOverlap);
@@ -96,7 +97,8 @@ final class DmaRules {
   }
 
   /** What an unmap has to do: {@code vfio_dma_do_unmap} up to its loop. */
-  List<Dma> toUnmap(AddressSpace mm, long iova, long size, int flags, long bitmapPageSize) {
+  List<Dma> toUnmap(
+      AddressSpace mm, long iova, long size, int flags, long[] bitmap, long bitmapPageSize) {
     boolean all = (flags & Container.UNMAP_ALL) != 0;
     if ((flags & Container.UNMAP_VADDR) != 0 && !attachments.external().isEmpty()) {
       throw new VfioException(
@@ -110,12 +112,29 @@ final class DmaRules {
       checkAligned(size, size);
       checkWrap(iova, size);
     }
-    if ((flags & Container.UNMAP_DIRTY) != 0
-        && (!dirty.on() || bitmapPageSize != mappings.pageSize())) {
-      throw bad(
-          "dirty pages are not tracked, or not in pages of %d bytes".formatted(bitmapPageSize));
+    if ((flags & Container.UNMAP_DIRTY) != 0) {
+      checkDirtyUnmap(flags, size, bitmap, bitmapPageSize);
     }
     return all ? new ArrayList<>(mappings.tree().all()) : inRange(mm, iova, iova + size - 1);
+  }
+
+  private void checkDirtyUnmap(int flags, long size, long[] bitmap, long pageSize) {
+    if (flags != Container.UNMAP_DIRTY) {
+      throw bad("flags 0x%x: the bitmap goes with no other".formatted(flags));
+    }
+    if (!dirty.on() || pageSize != mappings.pageSize()) {
+      throw bad("dirty pages are not tracked, or not in pages of %d bytes".formatted(pageSize));
+    }
+    checkRoom(size, bitmap);
+  }
+
+  /** Whether a bitmap has a bit for each page of a range. */
+  private void checkRoom(long size, long[] bitmap) {
+    long pages = Long.divideUnsigned(size, mappings.pageSize());
+    long words = Long.divideUnsigned(pages + Long.SIZE - 1, Long.SIZE);
+    if (Long.compareUnsigned(bitmap.length, words) < 0) {
+      throw bad("bitmap too small: words=%d, needed=%d".formatted(bitmap.length, words));
+    }
   }
 
   private List<Dma> inRange(AddressSpace mm, long iova, long last) {
@@ -148,7 +167,8 @@ final class DmaRules {
   }
 
   /** GET_BITMAP's arguments, before anything is read. */
-  void checkBitmap(long iova, long size, long pageSize) {
+  void checkBitmap(long iova, long size, long pageSize, long[] bitmap) {
+    type.checkTracksDirtyPages();
     if (profile.sizeBeforeOverflow()) {
       checkSize(size);
       checkWrap(iova, size);
@@ -162,6 +182,7 @@ final class DmaRules {
     if (!dirty.on()) {
       throw bad("dirty pages are not tracked");
     }
+    checkRoom(size, bitmap);
   }
 
   private static void checkSize(long size) {

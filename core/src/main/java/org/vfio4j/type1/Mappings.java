@@ -6,6 +6,7 @@ package org.vfio4j.type1;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
@@ -37,7 +38,7 @@ final class Mappings {
 
   Mappings(Attachments attachments, int entryLimit) {
     this.attachments = attachments;
-    this.available = entryLimit;
+    this.available = Integer.toUnsignedLong(entryLimit);
   }
 
   DmaTree tree() {
@@ -131,6 +132,7 @@ final class Mappings {
   private static void dropPins(Dma dma) {
     dma.mm.unlock(dma.pins.size());
     dma.pins.clear();
+    dma.pinsOf = Map.of();
   }
 
   /** {@code vfio_iommu_unmap_unpin_all}. */
@@ -208,8 +210,13 @@ final class Mappings {
     invalidVaddrs--;
   }
 
-  /** Gives a mapping whose address was invalidated its new one. */
-  void updateVaddr(Optional<Dma> found, long iova, long size, long vaddr) {
+  /**
+   * Gives a mapping whose address was invalidated its new one.
+   *
+   * @param owner whose memory it is from now on, and who is charged for it
+   * @throws VfioException ENOENT, EINVAL, or ENOMEM if the owner may not lock as much
+   */
+  void updateVaddr(Optional<Dma> found, long iova, long size, long vaddr, AddressSpace owner) {
     Dma dma =
         found.orElseThrow(
             () ->
@@ -223,6 +230,7 @@ final class Mappings {
           Reason.BAD_ARGUMENT,
           "the mapping at IOVA 0x%x was not invalidated, or is not this one".formatted(iova));
     }
+    dma.chargeTo(owner);
     dma.vaddr = vaddr;
     validateVaddr(dma);
   }

@@ -3,10 +3,14 @@
 
 package org.vfio4j.type1;
 
+import java.util.HashMap;
+import java.util.IdentityHashMap;
 import java.util.List;
+import java.util.Map;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
+import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.Mapping;
 import org.vfio4j.unwind.Attempt;
 
@@ -27,17 +31,17 @@ final class PinnedPages {
   }
 
   /** Pins each page once more; all of them or none. */
-  void pin(List<Long> pages, int prot) {
+  void pin(IommuGroup group, List<Long> pages, int prot) {
     try (Attempt attempt = new Attempt()) {
       for (long page : pages) {
-        pin(page, prot);
-        attempt.undo(() -> unpin(page));
+        pin(group, page, prot);
+        attempt.undo(() -> unpin(group, page));
       }
       attempt.keep();
     }
   }
 
-  private void pin(long page, int prot) {
+  private void pin(IommuGroup group, long page, int prot) {
     Dma dma = mapped(page);
     if ((dma.prot & prot) != prot) {
       throw new VfioException(
@@ -52,43 +56,54 @@ final class PinnedPages {
       dma.mm.pin(vaddr, AddressSpace.PAGE, write, counted, dma.exempt);
     }
     dma.pins.merge(page, 1, Integer::sum);
+    if (dma.pinsOf.isEmpty()) {
+      dma.pinsOf = new IdentityHashMap<>();
+    }
+    dma.pinsOf.computeIfAbsent(group, g -> new HashMap<>()).merge(page, 1, Integer::sum);
     dirty.pinned(dma, page);
   }
 
   /** Unpins each page once; returns how many of them lie in a mapping. */
-  int unpin(List<Long> pages) {
+  int unpin(IommuGroup group, List<Long> pages) {
     int done = 0;
     for (long page : pages) {
       if (mappings.tree().at(page).isEmpty()) {
         break;
       }
-      unpin(page);
+      unpin(group, page);
       done++;
     }
     return done;
   }
 
-  /** Unpins all pages of the mappings in a range, whatever their count. */
-  void unpinAll(long iova, long size) {
+  /** Unpins all pages that a group's driver has pinned in a range, as often as it did. */
+  void unpinAll(IommuGroup group, long iova, long size) {
     for (Dma dma : mappings.tree().all()) {
-      if (Long.compareUnsigned(dma.iova, iova) >= 0
-          && Long.compareUnsigned(dma.last(), iova + size - 1) <= 0) {
-        if (!dma.iommuMapped()) {
-          dma.mm.unlock(dma.pins.size());
-        }
-        dma.pins.clear();
-      }
+      Map<Long, Integer> its = dma.pinsOf.getOrDefault(group, Map.of());
+      its.entrySet().stream()
+          .filter(e -> Long.compareUnsigned(e.getKey() - iova, size) < 0)
+          .forEach(e -> unpin(dma, e.getKey(), e.getValue()));
+      its.keySet().removeIf(page -> Long.compareUnsigned(page - iova, size) < 0);
     }
   }
 
-  private void unpin(long page) {
+  /** As in the kernel, a driver may unpin what another has pinned: one count is kept for all. */
+  private void unpin(IommuGroup group, long page) {
     Dma dma = mapped(page);
+    Map<Long, Integer> its = dma.pinsOf.getOrDefault(group, Map.of());
+    if (its.containsKey(page)) {
+      its.computeIfPresent(page, (p, count) -> count == 1 ? null : count - 1);
+    }
+    unpin(dma, page, 1);
+  }
+
+  private static void unpin(Dma dma, long page, int times) {
     Integer count = dma.pins.get(page);
     if (count == null) {
       return;
     }
-    if (count > 1) {
-      dma.pins.put(page, count - 1);
+    if (count > times) {
+      dma.pins.put(page, count - times);
       return;
     }
     dma.pins.remove(page);

@@ -3,6 +3,10 @@
 
 package org.vfio4j.type1;
 
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.Reason;
+import org.vfio4j.error.VfioException;
+
 /** The flavours of the type1 driver, by the number SET_IOMMU takes. */
 public enum Type1 {
   /** VFIO_TYPE1_IOMMU: an unmap may remove more than it names. */
@@ -21,5 +25,17 @@ public enum Type1 {
   /** The number SET_IOMMU takes. */
   public int number() {
     return number;
+  }
+
+  /**
+   * Refuses dirty page tracking where the flavour has none.
+   *
+   * @throws VfioException EACCES for {@link #V1}
+   */
+  public void checkTracksDirtyPages() {
+    if (this == V1) {
+      throw new VfioException(
+          Errno.EACCES, Reason.NOT_SUPPORTED, "a v1 container does not track dirty pages");
+    }
   }
 }

@@ -12,7 +12,6 @@ import org.vfio4j.iommu.IovaRange;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.type1.AddressSpace;
 import org.vfio4j.type1.Container;
-import org.vfio4j.type1.Type1;
 
 /** The container ioctls of type1: what is checked of their structs before the engine is asked. */
 final class DmaCalls {
@@ -77,10 +76,7 @@ final class DmaCalls {
       throw new VfioException(
           Errno.ENOTTY, Reason.UNKNOWN_CALL, "this kernel does not track dirty pages");
     }
-    if (container.type() == Type1.V1) {
-      throw new VfioException(
-          Errno.EACCES, Reason.NOT_SUPPORTED, "a v1 container does not track dirty pages");
-    }
+    container.type().checkTracksDirtyPages();
   }
 
   /** Comes before the bitmap is looked at, which only an errno of its own shows (7.x). */
@@ -95,12 +91,17 @@ final class DmaCalls {
   private static void checkBitmap(long size, Vfio.Bitmap bitmap) {
     long pages =
         bitmap.pageSize() == 0 ? 0 : size >>> Long.numberOfTrailingZeros(bitmap.pageSize());
-    long needed = (pages + Long.SIZE - 1) / Long.SIZE * Long.BYTES;
-    if (pages == 0 || bitmap.size() < needed || bitmap.size() == 0) {
-      throw bad("bitmap too small: bytes=%d, needed=%d".formatted(bitmap.size(), needed));
+    long words = (pages >>> 6) + ((pages & 63) == 0 ? 0 : 1);
+    long needed = words * Long.BYTES;
+    if (pages == 0 || Long.compareUnsigned(bitmap.size(), needed) < 0) {
+      throw bad(
+          "bitmap too small: bytes=%s, needed=%s"
+              .formatted(Long.toUnsignedString(bitmap.size()), Long.toUnsignedString(needed)));
     }
     if (Long.compareUnsigned(bitmap.size(), MAX_BITMAP_BYTES) > 0) {
-      throw bad("bitmap too large: bytes=%d, max=%d".formatted(bitmap.size(), MAX_BITMAP_BYTES));
+      throw bad(
+          "bitmap too large: bytes=%s, max=%d"
+              .formatted(Long.toUnsignedString(bitmap.size()), MAX_BITMAP_BYTES));
     }
   }
 

@@ -194,7 +194,7 @@ class StructureTest {
     assertThat(
             fields(f -> type(f).matches(".*(Ljava/lang/(Integer|Long);>|/concurrent/atomic/).*")))
         .as("numbers beside a key: of regions and of pinned pages, none of users")
-        .containsExactlyInAnyOrder("Attachments.byRegion", "Dma.pins");
+        .containsExactlyInAnyOrder("Attachments.byRegion", "Dma.pins", "Dma.pinsOf");
     assertThat(fields(f -> type(f).matches("[BSIJFD]")))
         .as("numbers in the classes of the rule")
         .noneMatch(f -> RULE.contains(f.substring(0, f.indexOf('.'))));

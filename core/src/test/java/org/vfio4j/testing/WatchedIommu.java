@@ -62,6 +62,11 @@ public abstract class WatchedIommu implements Iommu {
   /** After a call has succeeded. */
   protected void after(Call call, Object on) {}
 
+  /** The page sizes that a domain tells, where its own are these. */
+  protected long pageSizes(long real) {
+    return real;
+  }
+
   /** The domain of the IOMMU behind this one. */
   public static IommuDomain real(IommuDomain domain) {
     return domain instanceof Domain watched ? watched.target : domain;
@@ -184,7 +189,7 @@ public abstract class WatchedIommu implements Iommu {
 
     @Override
     public long pageSizes() {
-      return target.pageSizes();
+      return WatchedIommu.this.pageSizes(target.pageSizes());
     }
 
     @Override

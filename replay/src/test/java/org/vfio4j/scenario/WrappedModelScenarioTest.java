@@ -314,11 +314,12 @@ class WrappedModelScenarioTest extends ModelScenario {
     refused(Errno.EBUSY, () -> k.attach(w));
     assertThat(state()).isEqualTo(before);
     assertThat(reads(bare, IOVA)).hasValue(7);
-    c.attach(wrapped(bare));
+    IommuGroup again = wrapped(bare);
+    c.attach(again);
     c.detach(g);
     refused(Errno.EBUSY, () -> k.attach(w));
     assertThat(reads(bare, IOVA)).as("one user has left, one is there").hasValue(7);
-    c.close();
+    c.detach(again);
     k.attach(w);
     refused(Errno.EBUSY, () -> c.attach(g));
   }
