@@ -131,7 +131,7 @@ final class Attaching {
       attempt.keep();
       attachments.add(entry, Optional.of(domain));
       room.narrowTo(narrowed);
-      mappings.updatePageSizes();
+      mappings.askDomains();
     }
   }
 
@@ -149,9 +149,7 @@ final class Attaching {
     // The kernel replays first; this way a refused doorbell leaves nothing pinned.
     IovaRoom.softwareMsi(entry.regions).ifPresent(r -> own.prepareMsi(r.start()));
     mappings.replayOnto(own);
-    Domain domain = new Domain(own);
-    attachments.addDomain(domain);
-    return domain;
+    return new Domain(own);
   }
 
   /** {@code vfio_iommu_type1_detach_group}: cannot fail, and an unknown group is no error. */
@@ -195,7 +193,7 @@ final class Attaching {
     if (emptied || regionLeft) {
       room.regionLeft();
     }
-    mappings.updatePageSizes();
+    mappings.askDomains();
   }
 
   /** The hardware goes with the last user of the backing group; then others may have the group. */

@@ -26,7 +26,10 @@ import org.vfio4j.profile.KernelProfile;
 
 /**
  * One address space of the type1 driver ({@code struct vfio_iommu}): the groups attached to it and
- * the memory mapped for them. Thread-safe: one lock covers every call.
+ * the memory mapped for them. Thread-safe: one lock covers every call that changes something or
+ * waits for the hardware. What is in the container, and what it can do, is told without that lock,
+ * also while a map pins for seconds: it is what the last change left, and a change under way may be
+ * told of already or not yet.
  *
  * <p>Attaches are tracked by backing group. The first user of a backing group attaches the
  * hardware; every further VFIO group with the same backing joins without touching it; another
@@ -82,6 +85,16 @@ public final class Container implements Ownership.Owner, AutoCloseable {
    * @param ranges IOVAs that can be mapped; empty while nothing limits them
    */
   public record Info(long pageSizes, long entries, List<IovaRange> ranges) {}
+
+  /**
+   * What is in a container.
+   *
+   * @param groups attached VFIO groups, oldest first
+   * @param domains how many domains back it
+   * @param mappings live mappings
+   * @param bytes how many bytes these are together, unsigned
+   */
+  public record Contents(List<IommuGroup> groups, int domains, int mappings, long bytes) {}
 
   /**
    * An empty container of the type1 driver.
@@ -175,17 +188,22 @@ public final class Container implements Ownership.Owner, AutoCloseable {
 
   /** How many VFIO groups here use a backing group: the seed's count, read off the list. */
   public int useCount(IommuGroup backing) {
-    return locked(() -> attachments.users(backing).size());
+    return attachments.useCount(backing);
   }
 
   /** Attached VFIO groups, oldest first. */
   public List<IommuGroup> groups() {
-    return locked(() -> List.copyOf(attachments.groups()));
+    return attachments.groups();
   }
 
   /** How many domains back the container. */
   public int domains() {
-    return locked(() -> attachments.domains().size());
+    return attachments.domainCount();
+  }
+
+  /** What is in the container. */
+  public Contents snapshot() {
+    return attachments.contents(mappings.count(), mappings.bytes());
   }
 
   /**
@@ -194,31 +212,27 @@ public final class Container implements Ownership.Owner, AutoCloseable {
    * @throws IllegalArgumentException if the group is not attached here
    */
   public int domainIndex(IommuGroup group) {
-    return locked(() -> entry(group).domain.map(attachments.domains()::indexOf).orElse(-1));
+    return entry(group).domain.map(attachments::indexOf).orElse(-1);
   }
 
   /** Whether a group is here that no IOMMU serves. */
   public boolean hasEmulated() {
-    return locked(() -> !attachments.external().isEmpty());
+    return attachments.hasExternal();
   }
 
   /** Whether all DMA snoops the caches (VFIO_DMA_CC_IOMMU); false without a domain. */
   public boolean coherent() {
-    return locked(
-        () ->
-            !attachments.domains().isEmpty()
-                && attachments.domains().stream().allMatch(d -> d.hardware.coherent()));
+    return mappings.coherent();
   }
 
   /** What GET_INFO tells. */
   public Info info() {
-    return locked(
-        () -> new Info(mappings.pageSizes(), mappings.available(), room.ranges().ranges()));
+    return new Info(mappings.pageSizes(), mappings.available(), room.ranges().ranges());
   }
 
   /** Live mappings. */
   public int mappings() {
-    return locked(() -> mappings.tree().all().size());
+    return mappings.count();
   }
 
   /**
@@ -474,7 +488,7 @@ public final class Container implements Ownership.Owner, AutoCloseable {
 
   /** The domain that the group is on, if an IOMMU serves it. */
   public Optional<IommuDomain> domainOf(IommuGroup group) {
-    return locked(() -> entry(group).domain.map(d -> d.hardware));
+    return entry(group).domain.map(d -> d.hardware);
   }
 
   private Attachment entry(IommuGroup group) {

@@ -20,7 +20,9 @@ final class IovaRoom {
   private final KernelProfile profile;
   private final Attachments attachments;
   private final DmaTree mappings;
-  private IovaRanges ranges = IovaRanges.UNKNOWN;
+
+  /** Changed under the container's lock, told without it. */
+  private volatile IovaRanges ranges = IovaRanges.UNKNOWN;
 
   IovaRoom(KernelProfile profile, Attachments attachments, DmaTree mappings) {
     this.profile = profile;

@@ -20,7 +20,8 @@ import org.vfio4j.unwind.Attempt;
 
 /**
  * The mappings of a container, in its own list and in every domain it has. The container's lock
- * covers all of it; a call that is refused leaves everything as it was.
+ * covers all of it; a call that is refused leaves everything as it was. How many there are and what
+ * the domains can do is told without the lock.
  */
 final class Mappings {
   private static final long PAGE_MASK = -AddressSpace.PAGE;
@@ -32,13 +33,16 @@ final class Mappings {
   private final Translation emulated = new Translation();
 
   private Optional<PageTable> emulatedTable = Optional.empty();
-  private long pageSizes = -1L & PAGE_MASK;
-  private long available;
+  private final long limit;
+  private volatile int count;
+  private volatile long bytes;
+  private volatile long pageSizes = -1L & PAGE_MASK;
+  private volatile boolean coherent;
   private int invalidVaddrs;
 
   Mappings(Attachments attachments, int entryLimit) {
     this.attachments = attachments;
-    this.available = Integer.toUnsignedLong(entryLimit);
+    this.limit = Integer.toUnsignedLong(entryLimit);
   }
 
   DmaTree tree() {
@@ -49,8 +53,24 @@ final class Mappings {
     return emulated;
   }
 
+  /** How many can still be added. */
   long available() {
-    return available;
+    return limit - count;
+  }
+
+  /** How many there are. */
+  int count() {
+    return count;
+  }
+
+  /** How many bytes they are together, unsigned. */
+  long bytes() {
+    return bytes;
+  }
+
+  /** Whether there are domains, and the DMA of all of them snoops the caches. */
+  boolean coherent() {
+    return coherent;
   }
 
   boolean anyVaddrInvalid() {
@@ -66,12 +86,18 @@ final class Mappings {
     return Long.lowestOneBit(pageSizes);
   }
 
-  /** {@code vfio_update_pgsize_bitmap}: what all domains have, never below the host's page. */
-  void updatePageSizes() {
+  /**
+   * What the domains can do together: page sizes that all have, never below the host's page ({@code
+   * vfio_update_pgsize_bitmap}), and coherency.
+   */
+  void askDomains() {
     long sizes = -1L;
+    boolean snoop = !attachments.domains().isEmpty();
     for (Domain domain : attachments.domains()) {
       sizes &= domain.hardware.pageSizes();
+      snoop &= domain.hardware.coherent();
     }
+    coherent = snoop;
     pageSizes = (sizes & ~PAGE_MASK) != 0 ? sizes & PAGE_MASK | AddressSpace.PAGE : sizes;
   }
 
@@ -85,8 +111,15 @@ final class Mappings {
       pinAndMap(dma);
     }
     tree.add(dma);
-    available--;
+    count(1, dma.size);
     emulatedTable.ifPresent(table -> emulate(table, dma));
+  }
+
+  /** The container's lock is held, so that nothing is lost between reading and writing. */
+  @SuppressWarnings("NonAtomicVolatileUpdate")
+  private void count(int more, long size) {
+    count += more;
+    bytes += size;
   }
 
   private void pinAndMap(Dma dma) {
@@ -112,7 +145,7 @@ final class Mappings {
 
   void remove(Dma dma) {
     tree.remove(dma);
-    available++;
+    count(-1, -dma.size);
     if (dma.vaddrInvalid) {
       invalidVaddrs--;
     }
