@@ -7,8 +7,10 @@
  */
 module org.vfio4j.core {
   requires static org.jspecify;
+  requires transitive jdk.jfr;
 
   exports org.vfio4j.error;
+  exports org.vfio4j.event;
   exports org.vfio4j.iommu;
   exports org.vfio4j.mdev;
   exports org.vfio4j.profile;

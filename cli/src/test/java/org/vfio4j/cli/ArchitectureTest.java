@@ -25,6 +25,7 @@ class ArchitectureTest {
 
   private static final String[] CORE = {
     "org.vfio4j.error..",
+    "org.vfio4j.event..",
     "org.vfio4j.profile..",
     "org.vfio4j.iommu..",
     "org.vfio4j.type1..",
@@ -63,7 +64,7 @@ class ArchitectureTest {
             .resideInAnyPackage(CORE)
             .should()
             .onlyDependOnClassesThat()
-            .resideInAnyPackage(core("java..", "org.jspecify.annotations.."));
+            .resideInAnyPackage(core("java..", "jdk.jfr..", "org.jspecify.annotations.."));
     rule.check(CLASSES);
   }
 

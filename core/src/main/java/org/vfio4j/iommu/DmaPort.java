@@ -5,6 +5,7 @@ package org.vfio4j.iommu;
 
 import java.lang.foreign.MemorySegment;
 import java.util.function.Consumer;
+import org.vfio4j.event.DmaFaultEvent;
 
 /**
  * Where a device's DMA enters: every access is translated by whatever the device is attached to at
@@ -110,7 +111,19 @@ public final class DmaPort {
             length,
             access,
             mapped ? DmaFault.Cause.NO_PERMISSION : DmaFault.Cause.NOT_MAPPED);
+    record(fault);
     faults.accept(fault);
     return new DmaFaultException(fault);
+  }
+
+  private static void record(DmaFault fault) {
+    DmaFaultEvent event = new DmaFaultEvent();
+    if (event.shouldCommit()) {
+      event.device = fault.device();
+      event.iova = fault.iova();
+      event.bytes = fault.length();
+      event.cause = fault.cause().name();
+      event.commit();
+    }
   }
 }

@@ -14,6 +14,7 @@ import org.vfio4j.error.Errno;
 import org.vfio4j.error.Holder;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
+import org.vfio4j.event.Events;
 import org.vfio4j.iommu.DmaFault;
 import org.vfio4j.iommu.DmaPort;
 import org.vfio4j.iommu.Iommu;
@@ -58,6 +59,8 @@ public final class Container implements Ownership.Owner, AutoCloseable {
   private static final int UNMAP_ROUNDS = 10;
 
   private final String name;
+  private final Watch watch;
+  private final Events events;
   private final Type1 type;
   private boolean closed;
   private final ReentrantLock lock = new ReentrantLock();
@@ -107,7 +110,29 @@ public final class Container implements Ownership.Owner, AutoCloseable {
    */
   public Container(
       String name, Iommu iommu, KernelProfile profile, Type1 type, Type1Parameters parameters) {
+    this(name, iommu, profile, type, parameters, Events.NONE);
+  }
+
+  /**
+   * An empty container of the type1 driver that is watched.
+   *
+   * @param name who it belongs to, for error messages
+   * @param iommu the hardware
+   * @param profile whose answers to give
+   * @param type the flavour SET_IOMMU asked for
+   * @param parameters of the module; the entry limit is read now, the rest when needed
+   * @param events told of what happens here
+   */
+  public Container(
+      String name,
+      Iommu iommu,
+      KernelProfile profile,
+      Type1 type,
+      Type1Parameters parameters,
+      Events events) {
     this.name = name;
+    this.watch = new Watch(name, events);
+    this.events = events;
     this.type = type;
     this.mappings = new Mappings(attachments, parameters.entryLimit());
     this.dirty = new DirtyTracking(mappings, attachments);
@@ -145,11 +170,14 @@ public final class Container implements Ownership.Owner, AutoCloseable {
    *     is unplugged meanwhile; EINVAL if the container is closed. Nothing has changed then.
    */
   public void attach(IommuGroup group) {
-    locked(
-        () -> {
-          checkOpen();
-          attaching.attach(group);
-        });
+    watch.attach(
+        group,
+        () ->
+            locked(
+                () -> {
+                  checkOpen();
+                  attaching.attach(group);
+                }));
   }
 
   /**
@@ -158,11 +186,14 @@ public final class Container implements Ownership.Owner, AutoCloseable {
    * those of plain mediated devices stay.
    */
   public void detach(IommuGroup group) {
-    locked(
-        () -> {
-          listeners.remove(group);
-          attaching.detach(group);
-        });
+    watch.detach(
+        group,
+        () ->
+            locked(
+                () -> {
+                  listeners.remove(group);
+                  attaching.detach(group);
+                }));
   }
 
   private void checkOpen() {
@@ -249,11 +280,17 @@ public final class Container implements Ownership.Owner, AutoCloseable {
    *     then.
    */
   public void map(AddressSpace mm, long vaddr, long iova, long size, int flags) {
-    locked(
-        () -> {
-          checkOpen();
-          rules.map(mm, vaddr, iova, size, flags);
-        });
+    watch.map(iova, size, () -> mapLocked(mm, vaddr, iova, size, flags));
+  }
+
+  private void mapLocked(AddressSpace mm, long vaddr, long iova, long size, int flags) {
+    lock.lock();
+    try {
+      checkOpen();
+      rules.map(mm, vaddr, iova, size, flags);
+    } finally {
+      lock.unlock();
+    }
   }
 
   /**
@@ -273,6 +310,20 @@ public final class Container implements Ownership.Owner, AutoCloseable {
    */
   public long unmap(
       AddressSpace mm, long iova, long size, int flags, long[] bitmap, long bitmapPageSize) {
+    Watch.Unmap watched = watch.unmap();
+    long bytes = unmapLocked(watched, mm, iova, size, flags, bitmap, bitmapPageSize);
+    watched.done(iova, bytes);
+    return bytes;
+  }
+
+  private long unmapLocked(
+      Watch.Unmap watched,
+      AddressSpace mm,
+      long iova,
+      long size,
+      int flags,
+      long[] bitmap,
+      long bitmapPageSize) {
     lock.lock();
     try {
       if ((flags & UNMAP_VADDR) != 0) {
@@ -288,7 +339,7 @@ public final class Container implements Ownership.Owner, AutoCloseable {
           throw new IllegalStateException(
               "a driver keeps pages pinned in a range that is being unmapped");
         }
-        askToUnpin(pinned);
+        watched.waitFor(() -> askToUnpin(pinned));
       }
     } finally {
       lock.unlock();
@@ -403,7 +454,9 @@ public final class Container implements Ownership.Owner, AutoCloseable {
   public void pin(IommuGroup group, List<Long> pages, int prot) {
     locked(
         () -> {
-          checkPinning(group, pages);
+          pins.checkCount(pages);
+          checkAttached(group);
+          pins.check(group, type, !listeners.isEmpty());
           pins.pin(group, pages, prot);
           attachments.find(group).ifPresent(attachments::scopePinned);
         });
@@ -444,31 +497,6 @@ public final class Container implements Ownership.Owner, AutoCloseable {
         });
   }
 
-  private void checkPinning(IommuGroup group, List<Long> pages) {
-    if (pages.size() > PinnedPages.MAX_PAGES) {
-      throw new VfioException(
-          Errno.E2BIG,
-          Reason.PIN_REFUSED,
-          "too many pages: count=%d, max=%d".formatted(pages.size(), PinnedPages.MAX_PAGES));
-    }
-    checkAttached(group);
-    if (group.devices().size() != 1) {
-      throw new VfioException(
-          Errno.EINVAL, Reason.PIN_REFUSED, group + " has more than one device");
-    }
-    if (type == Type1.V1) {
-      throw new VfioException(Errno.EACCES, Reason.PIN_REFUSED, "a v1 container pins nothing");
-    }
-    if (mappings.anyVaddrInvalid()) {
-      throw new VfioException(
-          Errno.EBUSY, Reason.VADDR_INVALID, "addresses of mappings are being updated");
-    }
-    if (listeners.isEmpty()) {
-      throw new VfioException(
-          Errno.EINVAL, Reason.PIN_REFUSED, "no driver listens for unmaps: it could not unpin");
-    }
-  }
-
   private void checkAttached(IommuGroup group) {
     if (attachments.find(group).isEmpty()) {
       throw new VfioException(
@@ -483,7 +511,13 @@ public final class Container implements Ownership.Owner, AutoCloseable {
    * @param device the name that faults are reported under
    */
   public DmaPort emulatedPort(String device, Consumer<DmaFault> faults) {
-    return new DmaPort(device, mappings.emulated(), faults);
+    return new DmaPort(
+        device,
+        mappings.emulated(),
+        fault -> {
+          events.faulted(fault.device(), fault.iova(), fault.length(), fault.access());
+          faults.accept(fault);
+        });
   }
 
   /** The domain that the group is on, if an IOMMU serves it. */

@@ -20,7 +20,7 @@ import org.vfio4j.unwind.Attempt;
  */
 final class PinnedPages {
   /** {@code VFIO_PIN_PAGES_MAX_ENTRIES}. */
-  static final int MAX_PAGES = 512;
+  private static final int MAX_PAGES = 512;
 
   private final Mappings mappings;
   private final DirtyTracking dirty;
@@ -28,6 +28,44 @@ final class PinnedPages {
   PinnedPages(Mappings mappings, DirtyTracking dirty) {
     this.mappings = mappings;
     this.dirty = dirty;
+  }
+
+  /**
+   * Refuses more pages than one call may pin.
+   *
+   * @throws VfioException E2BIG
+   */
+  void checkCount(List<Long> pages) {
+    if (pages.size() > MAX_PAGES) {
+      throw new VfioException(
+          Errno.E2BIG,
+          Reason.PIN_REFUSED,
+          "too many pages: count=%d, max=%d".formatted(pages.size(), MAX_PAGES));
+    }
+  }
+
+  /**
+   * Whether an attached group's driver may pin at all.
+   *
+   * @param heard whether a driver would be told of an unmap
+   * @throws VfioException EINVAL, EACCES or EBUSY
+   */
+  void check(IommuGroup group, Type1 type, boolean heard) {
+    if (group.devices().size() != 1) {
+      throw new VfioException(
+          Errno.EINVAL, Reason.PIN_REFUSED, group + " has more than one device");
+    }
+    if (type == Type1.V1) {
+      throw new VfioException(Errno.EACCES, Reason.PIN_REFUSED, "a v1 container pins nothing");
+    }
+    if (mappings.anyVaddrInvalid()) {
+      throw new VfioException(
+          Errno.EBUSY, Reason.VADDR_INVALID, "addresses of mappings are being updated");
+    }
+    if (!heard) {
+      throw new VfioException(
+          Errno.EINVAL, Reason.PIN_REFUSED, "no driver listens for unmaps: it could not unpin");
+    }
   }
 
   /** Pins each page once more; all of them or none. */

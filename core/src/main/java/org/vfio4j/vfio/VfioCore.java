@@ -13,6 +13,7 @@ import org.vfio4j.error.Holder;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.Refusal;
 import org.vfio4j.error.VfioException;
+import org.vfio4j.event.Events;
 import org.vfio4j.iommu.Device;
 import org.vfio4j.iommu.Iommu;
 import org.vfio4j.iommu.IommuGroup;
@@ -33,6 +34,7 @@ public final class VfioCore {
   private final KernelProfile profile;
   private final Iommu iommu;
   private final Type1Parameters parameters;
+  private final Events events;
   private final VfioParameters vfio = new VfioParameters();
   private final Map<IommuGroup, VfioGroup> groups = new IdentityHashMap<>();
 
@@ -44,6 +46,19 @@ public final class VfioCore {
    * @param parameters of the type1 module
    */
   public VfioCore(KernelProfile profile, Iommu iommu, Type1Parameters parameters) {
+    this(profile, iommu, parameters, Events.NONE);
+  }
+
+  /**
+   * A machine without devices that is watched.
+   *
+   * @param profile whose answers to give
+   * @param iommu the hardware
+   * @param parameters of the type1 module
+   * @param events told of what happens in the containers
+   */
+  public VfioCore(KernelProfile profile, Iommu iommu, Type1Parameters parameters, Events events) {
+    this.events = events;
     this.profile = profile;
     this.iommu = iommu;
     this.parameters = parameters;
@@ -222,7 +237,7 @@ public final class VfioCore {
                 () ->
                     new VfioException(
                         Errno.ENODEV, Reason.NOT_SUPPORTED, "no driver for IOMMU type " + number));
-    return new Container(owner, iommu, profile, type, parameters);
+    return new Container(owner, iommu, profile, type, parameters, events);
   }
 
   private Optional<Type1> flavour(int number) {
