@@ -3,6 +3,7 @@
 
 package org.vfio4j.vfio;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Supplier;
@@ -68,11 +69,26 @@ public class EngineVfio implements Vfio, AutoCloseable {
     }
   }
 
-  /** Closes every descriptor in order, as the exit of a process does. */
+  /**
+   * Closes every descriptor in order, as the exit of a process does. One that fails does not keep
+   * the others: what the first threw is thrown at the end, with what followed as suppressed.
+   */
   @Override
   public final void close() {
+    List<RuntimeException> failed = new ArrayList<>();
     synchronized (machine) {
-      files.numbers().forEach(this::close);
+      for (int fd : files.numbers()) {
+        try {
+          close(fd);
+        } catch (RuntimeException e) {
+          failed.add(e);
+        }
+      }
+    }
+    if (!failed.isEmpty()) {
+      RuntimeException first = failed.getFirst();
+      failed.subList(1, failed.size()).forEach(first::addSuppressed);
+      throw first;
     }
   }
 
@@ -159,8 +175,11 @@ public class EngineVfio implements Vfio, AutoCloseable {
             }
             case OpenFile.OfDevice(VfioGroup group, _, DeviceFile device) -> {
               group.deviceFiles--;
-              device.close();
-              leftBehind(group);
+              try {
+                device.close();
+              } finally {
+                leftBehind(group);
+              }
             }
             case OpenFile.OfContainer _, OpenFile.Other _ -> {}
           }

@@ -53,6 +53,6 @@ public interface Machine {
    */
   DeviceFile openDevice(IommuGroup group, Device device, String asked);
 
-  /** Something was given back: who waited only for that may go. */
+  /** Something was given back: who waited only for that may go. Cannot fail. */
   void letGo();
 }

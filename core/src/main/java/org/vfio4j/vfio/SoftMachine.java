@@ -23,6 +23,7 @@ import org.vfio4j.mdev.MdevParent;
 import org.vfio4j.mdev.MediatedDevice;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.type1.Type1Parameters;
+import org.vfio4j.unwind.Attempt;
 
 /**
  * A machine in software: functions and their drivers, parents and mediated devices, an embedded
@@ -54,6 +55,9 @@ public final class SoftMachine implements Machine {
 
   /** Devices that somebody waits to unbind or remove, and what comes then. */
   private final Map<Device, Runnable> leaving = new LinkedHashMap<>();
+
+  /** What refused a bind that had to wait: its writer is told, not whoever it waited for. */
+  private final Map<Device, RuntimeException> refusedLater = new HashMap<>();
 
   private int nextGroup;
 
@@ -227,7 +231,8 @@ public final class SoftMachine implements Machine {
   /**
    * Binds a driver, after unbinding the one that is there.
    *
-   * @return false if the unbind waits for a user; it and the bind are done when he is gone
+   * @return false if the unbind waits for a user; it and the bind are done when he is gone, and
+   *     {@link #refusedLater} tells whether the bind was refused then
    * @throws VfioException ENODEV for an unknown function, EBUSY if the group belongs to a user and
    *     the driver would do DMA, or the function has virtual functions; EINVAL if VFIO cannot take
    *     it. The function has no driver then.
@@ -236,6 +241,14 @@ public final class SoftMachine implements Machine {
   public synchronized boolean bind(String name, String driver) {
     SoftFunction function = function(name);
     return unbind(function, () -> probe(function, driver));
+  }
+
+  /**
+   * What refused the latest bind of a function that had to wait, a {@link VfioException} or a
+   * {@link KernelBugException}; empty while it waits, where it was done, and after the next one.
+   */
+  public synchronized Optional<RuntimeException> refusedLater(String name) {
+    return Optional.ofNullable(refusedLater.get(function(name)));
   }
 
   /**
@@ -268,6 +281,7 @@ public final class SoftMachine implements Machine {
   }
 
   private boolean unbind(SoftFunction function, Runnable then) {
+    refusedLater.remove(function);
     if (waits(function)) {
       leaving.put(function, () -> unbindNow(function, then));
       return false;
@@ -368,7 +382,7 @@ public final class SoftMachine implements Machine {
    * Makes a mediated device whose group has a given number.
    *
    * @throws VfioException as {@link #createMdev(String, String, String)}
-   * @throws IllegalArgumentException if the number is taken
+   * @throws IllegalArgumentException if the number is taken; nothing has been made then
    */
   public synchronized MediatedDevice createMdev(
       String parent, String type, String uuid, int groupId) {
@@ -388,13 +402,17 @@ public final class SoftMachine implements Machine {
     if (mdevs.containsKey(uuid)) {
       throw new VfioException(Errno.EEXIST, Reason.BAD_ARGUMENT, uuid + " exists", uuid);
     }
-    MediatedDevice device = offers.create(type, uuid);
-    IommuGroup group = addGroup(groupId, IommuUnit.NONE, List.of());
-    iommu.addDevice(group, device);
-    groupOf.put(uuid, group);
-    mdevs.put(uuid, device);
-    core.register(group, device);
-    return device;
+    try (Attempt attempt = new Attempt()) {
+      MediatedDevice device = offers.create(type, uuid);
+      attempt.undo(() -> offers.remove(device));
+      IommuGroup group = addGroup(groupId, IommuUnit.NONE, List.of());
+      attempt.keep();
+      iommu.addDevice(group, device);
+      groupOf.put(uuid, group);
+      mdevs.put(uuid, device);
+      core.register(group, device);
+      return device;
+    }
   }
 
   /** Removes a mediated device; false if that waits for a user. ENODEV if there is none. */
@@ -482,8 +500,16 @@ public final class SoftMachine implements Machine {
     for (Map.Entry<Device, Runnable> each : new ArrayList<>(leaving.entrySet())) {
       Device device = each.getKey();
       if (!waits(device) && leaving.remove(device) != null) {
-        each.getValue().run();
+        finish(device, each.getValue());
       }
+    }
+  }
+
+  private void finish(Device device, Runnable waited) {
+    try {
+      waited.run();
+    } catch (VfioException | KernelBugException refused) {
+      refusedLater.put(device, refused);
     }
   }
 }

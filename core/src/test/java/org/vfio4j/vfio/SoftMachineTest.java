@@ -4,6 +4,7 @@
 package org.vfio4j.vfio;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.Optional;
@@ -18,6 +19,11 @@ import org.vfio4j.testing.Q35;
 class SoftMachineTest {
   private static final String A = "0000:00:02.0";
   private static final String UUID = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
+
+  /** One of the two functions of group 9. */
+  private static final String B = "0000:00:0a.1";
+
+  private int deviceOfB;
 
   private final SoftMachine machine = Q35.machine(KernelProfile.DEFAULT);
 
@@ -72,6 +78,61 @@ class SoftMachineTest {
                 assertThat(e.refusal().devices()).containsExactly(ungrouped.name());
               });
     }
+  }
+
+  /** B18. */
+  @Test
+  void shouldMakeNothingForAGroupNumberThatIsTaken() {
+    machine.bind(A, SoftMachine.WRAPPING_DRIVER);
+    assertThatIllegalArgumentException().isThrownBy(() -> machine.createMdev(A, "backed", UUID, 1));
+    assertThat(machine.parent(A).orElseThrow().available("backed")).isEqualTo(1);
+    assertThat(machine.mdevs()).isEmpty();
+    machine.createMdev(A, "backed", UUID);
+  }
+
+  /** B16: group 9 has two functions; whoever closes it is not told what a waiting bind was. */
+  @Test
+  void shouldTellTheRefusalOfAWaitingBindToItsWriter() {
+    try (SoftVfio other = machine.process("other")) {
+      SoftVfio vm = openBoth(machine);
+      assertThat(machine.bind(B, "e1000")).isFalse();
+      assertThat(machine.refusedLater(B)).isEmpty();
+      vm.close(deviceOfB);
+      assertThat(vm.descriptors()).as("the group belongs to the process still").isEqualTo(3);
+      assertThat(machine.waiting()).isEmpty();
+      assertThat(machine.driver(B)).isEmpty();
+      assertThat(machine.refusedLater(B))
+          .hasValueSatisfying(e -> assertThat(((VfioException) e).errno()).isEqualTo(Errno.EBUSY));
+      vm.close();
+      assertThat(vm.descriptors()).isZero();
+      other.group("0000:00:0a.0");
+      assertThat(machine.bind(B, "vfio-pci")).isTrue();
+      assertThat(machine.refusedLater(B)).isEmpty();
+    }
+    assertThat(machine.iommu().census()).isEqualTo(SoftIommu.Census.EMPTY);
+  }
+
+  /** B16, on the kernel that stops there: the exit of a process closes all the same. */
+  @Test
+  void shouldCloseEverythingThoughAWaitingBindStopsTheKernel() {
+    SoftMachine old = Q35.machine(KernelProfile.LINUX_5_10);
+    SoftVfio vm = openBoth(old);
+    assertThat(old.bind(B, "e1000")).isFalse();
+    vm.close();
+    assertThat(vm.descriptors()).isZero();
+    assertThat(old.waiting()).isEmpty();
+    assertThat(old.iommu().census()).isEqualTo(SoftIommu.Census.EMPTY);
+  }
+
+  private SoftVfio openBoth(SoftMachine on) {
+    SoftVfio vm = on.process("vm");
+    int container = vm.container();
+    int group = vm.group(B);
+    vm.setContainer(group, container);
+    vm.setIommu(container, 3);
+    deviceOfB = vm.deviceFd(group, Optional.of(B));
+    vm.deviceFd(group, Optional.of("0000:00:0a.0"));
+    return vm;
   }
 
   @Test
