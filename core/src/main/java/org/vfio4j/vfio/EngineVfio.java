@@ -168,6 +168,11 @@ public class EngineVfio implements Vfio, AutoCloseable {
     run(
         "close",
         () -> {
+          switch (files.get(fd)) {
+            case OpenFile.OfGroup(VfioGroup group) -> awaitJoined(group);
+            case OpenFile.OfDevice(VfioGroup group, _, _) -> awaitJoined(group);
+            case OpenFile.OfContainer _, OpenFile.Other _ -> {}
+          }
           switch (files.remove(fd)) {
             case OpenFile.OfGroup(VfioGroup group) -> {
               group.fileOpen = false;
@@ -197,6 +202,7 @@ public class EngineVfio implements Vfio, AutoCloseable {
 
   private VfioGroup groupFile(int fd) {
     VfioGroup group = files.group(fd);
+    awaitJoined(group);
     machine.refresh(group.group);
     return group;
   }
@@ -243,26 +249,68 @@ public class EngineVfio implements Vfio, AutoCloseable {
 
   @Override
   public void setContainer(int groupFd, int containerFd) {
-    run(
-        "VFIO_GROUP_SET_CONTAINER",
-        () -> {
-          VfioGroup group = groupFile(groupFd);
-          if (containerFd < 0) {
-            throw badDescriptor(machine.profile().badContainerFd(), containerFd);
-          }
-          if (!machine.profile().containerFdFirst()) {
-            core.checkNoContainer(group);
-            Noiommu.checkPermitted(group, rawIo);
-          }
-          OpenFile file = files.get(containerFd);
-          core.checkNoContainer(group);
-          core.checkAlive(group);
-          if (!(file instanceof OpenFile.OfContainer(VfioContainer container))) {
-            throw badDescriptor(machine.profile().foreignContainerFd(), containerFd);
-          }
-          Noiommu.checkPermitted(group, rawIo);
-          core.setContainer(group, container);
-        });
+    Join join = call("VFIO_GROUP_SET_CONTAINER", () -> join(groupFd, containerFd));
+    join.driver.ifPresent(driver -> attach(join.group, driver));
+  }
+
+  /** A group on its way into a container, and the driver that it is to be attached to. */
+  private record Join(VfioGroup group, Optional<IommuDriver> driver) {}
+
+  private Join join(int groupFd, int containerFd) {
+    VfioGroup group = groupFile(groupFd);
+    if (containerFd < 0) {
+      throw badDescriptor(machine.profile().badContainerFd(), containerFd);
+    }
+    if (!machine.profile().containerFdFirst()) {
+      core.checkNoContainer(group);
+      Noiommu.checkPermitted(group, rawIo);
+    }
+    OpenFile file = files.get(containerFd);
+    core.checkNoContainer(group);
+    core.checkAlive(group);
+    if (!(file instanceof OpenFile.OfContainer(VfioContainer container))) {
+      throw badDescriptor(machine.profile().foreignContainerFd(), containerFd);
+    }
+    Noiommu.checkPermitted(group, rawIo);
+    return new Join(group, core.setContainer(group, container));
+  }
+
+  /**
+   * The memory that the driver has mapped is mapped for the group too: other VMs go on meanwhile.
+   */
+  private void attach(VfioGroup group, IommuDriver driver) {
+    try (Attempt attempt = new Attempt()) {
+      attempt.undo(() -> joined(group, false));
+      inCall("VFIO_GROUP_SET_CONTAINER", () -> driver.attach(group.group));
+      attempt.keep();
+    }
+    joined(group, true);
+  }
+
+  private void joined(VfioGroup group, boolean attached) {
+    synchronized (machine) {
+      core.joined(group, attached);
+      machine.notifyAll();
+      machine.letGo();
+    }
+  }
+
+  /**
+   * Waits, with the machine's lock left, for a SET_CONTAINER of another thread, of this group or of
+   * one that is to share its container.
+   */
+  private void awaitJoined(VfioGroup group) {
+    boolean interrupted = false;
+    while (group.joining || group.container.filter(VfioContainer::joining).isPresent()) {
+      try {
+        machine.wait();
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
   }
 
   @Override

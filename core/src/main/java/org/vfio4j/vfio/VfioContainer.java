@@ -24,6 +24,11 @@ final class VfioContainer {
     this.name = name;
   }
 
+  /** Whether a group is on its way into it; see {@link VfioGroup#joining}. */
+  boolean joining() {
+    return groups.stream().anyMatch(g -> g.joining);
+  }
+
   /** Whether its groups have no IOMMU; all have one, or none has. Not while it is empty. */
   boolean noiommu() {
     return !groups.isEmpty() && groups.getFirst().noiommu();

@@ -116,7 +116,8 @@ public final class VfioCore {
   /** Whether the device would have to wait before it can be unregistered. */
   boolean waits(VfioGroup group, boolean deviceOpen) {
     boolean last = group.devices.size() == 1;
-    return deviceOpen || (last && group.container.isPresent() && !profile.forcedDetachOnUnbind());
+    boolean kept = last && group.container.isPresent() && !profile.forcedDetachOnUnbind();
+    return deviceOpen || group.joining || kept;
   }
 
   /** Refuses a group that somebody of this machine has open. */
@@ -159,19 +160,30 @@ public final class VfioCore {
     return (viable ? 1 : 0) | (set ? 2 : 0);
   }
 
-  /** {@code vfio_container_attach_group}: claim, then attach if the container is live. */
-  void setContainer(VfioGroup group, VfioContainer container) {
+  /**
+   * {@code vfio_container_attach_group} up to the attach: the group is claimed and in the
+   * container, which cannot lose its driver any more.
+   *
+   * @return the driver of a live container: the caller attaches the group to it, without the
+   *     machine's lock, and then calls {@link #joined}
+   */
+  Optional<IommuDriver> setContainer(VfioGroup group, VfioContainer container) {
     Noiommu.checkUnmixed(container, group);
     if (profile.ownership()) {
       claim(group);
     }
-    try (Attempt attempt = new Attempt()) {
-      attempt.undo(() -> unclaim(group));
-      container.iommu.ifPresent(c -> c.attach(group.group));
-      attempt.keep();
-    }
     group.container = Optional.of(container);
     container.groups.addFirst(group);
+    group.joining = container.iommu.isPresent();
+    return container.iommu;
+  }
+
+  /** The attach of a group to a live container is over; one that was refused takes all back. */
+  void joined(VfioGroup group, boolean attached) {
+    group.joining = false;
+    if (!attached) {
+      abandon(group);
+    }
   }
 
   void checkNoContainer(VfioGroup group) {
@@ -251,8 +263,12 @@ public final class VfioCore {
 
   /** The group leaves its container; the last one takes the IOMMU with it. */
   private void leave(VfioGroup group) {
+    group.container.flatMap(c -> c.iommu).ifPresent(c -> c.detach(group.group));
+    abandon(group);
+  }
+
+  private void abandon(VfioGroup group) {
     VfioContainer container = group.container.orElseThrow();
-    container.iommu.ifPresent(c -> c.detach(group.group));
     container.groups.remove(group);
     group.container = Optional.empty();
     unclaim(group);

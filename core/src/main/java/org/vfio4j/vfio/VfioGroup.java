@@ -25,6 +25,12 @@ final class VfioGroup {
   Optional<VfioContainer> container = Optional.empty();
 
   /**
+   * A SET_CONTAINER is under way that has left the machine's lock, because it may replay all memory
+   * of a VM. Whoever wants the group waits for it, as for {@code group_lock} of the kernel.
+   */
+  boolean joining;
+
+  /**
    * The process that has the group's file open; kept while a device's descriptor keeps the group.
    */
   String opener = "";

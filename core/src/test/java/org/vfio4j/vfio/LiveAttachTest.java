@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.vfio;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
+import org.junit.jupiter.api.Test;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.Reason;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.iommu.Iommu;
+import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.iommu.IommuUnit;
+import org.vfio4j.iommu.SoftIommu;
+import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.testing.WatchedIommu;
+
+/** B27: a group that joins a VM's live container keeps no other VM waiting. */
+class LiveAttachTest {
+  /** A thread for each call: the common pool may have but one, and calls wait here. */
+  private static final Executor THREADS = call -> Thread.ofPlatform().daemon().start(call);
+
+  private static final String FIRST = "0000:00:02.0";
+  private static final String SECOND = "0000:00:03.0";
+  private static final String OTHER = "0000:00:04.0";
+
+  /** An IOMMU whose second map, the replay, takes until it is let go, and is refused if told so. */
+  private static final class Replaying extends WatchedIommu {
+    private final CountDownLatch reached = new CountDownLatch(1);
+    private final CountDownLatch go = new CountDownLatch(1);
+    private volatile boolean refuse;
+    private int maps;
+
+    Replaying(Iommu real) {
+      super(real);
+    }
+
+    @Override
+    protected void before(Call call, Object on) {
+      if (call == Call.MAP && ++maps == 2) {
+        reached.countDown();
+        await(go);
+        if (refuse) {
+          throw new VfioException(Errno.ENOMEM, Reason.NO_MEMORY, "planned");
+        }
+      }
+    }
+  }
+
+  private static void await(CountDownLatch latch) {
+    try {
+      assertThat(latch.await(60, TimeUnit.SECONDS)).as("still waiting after a minute").isTrue();
+    } catch (InterruptedException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  private Optional<Replaying> between = Optional.empty();
+  private final SoftMachine machine =
+      new SoftMachine(
+          KernelProfile.DEFAULT,
+          real -> {
+            Replaying made = new Replaying(real);
+            between = Optional.of(made);
+            return made;
+          });
+  private final Replaying iommu = between.orElseThrow();
+  private final SoftVfio vm = machine.process("vm");
+  private int container;
+  private int firstGroup;
+  private int group;
+
+  /** A live container with a page mapped, and a group that needs a domain of its own to join it. */
+  private void prepare() {
+    add(1, FIRST, IommuUnit.VT_D);
+    add(2, SECOND, IommuUnit.VT_D.withCoherent(true));
+    add(3, OTHER, IommuUnit.VT_D);
+    container = vm.container();
+    firstGroup = vm.group(FIRST);
+    vm.setContainer(firstGroup, container);
+    vm.setIommu(container, 3);
+    long vaddr = vm.memory().place(MemorySegment.ofArray(new long[512]));
+    vm.map(container, Vfio.MapRequest.of(vaddr, 0, 4096));
+    group = vm.group(SECOND);
+  }
+
+  private void add(int id, String name, IommuUnit unit) {
+    IommuGroup to = machine.addGroup(id, unit, List.of());
+    machine.addFunction(SoftFunction.endpoint(name, 1, 1), Optional.of(to));
+    machine.bind(name, "vfio-pci");
+  }
+
+  private static <T> CompletableFuture<T> elsewhere(Supplier<T> call) {
+    return CompletableFuture.supplyAsync(call, THREADS).orTimeout(60, TimeUnit.SECONDS);
+  }
+
+  private CompletableFuture<Boolean> join() {
+    CompletableFuture<Boolean> join =
+        elsewhere(
+            () -> {
+              vm.setContainer(group, container);
+              return true;
+            });
+    await(iommu.reached);
+    return join;
+  }
+
+  @Test
+  void shouldLetAnotherVmStartWhileAGroupJoinsALiveContainer() {
+    prepare();
+    CompletableFuture<Boolean> join = join();
+    int devices =
+        elsewhere(
+                () -> {
+                  try (SoftVfio other = machine.process("other")) {
+                    int its = other.container();
+                    int itsGroup = other.group(OTHER);
+                    other.setContainer(itsGroup, its);
+                    other.setIommu(its, 3);
+                    other.deviceFd(itsGroup, Optional.of(OTHER));
+                    return other.descriptors();
+                  }
+                })
+            .join();
+    assertThat(devices).isEqualTo(3);
+    assertThat(elsewhere(() -> vm.checkExtension(container, 3)).join()).isEqualTo(1);
+    assertThat(join).as("the group is still joining").isNotDone();
+    CompletableFuture<Integer> status = elsewhere(() -> vm.groupStatus(group, 8));
+    iommu.go.countDown();
+    assertThat(join.join()).isTrue();
+    assertThat(status.join()).as("viable, and in a container").isEqualTo(3);
+    vm.close();
+    assertThat(machine.iommu().census()).isEqualTo(SoftIommu.Census.EMPTY);
+  }
+
+  @Test
+  void shouldKeepTheContainerAliveForAGroupThatIsJoining() {
+    prepare();
+    CompletableFuture<Boolean> join = join();
+    CompletableFuture<Boolean> leave =
+        elsewhere(
+            () -> {
+              vm.unsetContainer(firstGroup);
+              return true;
+            });
+    assertThat(machine.unbind(SECOND)).as("the group is joining: its driver waits").isFalse();
+    iommu.go.countDown();
+    assertThat(join.join()).isTrue();
+    assertThat(leave.join()).isTrue();
+    assertThat(machine.waiting()).isEmpty();
+    vm.close();
+    assertThat(machine.iommu().census()).isEqualTo(SoftIommu.Census.EMPTY);
+  }
+
+  @Test
+  void shouldTakeBackAGroupWhoseMemoryCannotBeReplayed() {
+    prepare();
+    iommu.refuse = true;
+    CompletableFuture<Boolean> join = join();
+    iommu.go.countDown();
+    assertThatThrownBy(join::join)
+        .isInstanceOf(CompletionException.class)
+        .cause()
+        .isInstanceOfSatisfying(
+            VfioException.class,
+            e -> {
+              assertThat(e.errno()).isEqualTo(Errno.ENOMEM);
+              assertThat(e.refusal().call()).isEqualTo("VFIO_GROUP_SET_CONTAINER");
+            });
+    assertThat(vm.groupStatus(group, 8)).as("viable, in no container").isEqualTo(1);
+    vm.setContainer(group, container);
+    vm.close();
+    assertThat(machine.iommu().census()).isEqualTo(SoftIommu.Census.EMPTY);
+  }
+}
