@@ -5,6 +5,7 @@ package org.vfio4j.profile;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.vfio4j.error.Errno;
 
 /**
@@ -104,94 +105,58 @@ public record KernelProfile(
           /* pageSizes= */ ~0xfffL);
 
   /** Linux 5.3, the seed's base: 5.10 without IOVA ranges and dirty tracking. */
-  public static final KernelProfile LINUX_5_3 = LINUX_5_10.withoutRanges("5.3");
+  public static final KernelProfile LINUX_5_3 =
+      LINUX_5_10.changed(
+          "5.3",
+          k -> {
+            k.iovaRanges = false;
+            k.dirtyTracking = false;
+            k.writeOnlyReadable = false;
+          });
 
   /** Linux 6.1: DMA ownership. The default. */
   public static final KernelProfile LINUX_6_1 =
-      new KernelProfile(
+      LINUX_5_10.changed(
           "6.1",
-          /* ownership= */ true,
-          /* unwindsPartialAttach= */ true,
-          /* attachReplacesForeignDomain= */ false,
-          /* rmrrRefusedAtClaim= */ false,
-          /* iovaRanges= */ true,
-          /* dirtyTracking= */ true,
-          /* vaddrUpdate= */ true,
-          /* vaddrMovesOwner= */ true,
-          /* nestingKnown= */ true,
-          /* nestingRefused= */ Errno.EINVAL,
-          /* overflow= */ Errno.EINVAL,
-          /* sizeBeforeOverflow= */ false,
-          /* badContainerFd= */ Errno.EBADF,
-          /* containerFdFirst= */ true,
-          /* foreignContainerFd= */ Errno.EINVAL,
-          /* deviceNameFirst= */ true,
-          /* forcedDetachOnUnbind= */ true,
-          /* removalHidesDevice= */ false,
-          /* alignedCapabilities= */ false,
-          /* foreignUnmapStops= */ false,
-          /* topUnmapIsEmpty= */ true,
-          /* writeOnlyReadable= */ true,
-          /* noiommuBesideIommu= */ true,
-          /* pageSizes= */ 0x40201000L);
+          k -> {
+            k.ownership = true;
+            k.unwindsPartialAttach = true;
+            k.attachReplacesForeignDomain = false;
+            k.vaddrUpdate = true;
+            k.vaddrMovesOwner = true;
+            k.nestingRefused = Errno.EINVAL;
+            k.badContainerFd = Errno.EBADF;
+            k.containerFdFirst = true;
+            k.deviceNameFirst = true;
+            k.forcedDetachOnUnbind = true;
+            k.foreignUnmapStops = false;
+            k.noiommuBesideIommu = true;
+            k.pageSizes = 0x40201000L;
+          });
 
   /** Linux 6.12. */
   public static final KernelProfile LINUX_6_12 =
-      new KernelProfile(
+      LINUX_6_1.changed(
           "6.12",
-          /* ownership= */ true,
-          /* unwindsPartialAttach= */ true,
-          /* attachReplacesForeignDomain= */ false,
-          /* rmrrRefusedAtClaim= */ true,
-          /* iovaRanges= */ true,
-          /* dirtyTracking= */ true,
-          /* vaddrUpdate= */ true,
-          /* vaddrMovesOwner= */ true,
-          /* nestingKnown= */ true,
-          /* nestingRefused= */ Errno.EINVAL,
-          /* overflow= */ Errno.EINVAL,
-          /* sizeBeforeOverflow= */ false,
-          /* badContainerFd= */ Errno.EBADF,
-          /* containerFdFirst= */ true,
-          /* foreignContainerFd= */ Errno.EBADFD,
-          /* deviceNameFirst= */ true,
-          /* forcedDetachOnUnbind= */ true,
-          /* removalHidesDevice= */ true,
-          /* alignedCapabilities= */ true,
-          /* foreignUnmapStops= */ false,
-          /* topUnmapIsEmpty= */ true,
-          /* writeOnlyReadable= */ true,
-          /* noiommuBesideIommu= */ true,
-          /* pageSizes= */ 0x40201000L);
+          k -> {
+            k.rmrrRefusedAtClaim = true;
+            k.foreignContainerFd = Errno.EBADFD;
+            k.removalHidesDevice = true;
+            k.alignedCapabilities = true;
+          });
 
   /** Linux 7.2: nesting is gone, ranges that wrap have an errno of their own. */
   public static final KernelProfile LINUX_7_2 =
-      new KernelProfile(
+      LINUX_6_12.changed(
           "7.2",
-          /* ownership= */ true,
-          /* unwindsPartialAttach= */ true,
-          /* attachReplacesForeignDomain= */ false,
-          /* rmrrRefusedAtClaim= */ true,
-          /* iovaRanges= */ true,
-          /* dirtyTracking= */ true,
-          /* vaddrUpdate= */ true,
-          /* vaddrMovesOwner= */ true,
-          /* nestingKnown= */ false,
-          /* nestingRefused= */ Errno.ENODEV,
-          /* overflow= */ Errno.EOVERFLOW,
-          /* sizeBeforeOverflow= */ true,
-          /* badContainerFd= */ Errno.EBADF,
-          /* containerFdFirst= */ true,
-          /* foreignContainerFd= */ Errno.EBADFD,
-          /* deviceNameFirst= */ true,
-          /* forcedDetachOnUnbind= */ true,
-          /* removalHidesDevice= */ true,
-          /* alignedCapabilities= */ true,
-          /* foreignUnmapStops= */ false,
-          /* topUnmapIsEmpty= */ false,
-          /* writeOnlyReadable= */ false,
-          /* noiommuBesideIommu= */ true,
-          /* pageSizes= */ 0x40201000L);
+          k -> {
+            k.nestingKnown = false;
+            k.nestingRefused = Errno.ENODEV;
+            k.overflow = Errno.EOVERFLOW;
+            k.sizeBeforeOverflow = true;
+            k.topUnmapIsEmpty = false;
+            k.writeOnlyReadable = false;
+          });
 
   /** What a caller gets who does not choose: 6.1, with backed and aux mediated devices. */
   public static final KernelProfile DEFAULT = LINUX_6_1;
@@ -211,32 +176,97 @@ public record KernelProfile(
     return name;
   }
 
-  private KernelProfile withoutRanges(String newName) {
-    return new KernelProfile(
-        newName,
-        ownership,
-        unwindsPartialAttach,
-        attachReplacesForeignDomain,
-        rmrrRefusedAtClaim,
-        false,
-        false,
-        vaddrUpdate,
-        vaddrMovesOwner,
-        nestingKnown,
-        nestingRefused,
-        overflow,
-        sizeBeforeOverflow,
-        badContainerFd,
-        containerFdFirst,
-        foreignContainerFd,
-        deviceNameFirst,
-        forcedDetachOnUnbind,
-        removalHidesDevice,
-        alignedCapabilities,
-        foreignUnmapStops,
-        topUnmapIsEmpty,
-        /* writeOnlyReadable= */ false,
-        noiommuBesideIommu,
-        pageSizes);
+  /**
+   * A kernel that answers as this one but for what is changed: the table says what a version
+   * brought, and nothing twice.
+   */
+  private KernelProfile changed(String newName, Consumer<Changes> changes) {
+    Changes next = new Changes(this);
+    changes.accept(next);
+    return next.profile(newName);
+  }
+
+  /** What a kernel does, before it is a profile; the names are those of the components. */
+  private static final class Changes {
+    boolean ownership;
+    boolean unwindsPartialAttach;
+    boolean attachReplacesForeignDomain;
+    boolean rmrrRefusedAtClaim;
+    boolean iovaRanges;
+    boolean dirtyTracking;
+    boolean vaddrUpdate;
+    boolean vaddrMovesOwner;
+    boolean nestingKnown;
+    Errno nestingRefused;
+    Errno overflow;
+    boolean sizeBeforeOverflow;
+    Errno badContainerFd;
+    boolean containerFdFirst;
+    Errno foreignContainerFd;
+    boolean deviceNameFirst;
+    boolean forcedDetachOnUnbind;
+    boolean removalHidesDevice;
+    boolean alignedCapabilities;
+    boolean foreignUnmapStops;
+    boolean topUnmapIsEmpty;
+    boolean writeOnlyReadable;
+    boolean noiommuBesideIommu;
+    long pageSizes;
+
+    private Changes(KernelProfile base) {
+      ownership = base.ownership;
+      unwindsPartialAttach = base.unwindsPartialAttach;
+      attachReplacesForeignDomain = base.attachReplacesForeignDomain;
+      rmrrRefusedAtClaim = base.rmrrRefusedAtClaim;
+      iovaRanges = base.iovaRanges;
+      dirtyTracking = base.dirtyTracking;
+      vaddrUpdate = base.vaddrUpdate;
+      vaddrMovesOwner = base.vaddrMovesOwner;
+      nestingKnown = base.nestingKnown;
+      nestingRefused = base.nestingRefused;
+      overflow = base.overflow;
+      sizeBeforeOverflow = base.sizeBeforeOverflow;
+      badContainerFd = base.badContainerFd;
+      containerFdFirst = base.containerFdFirst;
+      foreignContainerFd = base.foreignContainerFd;
+      deviceNameFirst = base.deviceNameFirst;
+      forcedDetachOnUnbind = base.forcedDetachOnUnbind;
+      removalHidesDevice = base.removalHidesDevice;
+      alignedCapabilities = base.alignedCapabilities;
+      foreignUnmapStops = base.foreignUnmapStops;
+      topUnmapIsEmpty = base.topUnmapIsEmpty;
+      writeOnlyReadable = base.writeOnlyReadable;
+      noiommuBesideIommu = base.noiommuBesideIommu;
+      pageSizes = base.pageSizes;
+    }
+
+    private KernelProfile profile(String name) {
+      return new KernelProfile(
+          name,
+          ownership,
+          unwindsPartialAttach,
+          attachReplacesForeignDomain,
+          rmrrRefusedAtClaim,
+          iovaRanges,
+          dirtyTracking,
+          vaddrUpdate,
+          vaddrMovesOwner,
+          nestingKnown,
+          nestingRefused,
+          overflow,
+          sizeBeforeOverflow,
+          badContainerFd,
+          containerFdFirst,
+          foreignContainerFd,
+          deviceNameFirst,
+          forcedDetachOnUnbind,
+          removalHidesDevice,
+          alignedCapabilities,
+          foreignUnmapStops,
+          topUnmapIsEmpty,
+          writeOnlyReadable,
+          noiommuBesideIommu,
+          pageSizes);
+    }
   }
 }
