@@ -138,7 +138,7 @@ final class Windows {
           Errno.ENOMEM,
           Reason.NO_MEMORY,
           ("0x%x bytes of a file more than the client may have mapped here: 0x%x bytes and %d"
-               + " ranges are left of its limits")
+                  + " ranges are left of its limits")
               .formatted(length, addressSpaceLeft, mappingsLeft));
     }
     ClientFile fresh = ClientFile.map(descriptor, status, from, length);
