@@ -99,6 +99,7 @@ class EventFdTest {
    * B7: a driver closes the eventfd that its interrupt thread waits for, which threw and leaked.
    */
   @Test
+  @SuppressWarnings("try") // To close it early is what is tested.
   void shouldBeClosedWhileAnotherThreadAwaitsIt() throws Exception {
     try (Descriptor shared = shared();
         EventFd eventFd = EventFd.of(shared.duplicate())) {
