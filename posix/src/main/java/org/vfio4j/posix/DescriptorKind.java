@@ -35,7 +35,9 @@ public enum DescriptorKind {
 
   /** Whether it is {@link #MEMORY}: only such files answer {@code F_GET_SEALS}. */
   public static boolean isMemory(Descriptor descriptor) {
-    return descriptor.calls().fcntl(descriptor.number(), Constants.F_GET_SEALS, 0) >= 0;
+    try (Descriptor.Use use = descriptor.use()) {
+      return descriptor.calls().fcntl(use.number(), Constants.F_GET_SEALS, 0) >= 0;
+    }
   }
 
   /** Whether it is {@link #EVENTFD}: the kernel says so of the descriptor, not of a file. */
@@ -45,8 +47,8 @@ public enum DescriptorKind {
 
   /** What {@code /proc} calls it, for messages. Empty if {@code /proc} does not tell. */
   public static String link(Descriptor descriptor) {
-    try {
-      return Files.readSymbolicLink(Path.of("/proc/self/fd/" + descriptor.number())).toString();
+    try (Descriptor.Use use = descriptor.use()) {
+      return Files.readSymbolicLink(Path.of("/proc/self/fd/" + use.number())).toString();
     } catch (IOException _) {
       return "";
     }

@@ -8,6 +8,7 @@ public final class ErrnoNames {
   public static final int EPERM = 1;
   public static final int ENOENT = 2;
   public static final int EINTR = 4;
+  public static final int EBADF = 9;
   public static final int EAGAIN = 11;
   public static final int ENOMEM = 12;
   public static final int EFAULT = 14;
@@ -30,7 +31,7 @@ public final class ErrnoNames {
       case 5 -> "EIO (input/output error)";
       case 6 -> "ENXIO (no such device or address)";
       case 7 -> "E2BIG (list too long)";
-      case 9 -> "EBADF (not an open descriptor)";
+      case EBADF -> "EBADF (not an open descriptor)";
       case EAGAIN -> "EAGAIN (try again)";
       case ENOMEM -> "ENOMEM (not enough memory, or the limit is reached)";
       case 13 -> "EACCES (permission denied)";

@@ -53,7 +53,7 @@ public final class EventFd implements AutoCloseable {
     return new EventFd(descriptor, true);
   }
 
-  /** The number, to hand to the kernel. */
+  /** The number, for its owner; see {@link Descriptor#number}. */
   public int number() {
     return descriptor.number();
   }
@@ -69,12 +69,14 @@ public final class EventFd implements AutoCloseable {
    * asynchronous I/O (a kernel without AIO, or a filter of system calls): then one who fills the
    * counter of an eventfd that blocks, again and again, can hold this thread.
    *
-   * @throws SystemCallException EBADF, or EINVAL if the descriptor is no eventfd
+   * @throws SystemCallException EBADF if this is closed, EINVAL if the descriptor is no eventfd
    */
   public void signal() {
     if (neverWaits) {
-      SystemCallException.check(
-          KernelSignal.signal(descriptor.number()), "signal of " + descriptor.name());
+      try (Descriptor.Use use = descriptor.use()) {
+        SystemCallException.check(
+            KernelSignal.signal(use.number()), "signal of " + descriptor.name());
+      }
       return;
     }
     if (!writable.now()) {
@@ -82,9 +84,11 @@ public final class EventFd implements AutoCloseable {
     }
     SystemCalls calls = descriptor.calls();
     long written;
-    do {
-      written = calls.write(descriptor.number(), one, Long.BYTES);
-    } while (written == -ErrnoNames.EINTR);
+    try (Descriptor.Use use = descriptor.use()) {
+      do {
+        written = calls.write(use.number(), one, Long.BYTES);
+      } while (written == -ErrnoNames.EINTR);
+    }
     if (written < 0 && written != -ErrnoNames.EAGAIN) {
       throw new SystemCallException("write to " + descriptor.name(), (int) -written);
     }
@@ -94,9 +98,11 @@ public final class EventFd implements AutoCloseable {
   public long take() {
     SystemCalls calls = descriptor.calls();
     long read;
-    do {
-      read = calls.read(descriptor.number(), count, Long.BYTES);
-    } while (read == -ErrnoNames.EINTR);
+    try (Descriptor.Use use = descriptor.use()) {
+      do {
+        read = calls.read(use.number(), count, Long.BYTES);
+      } while (read == -ErrnoNames.EINTR);
+    }
     if (read == -ErrnoNames.EAGAIN) {
       return 0;
     }

@@ -47,8 +47,13 @@ public record FileStatus(long device, long inode, long length, boolean writable,
    * @throws SystemCallException EBADF
    */
   public static FileStatus of(Descriptor file, MemorySegment buffer) {
+    try (Descriptor.Use use = file.use()) {
+      return of(file, use.number(), buffer);
+    }
+  }
+
+  private static FileStatus of(Descriptor file, int fd, MemorySegment buffer) {
     SystemCalls calls = file.calls();
-    int fd = file.number();
     // Before the length: once it is sealed, the length that is read next is a promise.
     int seals = calls.fcntl(fd, Constants.F_GET_SEALS, 0);
     boolean sealed = seals >= 0 && (seals & Constants.F_SEAL_SHRINK) != 0;
@@ -67,7 +72,7 @@ public record FileStatus(long device, long inode, long length, boolean writable,
         buffer.get(ValueLayout.JAVA_LONG, STATX_INODE),
         buffer.get(ValueLayout.JAVA_LONG, STATX_LENGTH),
         mode == Constants.O_RDWR || mode == Constants.O_WRONLY,
-        sealed && !huge(file, buffer));
+        sealed && !huge(file, fd, buffer));
   }
 
   /**
@@ -75,11 +80,11 @@ public record FileStatus(long device, long inode, long length, boolean writable,
    * system's blocks are as large as they are ({@code hugetlbfs_fill_super}), so that files in small
    * blocks need no further call.
    */
-  private static boolean huge(Descriptor file, MemorySegment buffer) {
+  private static boolean huge(Descriptor file, int fd, MemorySegment buffer) {
     if (buffer.get(ValueLayout.JAVA_INT, STATX_BLOCK_SIZE) <= PAGE) {
       return false;
     }
-    int result = file.calls().fstatfs(file.number(), buffer);
+    int result = file.calls().fstatfs(fd, buffer);
     return result < 0 || buffer.get(ValueLayout.JAVA_LONG, 0) == Constants.HUGETLBFS_MAGIC;
   }
 }

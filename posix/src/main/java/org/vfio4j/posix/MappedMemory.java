@@ -27,12 +27,15 @@ public final class MappedMemory implements AutoCloseable {
    * @param offset bytes into the file, a multiple of the page size
    * @param length bytes, above 0
    * @param protection {@link Constants#PROT_READ}, {@link Constants#PROT_WRITE} or both
-   * @throws SystemCallException if the kernel refuses
+   * @throws SystemCallException if the kernel refuses; EBADF if the file is closed
    */
   public static MappedMemory ofFile(Descriptor file, long offset, long length, int protection) {
     checkLength(length);
     SystemCalls calls = file.calls();
-    long address = calls.mmap(0, length, protection, Constants.MAP_SHARED, file.number(), offset);
+    long address;
+    try (Descriptor.Use use = file.use()) {
+      address = calls.mmap(0, length, protection, Constants.MAP_SHARED, use.number(), offset);
+    }
     if (address < 0) {
       throw new SystemCallException(
           "mmap of 0x%x bytes of %s at 0x%x".formatted(length, file.name(), offset),

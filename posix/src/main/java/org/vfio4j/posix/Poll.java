@@ -23,7 +23,6 @@ final class Poll {
   Poll(Descriptor descriptor, Arena arena, int events) {
     this.descriptor = descriptor;
     poll = arena.allocate(8, 4);
-    poll.set(ValueLayout.JAVA_INT, 0, descriptor.number());
     poll.set(ValueLayout.JAVA_SHORT, EVENTS, (short) events);
   }
 
@@ -56,7 +55,11 @@ final class Poll {
   }
 
   private boolean within(int millis) {
-    int ready = descriptor.calls().poll(poll, 1, millis);
+    int ready;
+    try (Descriptor.Use use = descriptor.use()) {
+      poll.set(ValueLayout.JAVA_INT, 0, use.number());
+      ready = descriptor.calls().poll(poll, 1, millis);
+    }
     if (ready == -ErrnoNames.EINTR) {
       return false;
     }

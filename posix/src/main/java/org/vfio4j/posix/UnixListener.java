@@ -156,22 +156,22 @@ public final class UnixListener implements AutoCloseable {
   /**
    * Waits for somebody to connect.
    *
-   * @throws SystemCallException EINVAL after {@link #shutdown}; EMFILE
+   * @throws SystemCallException EINVAL after {@link #shutdown}; EBADF after {@link #close}; EMFILE
    */
   public UnixSocket accept() {
     int fd;
-    do {
-      fd = descriptor.calls().accept(descriptor.number(), Constants.SOCK_CLOEXEC);
-    } while (fd == -ErrnoNames.EINTR);
+    try (Descriptor.Use use = descriptor.use()) {
+      do {
+        fd = descriptor.calls().accept(use.number(), Constants.SOCK_CLOEXEC);
+      } while (fd == -ErrnoNames.EINTR);
+    }
     SystemCallException.check(fd, "accept on " + path);
     return new UnixSocket(new Descriptor(descriptor.calls(), fd, "peer of " + path));
   }
 
   /** Wakes who waits in {@link #accept}, which then throws EINVAL. */
   public void shutdown() {
-    if (descriptor.isOpen()) {
-      descriptor.calls().shutdown(descriptor.number(), Constants.SHUT_RDWR);
-    }
+    descriptor.shutdown();
   }
 
   /** Stops listening and removes the file, if it is still this socket's. */

@@ -115,11 +115,14 @@ public final class UnixSocket implements AutoCloseable {
     try (Arena local = Arena.ofConfined()) {
       MemorySegment value = local.allocate(12, 4);
       MemorySegment length = local.allocateFrom(ValueLayout.JAVA_INT, 12);
-      int result =
-          descriptor
-              .calls()
-              .getsockopt(
-                  descriptor.number(), Constants.SOL_SOCKET, Constants.SO_PEERCRED, value, length);
+      int result;
+      try (Descriptor.Use use = descriptor.use()) {
+        result =
+            descriptor
+                .calls()
+                .getsockopt(
+                    use.number(), Constants.SOL_SOCKET, Constants.SO_PEERCRED, value, length);
+      }
       SystemCallException.check(result, "getsockopt SO_PEERCRED");
       return new Credentials(
           value.get(ValueLayout.JAVA_INT, 0),
@@ -143,9 +146,14 @@ public final class UnixSocket implements AutoCloseable {
       throw new IllegalArgumentException(
           "too many descriptors: count=%d, max=%d".formatted(count, MAX_DESCRIPTORS));
     }
-    SystemCalls calls = descriptor.calls();
-    int fd = descriptor.number();
     long control = attach(descriptors, count);
+    try (Descriptor.Use use = descriptor.use()) {
+      send(use.number(), buffer, offset, length, control);
+    }
+  }
+
+  private void send(int fd, MemorySegment buffer, long offset, long length, long control) {
+    SystemCalls calls = descriptor.calls();
     long sent = 0;
     while (sent < length) {
       long result;
@@ -194,12 +202,13 @@ public final class UnixSocket implements AutoCloseable {
   public long receive(MemorySegment buffer, long offset, long length) {
     dropDescriptors();
     SystemCalls calls = descriptor.calls();
-    int fd = descriptor.number();
     long result;
-    do {
-      in.prepare(buffer, offset, length, CONTROL_SIZE);
-      result = calls.recvmsg(fd, in.header, Constants.MSG_CMSG_CLOEXEC);
-    } while (result == -ErrnoNames.EINTR);
+    try (Descriptor.Use use = descriptor.use()) {
+      do {
+        in.prepare(buffer, offset, length, CONTROL_SIZE);
+        result = calls.recvmsg(use.number(), in.header, Constants.MSG_CMSG_CLOEXEC);
+      } while (result == -ErrnoNames.EINTR);
+    }
     if (result < 0) {
       throw new SystemCallException("receive from " + descriptor.name(), (int) -result);
     }
@@ -282,9 +291,7 @@ public final class UnixSocket implements AutoCloseable {
 
   /** Ends the connection for both sides; who waits in {@link #receive} gets 0. */
   public void shutdown() {
-    if (descriptor.isOpen()) {
-      descriptor.calls().shutdown(descriptor.number(), Constants.SHUT_RDWR);
-    }
+    descriptor.shutdown();
   }
 
   /** Closes the socket and what came and nobody took. No other thread may be using it. */

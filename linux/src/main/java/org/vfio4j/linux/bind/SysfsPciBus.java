@@ -84,11 +84,12 @@ final class SysfsPciBus implements PciBus {
   /** In one write(2), whose errno is the driver's answer. */
   private void write(Path file, String text) {
     try (Descriptor descriptor = Descriptor.open(calls, file.toString(), Constants.O_WRONLY);
+        Descriptor.Use use = descriptor.use();
         Arena arena = Arena.ofConfined()) {
       byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
       MemorySegment buffer = arena.allocate(bytes.length);
       buffer.copyFrom(MemorySegment.ofArray(bytes));
-      long written = calls.write(descriptor.number(), buffer, bytes.length);
+      long written = calls.write(use.number(), buffer, bytes.length);
       SystemCallException.check(written, "write '%s' to %s".formatted(text.strip(), file));
     }
   }

@@ -15,9 +15,11 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.LongToIntFunction;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.ErrnoNames;
+import org.vfio4j.posix.Uses;
 import org.vfio4j.vfio.Vfio;
 
 /**
@@ -79,16 +81,19 @@ public final class DeviceCalls extends VfioFile {
    *
    * @param index {@code VFIO_PCI_MSIX_IRQ_INDEX} and so on
    * @param start the first interrupt of the index
-   * @param eventFds one each; -1 for one that is to signal nothing
+   * @param eventFds one each; empty for one that is to signal nothing
    * @return 0, or, with nothing done, how many vectors the host could give instead
+   * @throws org.vfio4j.posix.SystemCallException EBADF if one of the eventfds is closed
    */
-  public int trigger(int index, int start, int... eventFds) {
-    return setIrqs(
-        VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
-        index,
-        start,
-        eventFds.length,
-        MemorySegment.ofArray(eventFds));
+  public int trigger(int index, int start, List<Optional<Descriptor>> eventFds) {
+    return setIrqs(VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, index, start, eventFds);
+  }
+
+  private int setIrqs(int flags, int index, int start, List<Optional<Descriptor>> eventFds) {
+    try (Uses uses = Uses.ofPresent(eventFds)) {
+      MemorySegment numbers = MemorySegment.ofArray(uses.numbers());
+      return setIrqs(flags, index, start, eventFds.size(), numbers);
+    }
   }
 
   /** Switches all interrupts of an index off, which gives its vectors back. */
@@ -126,13 +131,12 @@ public final class DeviceCalls extends VfioFile {
   }
 
   /** Has an eventfd unmask the interrupt, without a call. */
-  public void unmaskOn(int index, int eventFd) {
+  public void unmaskOn(int index, Descriptor eventFd) {
     setIrqs(
         VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_UNMASK,
         index,
         0,
-        1,
-        MemorySegment.ofArray(new int[] {eventFd}));
+        List.of(Optional.of(eventFd)));
   }
 
   private static MemorySegment nothing() {
@@ -218,12 +222,14 @@ public final class DeviceCalls extends VfioFile {
    * VFIO_DEVICE_PCI_HOT_RESET: resets the slot or bus. EPERM or EINVAL unless the groups of all
    * devices that it resets are given.
    */
-  public void hotReset(int... groupFds) {
-    try (Arena arena = Arena.ofConfined()) {
-      long fds = (long) groupFds.length * Integer.BYTES;
+  public void hotReset(List<GroupCalls> groups) {
+    List<Descriptor> files = groups.stream().map(GroupCalls::descriptor).toList();
+    try (Uses uses = Uses.of(files);
+        Arena arena = Arena.ofConfined()) {
+      long fds = (long) groups.size() * Integer.BYTES;
       Struct s = Struct.of(arena, Layouts.VFIO_PCI_HOT_RESET, fds);
-      s.u32("argsz", s.size()).u32("count", groupFds.length);
-      s.memory().asSlice(s.layout().byteSize()).copyFrom(MemorySegment.ofArray(groupFds));
+      s.u32("argsz", s.size()).u32("count", groups.size());
+      s.memory().asSlice(s.layout().byteSize()).copyFrom(MemorySegment.ofArray(uses.numbers()));
       ioctl("VFIO_DEVICE_PCI_HOT_RESET", Ioctls.VFIO_DEVICE_PCI_HOT_RESET, s.memory());
     }
   }
@@ -255,17 +261,29 @@ public final class DeviceCalls extends VfioFile {
    * @param to off-heap; is filled
    */
   public void read(Region region, long offset, MemorySegment to) {
-    long done = 0;
-    while (done < to.byteSize()) {
-      long got =
-          calls()
-              .pread(
-                  descriptor().number(),
-                  to.asSlice(done),
-                  to.byteSize() - done,
-                  region.offset() + offset + done);
-      done += progress(got, "pread", region);
+    int fd = enter("pread", region);
+    try {
+      long done = 0;
+      while (done < to.byteSize()) {
+        long at = region.offset() + offset + done;
+        long got = calls().pread(fd, to.asSlice(done), to.byteSize() - done, at);
+        done += progress(got, "pread", region);
+      }
+    } finally {
+      descriptor().leave();
     }
+  }
+
+  private int enter(String call, Region region) {
+    int fd = descriptor().enter();
+    if (fd < 0) {
+      throw KernelRefusal.of(-fd, call, about(region));
+    }
+    return fd;
+  }
+
+  private String about(Region region) {
+    return "region %d of %s".formatted(region.index(), descriptor().name());
   }
 
   /**
@@ -275,16 +293,16 @@ public final class DeviceCalls extends VfioFile {
    * @param from off-heap; all of it is written
    */
   public void write(Region region, long offset, MemorySegment from) {
-    long done = 0;
-    while (done < from.byteSize()) {
-      long put =
-          calls()
-              .pwrite(
-                  descriptor().number(),
-                  from.asSlice(done),
-                  from.byteSize() - done,
-                  region.offset() + offset + done);
-      done += progress(put, "pwrite", region);
+    int fd = enter("pwrite", region);
+    try {
+      long done = 0;
+      while (done < from.byteSize()) {
+        long at = region.offset() + offset + done;
+        long put = calls().pwrite(fd, from.asSlice(done), from.byteSize() - done, at);
+        done += progress(put, "pwrite", region);
+      }
+    } finally {
+      descriptor().leave();
     }
   }
 
@@ -292,10 +310,11 @@ public final class DeviceCalls extends VfioFile {
     if (result == -ErrnoNames.EINTR) {
       return 0;
     }
-    String about = "region %d of %s".formatted(region.index(), descriptor().name());
-    KernelRefusal.check(result, call, about);
+    if (result < 0) {
+      throw KernelRefusal.of((int) -result, call, about(region));
+    }
     if (result == 0) {
-      throw KernelRefusal.of(22, call, about + ", past its end");
+      throw KernelRefusal.of(ErrnoNames.EINVAL, call, about(region) + ", past its end");
     }
     return result;
   }

@@ -69,10 +69,14 @@ public final class GroupCalls extends VfioFile {
    * attach answers.
    */
   public void setContainer(ContainerCalls container) {
+    int number = container.descriptor().enter();
+    KernelRefusal.check(number, "VFIO_GROUP_SET_CONTAINER", container.descriptor().name());
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment fd = arena.allocate(ValueLayout.JAVA_INT);
-      fd.set(ValueLayout.JAVA_INT, 0, container.descriptor().number());
+      fd.set(ValueLayout.JAVA_INT, 0, number);
       ioctl("VFIO_GROUP_SET_CONTAINER", Ioctls.VFIO_GROUP_SET_CONTAINER, fd);
+    } finally {
+      container.descriptor().leave();
     }
   }
 

@@ -9,8 +9,9 @@ import org.vfio4j.posix.ErrnoNames;
 import org.vfio4j.posix.SystemCalls;
 
 /**
- * What the three kinds of descriptors have in common. An ioctl of VFIO that a signal interrupts has
- * changed nothing, so it is made again.
+ * What the three kinds of descriptors have in common. Each call is a use of the descriptor, so that
+ * it reaches this file or none while another thread closes it. An ioctl of VFIO that a signal
+ * interrupts has changed nothing, so it is made again.
  */
 abstract class VfioFile implements AutoCloseable {
   private final Descriptor descriptor;
@@ -29,13 +30,24 @@ abstract class VfioFile implements AutoCloseable {
     return descriptor.calls();
   }
 
-  /** The raw result of an ioctl, {@code -errno} below zero, never {@code -EINTR}. */
+  /**
+   * The raw result of an ioctl, {@code -errno} below zero, never {@code -EINTR}. {@code -EBADF}
+   * once the descriptor is closed, whoever has its number by then.
+   */
   final int raw(int request, long argument) {
-    int result;
-    do {
-      result = calls().ioctl(descriptor.number(), request, argument);
-    } while (result == -ErrnoNames.EINTR);
-    return result;
+    int fd = descriptor.enter();
+    if (fd < 0) {
+      return fd;
+    }
+    try {
+      int result;
+      do {
+        result = calls().ioctl(fd, request, argument);
+      } while (result == -ErrnoNames.EINTR);
+      return result;
+    } finally {
+      descriptor.leave();
+    }
   }
 
   final int ioctl(String call, int request, long argument) {
@@ -46,7 +58,10 @@ abstract class VfioFile implements AutoCloseable {
     return ioctl(call, request, argument.address());
   }
 
-  /** Closes the descriptor; what the kernel then gives back depends on what else is open. */
+  /**
+   * Closes the descriptor, with the end of the calls that other threads are in; further calls are
+   * refused with EBADF. What the kernel then gives back depends on what else is open.
+   */
   @Override
   public void close() {
     descriptor.close();
