@@ -15,6 +15,7 @@ import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IovaRange;
+import org.vfio4j.linux.testing.OneFailingCall;
 import org.vfio4j.posix.Constants;
 import org.vfio4j.posix.MappedMemory;
 import org.vfio4j.posix.SystemCalls;
@@ -170,7 +171,7 @@ class PciDeviceRefusalGuestTest extends GuestTest {
   @Test
   void shouldLeaveNothingWhicheverCallFails() throws Exception {
     try (Bound _ = Bound.to("vfio-pci", EDU, PAIR, OTHER)) {
-      OneFailingCall none = new OneFailingCall(0, 5);
+      OneFailingCall none = new OneFailingCall(SystemCalls.libc(), 0, 5);
       useAll(none);
       int calls = none.made();
       assertThat(none.mappings()).isZero();
@@ -178,7 +179,7 @@ class PciDeviceRefusalGuestTest extends GuestTest {
       int thrown = 0;
       for (int errno : new int[] {5, 12, 16, 24}) {
         for (int n = 1; n <= calls; n++) {
-          OneFailingCall failing = new OneFailingCall(n, errno);
+          OneFailingCall failing = new OneFailingCall(SystemCalls.libc(), n, errno);
           String where = "call %d of %d, errno %d".formatted(n, calls, errno);
           try {
             useAll(failing);

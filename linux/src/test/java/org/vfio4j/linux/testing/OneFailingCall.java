@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the vfio4j authors
 
-package org.vfio4j.linux.device;
+package org.vfio4j.linux.testing;
 
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.posix.testing.WatchedSystemCalls;
 
 /**
- * The real system calls, of which one fails without being made. Calls that give something back
- * ({@code close}, {@code munmap}) are not among those that fail: their answer changes nothing.
- * Counts what is mapped.
+ * System calls of which one fails without being made. Calls that give something back ({@code
+ * close}, {@code munmap}) are not among those that fail: their answer changes nothing. Counts what
+ * is mapped.
  */
-final class OneFailingCall extends WatchedSystemCalls {
+public final class OneFailingCall extends WatchedSystemCalls {
   private final int failing;
   private final int errno;
   private int made;
@@ -21,27 +21,28 @@ final class OneFailingCall extends WatchedSystemCalls {
   /**
    * The calls.
    *
+   * @param calls those that do the work
    * @param failing which one fails, from 1; 0 for none
    * @param errno what it answers, positive
    */
-  OneFailingCall(int failing, int errno) {
-    super(SystemCalls.libc());
+  public OneFailingCall(SystemCalls calls, int failing, int errno) {
+    super(calls);
     this.failing = failing;
     this.errno = errno;
   }
 
   /** How many calls there were that could have failed. */
-  int made() {
+  public int made() {
     return made;
   }
 
-  /** The call that failed. */
-  String failed() {
+  /** The call that failed; {@code nothing} if none has. */
+  public String failed() {
     return failed;
   }
 
   /** How many mappings of memory there are. */
-  int mappings() {
+  public int mappings() {
     return mappings;
   }
 
