@@ -5,11 +5,7 @@ package org.vfio4j.replay;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
-import org.vfio4j.iommu.DmaFaultException;
-import org.vfio4j.iommu.DmaPort;
 import org.vfio4j.vfio.SoftMachine;
 import org.vfio4j.vfio.SoftVfio;
 import org.vfio4j.vfio.Vfio;
@@ -18,10 +14,6 @@ import org.vfio4j.vfio.Vfio;
 public final class SoftEnvironment implements Environment {
   private static final int CAP_IPC_LOCK = 14;
   private static final int CAP_SYS_RAWIO = 17;
-  private static final int EDU_BYTES = 16;
-
-  /** The edu device drives 28 address lines. */
-  private static final long EDU_MASK = (1L << 28) - 1;
 
   private final SoftMachine machine;
   private final SoftVfio process;
@@ -30,9 +22,7 @@ public final class SoftEnvironment implements Environment {
   private final MemorySegment memory = arena.allocate(BUFFER_SIZE, 4096);
   private final ScriptBuffer script = new ScriptBuffer(memory);
   private final long buffer;
-
-  /** What each edu device's own buffer holds. */
-  private final Map<String, byte[]> edu = new HashMap<>();
+  private final SoftEdu edu = new SoftEdu();
 
   /** A new process of that name on the machine. */
   public SoftEnvironment(SoftMachine machine, String name) {
@@ -104,19 +94,7 @@ public final class SoftEnvironment implements Environment {
 
   @Override
   public void eduDma(int deviceFd, long from, long to) {
-    DmaPort port = process.dma(deviceFd);
-    byte[] held = edu.computeIfAbsent(port.device(), k -> new byte[EDU_BYTES]);
-    MemorySegment own = MemorySegment.ofArray(held);
-    try {
-      port.read(from & EDU_MASK, own);
-    } catch (DmaFaultException fault) {
-      own.fill((byte) 0);
-    }
-    try {
-      port.write(to & EDU_MASK, own);
-    } catch (DmaFaultException fault) {
-      // The device sees nothing of it: the bytes are gone, as on hardware. SoftIommu has the fault.
-    }
+    edu.copy(process.dma(deviceFd), from, to);
   }
 
   @Override

@@ -34,7 +34,7 @@ class TranscriptTest {
     assertThat(machine.iommu().census()).isEqualTo(org.vfio4j.iommu.SoftIommu.Census.EMPTY);
   }
 
-  private static String resource(String name) throws IOException {
+  static String resource(String name) throws IOException {
     try (InputStream in = TranscriptTest.class.getResourceAsStream("/transcripts/" + name)) {
       return new String(in.readAllBytes(), StandardCharsets.UTF_8);
     }

@@ -47,11 +47,22 @@ public final class KernelVfio implements Vfio, AutoCloseable {
   private static final int ENOENT = Errno.ENOENT.number();
 
   private final SystemCalls calls;
+  private final DeviceLinks links;
   private final TreeSet<Integer> open = new TreeSet<>();
 
   /** With no descriptor open. */
   public KernelVfio(SystemCalls calls) {
+    this(calls, LINKS);
+  }
+
+  /**
+   * The same.
+   *
+   * @param links where the groups of devices are found
+   */
+  public KernelVfio(SystemCalls calls, DeviceLinks links) {
     this.calls = calls;
+    this.links = links;
   }
 
   /** What this machine lacks to run VFIO, and what to do about it, in one sentence; or nothing. */
@@ -96,7 +107,9 @@ public final class KernelVfio implements Vfio, AutoCloseable {
   @Override
   public int group(String device) {
     int group =
-        groupOf(device).orElseThrow(() -> KernelRefusal.of(ENOENT, "open", "group of " + device));
+        links
+            .group(device)
+            .orElseThrow(() -> KernelRefusal.of(ENOENT, "open", "group of " + device));
     return open("/dev/vfio/" + group);
   }
 

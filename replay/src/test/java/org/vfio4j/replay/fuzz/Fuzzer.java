@@ -5,6 +5,7 @@ package org.vfio4j.replay.fuzz;
 
 import java.io.IOException;
 import java.io.PrintStream;
+import java.nio.file.Files;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
@@ -13,10 +14,12 @@ import java.util.TreeMap;
 import org.vfio4j.linux.iommu.Kernels;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.replay.Environment;
 import org.vfio4j.replay.SoftEnvironment;
 import org.vfio4j.replay.fuzz.Answers.Answer;
 import org.vfio4j.replay.kernel.KernelEnvironment;
 import org.vfio4j.replay.kernel.KernelVfio;
+import org.vfio4j.replay.testing.FakeKernelEnvironment;
 import org.vfio4j.testing.Q35;
 import org.vfio4j.vfio.KernelBugException;
 
@@ -24,9 +27,10 @@ import org.vfio4j.vfio.KernelBugException;
  * Asks the engine and the running kernel the same questions, by chance, and compares every answer.
  * Runs on QEMU's machine of kernel.md section 11, as root.
  *
- * <p>{@code Fuzzer [--ops N] [--seconds N] [--seed N] [--differences N]}: ends after so many
- * operations, or so much time where that is given; goes on after a difference until there are so
- * many. Exit status 1 if there was one, or if fewer than half of the answers were successes.
+ * <p>{@code Fuzzer [--ops N] [--seconds N] [--seed N] [--differences N] [--fake 1]}: with {@code
+ * --fake 1} it is the fake kernel of linux's tests that is asked in the engine's place. Ends after
+ * so many operations, or so much time where that is given; goes on after a difference until there
+ * are so many. Exit status 1 if there was one, or if fewer than half of the answers were successes.
  */
 public final class Fuzzer {
   private static final Duration PATIENCE = Duration.ofSeconds(5);
@@ -70,7 +74,9 @@ public final class Fuzzer {
     String release = Kernels.release();
     KernelProfile profile = Kernels.profile(release);
     out.printf("kernel %s, profile %s, seed %d%n", release, profile, seed);
-    try (SoftEnvironment engine = new SoftEnvironment(Q35.machine(profile), "fuzz");
+    boolean fake = options.getOrDefault("--fake", 0L) != 0;
+    try (Environment engine =
+            fake ? fake(profile) : new SoftEnvironment(Q35.machine(profile), "fuzz");
         KernelEnvironment judge = new KernelEnvironment(SystemCalls.libc(), PATIENCE)) {
       Duel duel = new Duel(profile, engine, judge);
       long next = begin + REPORT_NANOS;
@@ -85,6 +91,10 @@ public final class Fuzzer {
       }
     }
     return summary((System.nanoTime() - begin) / 1_000_000);
+  }
+
+  private static Environment fake(KernelProfile profile) throws IOException {
+    return new FakeKernelEnvironment(Q35.machine(profile), Files.createTempDirectory("fake-sys"));
   }
 
   private void fight(Duel duel, KernelProfile profile, long seed) {
