@@ -4,7 +4,6 @@
 package org.vfio4j.replay;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
 import java.nio.file.Path;
@@ -29,7 +28,6 @@ class FakeKernelTranscriptTest {
 
   @Transcripts.Each
   void shouldAnswerAsTheKernelDid(String script, String kernel) throws IOException {
-    assumeTrue(!(script + kernel).equals("basics5.10"), "one answer of 5.10 is not modelled yet");
     KernelProfile profile = KernelProfile.named(kernel).orElseThrow();
     SoftMachine machine =
         script.equals("no-intremap")

@@ -283,7 +283,9 @@ public final class FakeKernel extends ForwardedSystemCalls {
       // Whatever else the process has open is no container, as a group is none.
       return done(() -> vfio.setContainer(group, group));
     }
-    return done(() -> vfio.setContainer(group, container.map(c -> c.number).orElse(-1)));
+    // 5.10 refuses a negative number before it looks whether a file has it.
+    int none = fd < 0 ? fd : Integer.MAX_VALUE;
+    return done(() -> vfio.setContainer(group, container.map(c -> c.number).orElse(none)));
   }
 
   private int openDevice(int group, int groupNumber, long argument) {
