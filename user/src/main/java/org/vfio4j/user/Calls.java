@@ -152,6 +152,7 @@ final class Calls implements RemoteMemory, AutoCloseable {
     }
   }
 
+  @SuppressWarnings("MustBeClosed") // Made at the first command, closed with the connection.
   private void send(int id, Call call, MemorySegment memory, long offset) {
     boolean write = call.command == Command.DMA_WRITE;
     int size = FIXED + (write ? call.count : 0);

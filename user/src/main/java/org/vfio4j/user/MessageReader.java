@@ -64,6 +64,7 @@ final class MessageReader implements AutoCloseable {
    *
    * @param capacity the highest limit there will be
    */
+  @SuppressWarnings("MustBeClosed") // The reader's, which closes it.
   MessageReader(UnixSocket socket, int capacity, int limit) {
     this(socket, Arena.ofShared(), capacity, limit);
   }
