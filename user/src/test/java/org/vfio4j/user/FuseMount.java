@@ -82,6 +82,7 @@ final class FuseMount implements AutoCloseable {
     assumeTrue((Integer) Files.getAttribute(Path.of("/proc/self"), "unix:uid") == 0, "not root");
   }
 
+  @SuppressWarnings("restricted")
   private static Object call(String name, Object... arguments) {
     Linker linker = Linker.nativeLinker();
     FunctionDescriptor descriptor =

@@ -24,15 +24,15 @@ class AttachTest {
     try (Plug edu = Plug.in(folder, Edu.create());
         Plug ioat = Plug.in(folder, Ioat.create());
         Qemu qemu = Qemu.start(folder, edu, ioat)) {
-      SoftFunction first = new SoftFunction(qemu.qtest, 5);
-      SoftFunction second = new SoftFunction(qemu.qtest, 6);
+      PciFunction first = new PciFunction(qemu.qtest, 5);
+      PciFunction second = new PciFunction(qemu.qtest, 6);
       assertThat(first.get(0)).isEqualTo(0x11e8_1234);
       assertThat(first.get(8)).isEqualTo(0x00ff_0010);
       assertThat(first.get(0x2c)).isEqualTo(0x1100_1af4);
       assertThat(second.get(0)).isEqualTo(0x2021_8086);
       assertThat(second.get(8)).isEqualTo(0x0880_0004);
       assertThat(second.get(0x2c)).isEqualTo(0x0000_8086);
-      assertThat(new SoftFunction(qemu.qtest, 7).get(0)).isEqualTo(-1);
+      assertThat(new PciFunction(qemu.qtest, 7).get(0)).isEqualTo(-1);
     }
   }
 
@@ -41,20 +41,20 @@ class AttachTest {
     try (Plug edu = Plug.in(folder, Edu.create());
         Plug ioat = Plug.in(folder, Ioat.create());
         Qemu qemu = Qemu.start(folder, edu, ioat)) {
-      SoftFunction first = new SoftFunction(qemu.qtest, 5);
-      assertThat(first.get(SoftFunction.STATUS, 2) & 0x10).isEqualTo(0x10);
-      assertThat(first.capability(SoftFunction.CAPABILITY_EXPRESS)).isNotZero();
-      assertThat(first.capability(SoftFunction.CAPABILITY_MSI)).isNotZero();
-      assertThat(first.capability(SoftFunction.CAPABILITY_MSIX)).isZero();
-      SoftFunction second = new SoftFunction(qemu.qtest, 6);
-      int msix = second.capability(SoftFunction.CAPABILITY_MSIX);
+      PciFunction first = new PciFunction(qemu.qtest, 5);
+      assertThat(first.get(PciFunction.STATUS, 2) & 0x10).isEqualTo(0x10);
+      assertThat(first.capability(PciFunction.CAPABILITY_EXPRESS)).isNotZero();
+      assertThat(first.capability(PciFunction.CAPABILITY_MSI)).isNotZero();
+      assertThat(first.capability(PciFunction.CAPABILITY_MSIX)).isZero();
+      PciFunction second = new PciFunction(qemu.qtest, 6);
+      int msix = second.capability(PciFunction.CAPABILITY_MSIX);
       assertThat(second.get(msix + 2, 2)).as("one vector, off").isZero();
       assertThat(second.get(msix + 4)).as("the table: BAR 0").isEqualTo(0x2000);
       assertThat(second.get(msix + 8)).as("pending bits: BAR 0").isEqualTo(0x3000);
-      int express = second.capability(SoftFunction.CAPABILITY_EXPRESS);
+      int express = second.capability(PciFunction.CAPABILITY_EXPRESS);
       assertThat(second.get(express + 2, 2) >> 4 & 0xf).as("integrated endpoint").isEqualTo(9);
       assertThat(second.get(express + 4) >>> 28 & 1).as("function level reset").isEqualTo(1);
-      assertThat(second.capability(SoftFunction.CAPABILITY_MSI)).isZero();
+      assertThat(second.capability(PciFunction.CAPABILITY_MSI)).isZero();
     }
   }
 
@@ -62,7 +62,7 @@ class AttachTest {
   void shouldOfferRegistersBeyondTheFirst256BytesOfConfigurationSpace() throws Exception {
     try (Plug ioat = Plug.in(folder, Ioat.create());
         Qemu qemu = Qemu.start(folder, ioat)) {
-      long enhanced = new SoftFunction(qemu.qtest, 5).enhanced();
+      long enhanced = new PciFunction(qemu.qtest, 5).enhanced();
       assertThat(qemu.qtest.readl(enhanced)).isEqualTo(0x2021_8086);
       qemu.qtest.writel(enhanced + 0x184, 0x1234_5678);
       assertThat(qemu.qtest.readl(enhanced + 0x184)).as("can be written").isEqualTo(0x1234_5678);
@@ -76,16 +76,16 @@ class AttachTest {
   void shouldSizeBarsAndPlaceThem() throws Exception {
     try (Plug edu = Plug.in(folder, Edu.create());
         Qemu qemu = Qemu.start(folder, edu)) {
-      SoftFunction function = new SoftFunction(qemu.qtest, 5);
-      function.set(SoftFunction.BAR0, -1L);
-      assertThat(function.get(SoftFunction.BAR0)).isEqualTo(-Edu.BAR_SIZE);
+      PciFunction function = new PciFunction(qemu.qtest, 5);
+      function.set(PciFunction.BAR0, -1L);
+      assertThat(function.get(PciFunction.BAR0)).isEqualTo(-Edu.BAR_SIZE);
       for (int bar = 1; bar < 6; bar++) {
-        function.set(SoftFunction.BAR0 + 4 * bar, -1L);
-        assertThat(function.get(SoftFunction.BAR0 + 4 * bar)).as("BAR %d", bar).isZero();
+        function.set(PciFunction.BAR0 + 4 * bar, -1L);
+        assertThat(function.get(PciFunction.BAR0 + 4 * bar)).as("BAR %d", bar).isZero();
       }
       for (long place : new long[] {PLACE, PLACE + 16 * Edu.BAR_SIZE}) {
         function.enable(place);
-        assertThat(function.get(SoftFunction.BAR0)).isEqualTo((int) place);
+        assertThat(function.get(PciFunction.BAR0)).isEqualTo((int) place);
         assertThat(qemu.qtest.readl(place)).isEqualTo(0x0100_00ed);
       }
       assertThat(qemu.qtest.readl(PLACE)).as("where it was before").isNotEqualTo(0x0100_00ed);
@@ -96,13 +96,13 @@ class AttachTest {
   void shouldAnswerOnlyWhileMemoryDecodeIsOn() throws Exception {
     try (Plug edu = Plug.in(folder, Edu.create());
         Qemu qemu = Qemu.start(folder, edu)) {
-      SoftFunction function = new SoftFunction(qemu.qtest, 5);
+      PciFunction function = new PciFunction(qemu.qtest, 5);
       function.enable(PLACE);
       qemu.qtest.writel(PLACE + 4, 0x5555);
-      function.set(SoftFunction.COMMAND, 2, 0);
+      function.set(PciFunction.COMMAND, 2, 0);
       assertThat(qemu.qtest.readl(PLACE + 4)).isNotEqualTo(~0x5555);
       qemu.qtest.writel(PLACE + 4, 0x6666);
-      function.set(SoftFunction.COMMAND, 2, SoftFunction.MEMORY);
+      function.set(PciFunction.COMMAND, 2, PciFunction.MEMORY);
       assertThat(qemu.qtest.readl(PLACE + 4)).as("the write was lost").isEqualTo(~0x5555);
     }
   }
@@ -113,12 +113,12 @@ class AttachTest {
     RegisterRecorder recorder = new RegisterRecorder();
     try (Plug plug = Plug.in(folder, recorder.create());
         Qemu qemu = Qemu.start(folder, plug)) {
-      SoftFunction function = new SoftFunction(qemu.qtest, 5);
-      function.set(SoftFunction.BAR0, -1L);
-      function.set(SoftFunction.BAR0 + 4, -1L);
-      assertThat(function.get(SoftFunction.BAR0)).isEqualTo(-RegisterRecorder.BAR_SIZE | 4);
-      assertThat(function.get(SoftFunction.BAR0 + 4)).isEqualTo(-1);
-      function.set(SoftFunction.BAR0 + 4, high >>> 32);
+      PciFunction function = new PciFunction(qemu.qtest, 5);
+      function.set(PciFunction.BAR0, -1L);
+      function.set(PciFunction.BAR0 + 4, -1L);
+      assertThat(function.get(PciFunction.BAR0)).isEqualTo(-RegisterRecorder.BAR_SIZE | 4);
+      assertThat(function.get(PciFunction.BAR0 + 4)).isEqualTo(-1);
+      function.set(PciFunction.BAR0 + 4, high >>> 32);
       function.enable(high & 0xffff_ffffL);
       recorder.accesses.clear();
       qemu.qtest.write(high + 0x11, 1, 0xab);

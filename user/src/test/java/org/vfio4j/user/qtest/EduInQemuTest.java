@@ -46,7 +46,7 @@ class EduInQemuTest {
     try (Plug edu = Plug.in(folder, Edu.create());
         Qemu qemu = Qemu.start(folder, edu)) {
       Qtest qtest = qemu.qtest;
-      new SoftFunction(qtest, 5).enable(PLACE);
+      new PciFunction(qtest, 5).enable(PLACE);
       assertThat(qtest.readl(PLACE)).isEqualTo(0x0100_00ed);
       qtest.writel(PLACE + 4, 0x1234_5678);
       assertThat(qtest.readl(PLACE + 4)).isEqualTo(~0x1234_5678);
@@ -61,7 +61,7 @@ class EduInQemuTest {
     try (Plug edu = Plug.in(folder, Edu.create());
         Qemu qemu = Qemu.start(folder, edu)) {
       Qtest qtest = qemu.qtest;
-      new SoftFunction(qtest, 5).enable(PLACE);
+      new PciFunction(qtest, 5).enable(PLACE);
       // Both ends cross a page; the second is the last byte of memory.
       long from = 0x10_0ff3;
       long to = Qemu.MEMORY_END - 4001;
@@ -86,7 +86,7 @@ class EduInQemuTest {
     try (Plug edu = Plug.in(folder, Edu.create());
         Qemu qemu = Qemu.start(folder, edu)) {
       Qtest qtest = qemu.qtest;
-      new SoftFunction(qtest, 5).enable(PLACE);
+      new PciFunction(qtest, 5).enable(PLACE);
       long firmware = 0xf_f000;
       transfer(qtest, firmware, Edu.BUFFER, 4096, 0);
       transfer(qtest, Edu.BUFFER, 0x20_0000, 4096, TO_MEMORY);
@@ -105,7 +105,7 @@ class EduInQemuTest {
     try (Plug edu = Plug.in(folder, Edu.create());
         Qemu qemu = Qemu.start(folder, edu)) {
       Qtest qtest = qemu.qtest;
-      new SoftFunction(qtest, 5).enable(PLACE);
+      new PciFunction(qtest, 5).enable(PLACE);
       byte[] data = random(3, 4096);
       qtest.writeBytes(0x10_0000, data);
       transfer(qtest, 0x10_0000, Edu.BUFFER, 4096, 0);
@@ -126,15 +126,15 @@ class EduInQemuTest {
     try (Plug edu = Plug.in(folder, Edu.create());
         Qemu qemu = Qemu.start(folder, edu)) {
       Qtest qtest = qemu.qtest;
-      SoftFunction function = new SoftFunction(qtest, 5);
+      PciFunction function = new PciFunction(qtest, 5);
       function.enable(PLACE);
       byte[] data = random(4, 64);
       qtest.writeBytes(0x10_0000, data);
       transfer(qtest, 0x10_0000, Edu.BUFFER, 64, 0);
-      function.set(SoftFunction.COMMAND, 2, SoftFunction.MEMORY);
+      function.set(PciFunction.COMMAND, 2, PciFunction.MEMORY);
       transfer(qtest, Edu.BUFFER, 0x20_0000, 64, TO_MEMORY);
       assertThat(qtest.readBytes(0x20_0000, 64)).isEqualTo(new byte[64]);
-      function.set(SoftFunction.COMMAND, 2, SoftFunction.MEMORY | SoftFunction.BUS_MASTER);
+      function.set(PciFunction.COMMAND, 2, PciFunction.MEMORY | PciFunction.BUS_MASTER);
       transfer(qtest, Edu.BUFFER, 0x20_0000, 64, TO_MEMORY);
       assertThat(qtest.readBytes(0x20_0000, 64)).isEqualTo(data);
     }
@@ -145,18 +145,18 @@ class EduInQemuTest {
     try (Plug edu = Plug.in(folder, Edu.create());
         Qemu qemu = Qemu.start(folder, edu)) {
       Qtest qtest = qemu.qtest;
-      SoftFunction function = new SoftFunction(qtest, 5);
+      PciFunction function = new PciFunction(qtest, 5);
       function.enable(PLACE);
       qtest.interceptIoApic();
       for (int round = 0; round < 3; round++) {
         qtest.writel(PLACE + 0x60, 0x11);
         qtest.await("the pin", () -> !qtest.raised().isEmpty());
         assertThat(qtest.raised()).hasSize(1).allMatch(line -> line >= 20 && line < 24);
-        assertThat(function.get(SoftFunction.STATUS, 2) & 8).isEqualTo(8);
+        assertThat(function.get(PciFunction.STATUS, 2) & 8).isEqualTo(8);
         qtest.writel(PLACE + 0x64, 0x11);
         assertThat(qtest.readl(PLACE + 0x24)).isZero();
         assertThat(qtest.raised()).isEmpty();
-        assertThat(function.get(SoftFunction.STATUS, 2) & 8).isZero();
+        assertThat(function.get(PciFunction.STATUS, 2) & 8).isZero();
       }
     }
   }

@@ -31,7 +31,7 @@ class IoatInQemuTest {
   private void plugged(Body body) throws IOException {
     try (Plug plug = Plug.in(folder, Ioat.create());
         Qemu qemu = Qemu.start(folder, plug)) {
-      new SoftFunction(qemu.qtest, 5).enable(PLACE);
+      new PciFunction(qemu.qtest, 5).enable(PLACE);
       body.run(qemu.qtest, new IoatDriver(qemu.qtest, PLACE), plug);
     }
   }

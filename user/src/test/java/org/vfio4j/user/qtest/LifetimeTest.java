@@ -44,7 +44,7 @@ class LifetimeTest {
   }
 
   private static void checkCopy(Qtest qtest, int slot, long place, int mark) {
-    new SoftFunction(qtest, slot).enable(place);
+    new PciFunction(qtest, slot).enable(place);
     qtest.writeBytes(FROM, filled(mark));
     assertThat(new IoatDriver(qtest, place).copy(FROM, TO, 4096)).isZero();
     assertThat(qtest.readBytes(TO, 4096)).isEqualTo(filled(mark));
@@ -55,12 +55,12 @@ class LifetimeTest {
     try (Plug edu = Plug.in(folder, Edu.create());
         Qemu qemu = Qemu.start(folder, edu)) {
       Qtest qtest = qemu.qtest;
-      SoftFunction function = new SoftFunction(qtest, 5);
+      PciFunction function = new PciFunction(qtest, 5);
       function.enable(PLACE);
       int mapped = edu.space().mappings();
       qtest.writel(PLACE + LIVENESS, 1);
       assertThat(qtest.readl(PLACE + LIVENESS)).isEqualTo(~1);
-      int control = function.capability(SoftFunction.CAPABILITY_EXPRESS) + 8;
+      int control = function.capability(PciFunction.CAPABILITY_EXPRESS) + 8;
       function.set(control, 2, function.get(control, 2) | 0x8000);
       function.enable(PLACE);
       assertThat(qtest.readl(PLACE + LIVENESS)).isZero();
@@ -74,7 +74,7 @@ class LifetimeTest {
     try (Plug edu = Plug.in(folder, Edu.create());
         Qemu qemu = Qemu.start(folder, edu)) {
       Qtest qtest = qemu.qtest;
-      SoftFunction function = new SoftFunction(qtest, 5);
+      PciFunction function = new PciFunction(qtest, 5);
       for (int round = 0; round < 5; round++) {
         function.enable(PLACE);
         assertThat(qtest.readl(PLACE + LIVENESS)).isZero();
@@ -83,8 +83,8 @@ class LifetimeTest {
         int before = edu.resets();
         qemu.systemReset();
         assertThat(edu.resets()).isGreaterThan(before);
-        assertThat(function.get(SoftFunction.BAR0)).isZero();
-        assertThat(function.get(SoftFunction.COMMAND, 2)).isZero();
+        assertThat(function.get(PciFunction.BAR0)).isZero();
+        assertThat(function.get(PciFunction.COMMAND, 2)).isZero();
       }
     }
   }
@@ -97,7 +97,7 @@ class LifetimeTest {
       Qtest qtest = qemu.qtest;
       checkCopy(qtest, 5, PLACE, 1);
       checkCopy(qtest, 6, OTHER_PLACE, 2);
-      new SoftFunction(qtest, 5).set(SoftFunction.COMMAND, 2, SoftFunction.MEMORY);
+      new PciFunction(qtest, 5).set(PciFunction.COMMAND, 2, PciFunction.MEMORY);
       IoatDriver stopped = new IoatDriver(qtest, PLACE);
       assertThat(stopped.copy(FROM, TO, 4096)).as("no bus master").isNotZero();
       checkCopy(qtest, 6, OTHER_PLACE, 3);
@@ -148,7 +148,7 @@ class LifetimeTest {
         Plug ioat = Plug.in(folder, Ioat.create());
         Qemu qemu = Qemu.start(folder, edu, ioat)) {
       Qtest qtest = qemu.qtest;
-      new SoftFunction(qtest, 5).enable(PLACE);
+      new PciFunction(qtest, 5).enable(PLACE);
       assertThat(qtest.readl(PLACE)).isEqualTo(0x0100_00ed);
       edu.end();
       assertThat(qtest.readl(PLACE)).as("nobody answers").isEqualTo(-1);

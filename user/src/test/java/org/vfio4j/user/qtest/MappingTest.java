@@ -47,7 +47,7 @@ class MappingTest {
     try (Plug plug = Plug.in(folder, Ioat.create());
         Qemu qemu = Qemu.start(folder, plug)) {
       Qtest qtest = qemu.qtest;
-      new SoftFunction(qtest, 5).enable(PLACE);
+      new PciFunction(qtest, 5).enable(PLACE);
       IoatDriver ioat = new IoatDriver(qtest, PLACE);
       assertThat(plug.space().mappings()).isEqualTo(AT_START);
       long[] writable = {0, 0xb_f000, 0x10_0000, Qemu.MEMORY_END - 4096};
@@ -72,8 +72,8 @@ class MappingTest {
     try (Plug plug = Plug.in(folder, Ioat.create());
         Qemu qemu = Qemu.start(folder, plug)) {
       Qtest qtest = qemu.qtest;
-      new SoftFunction(qtest, 5).enable(PLACE);
-      SoftFunction bridge = new SoftFunction(qtest, 0);
+      new PciFunction(qtest, 5).enable(PLACE);
+      PciFunction bridge = new PciFunction(qtest, 0);
       IoatDriver ioat = new IoatDriver(qtest, PLACE);
       byte[] rom = qtest.readBytes(SHADOW, 4096);
       byte[] mark = filled(0x5a);
@@ -104,8 +104,8 @@ class MappingTest {
     try (Plug plug = Plug.in(folder, Ioat.create());
         Qemu qemu = Qemu.start(folder, plug)) {
       Qtest qtest = qemu.qtest;
-      new SoftFunction(qtest, 5).enable(PLACE);
-      SoftFunction bridge = new SoftFunction(qtest, 0);
+      new PciFunction(qtest, 5).enable(PLACE);
+      PciFunction bridge = new PciFunction(qtest, 0);
       IoatDriver ioat = new IoatDriver(qtest, PLACE);
       for (int round = 0; round < 40; round++) {
         // Each of PAM0 to PAM6 is on its own half the time.

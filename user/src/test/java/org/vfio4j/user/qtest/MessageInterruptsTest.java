@@ -28,7 +28,7 @@ class MessageInterruptsTest {
   @TempDir Path folder = Path.of("");
 
   /** An IOAT device that may interrupt, and its vector. */
-  private record Vector(Qtest qtest, IoatDriver ioat, SoftFunction function) {
+  private record Vector(Qtest qtest, IoatDriver ioat, PciFunction function) {
     void address(long to, int data) {
       long entry = PLACE + IoatDriver.MSIX_TABLE;
       qtest.writel(entry, to);
@@ -41,7 +41,7 @@ class MessageInterruptsTest {
     }
 
     void control(int value) {
-      function.set(function.capability(SoftFunction.CAPABILITY_MSIX) + 2, 2, value);
+      function.set(function.capability(PciFunction.CAPABILITY_MSIX) + 2, 2, value);
     }
 
     void awaitMessage(long at, int data) {
@@ -57,7 +57,7 @@ class MessageInterruptsTest {
   private void plugged(Body body) throws IOException {
     try (Plug plug = Plug.in(folder, Ioat.create());
         Qemu qemu = Qemu.start(folder, plug)) {
-      SoftFunction function = new SoftFunction(qemu.qtest, 5);
+      PciFunction function = new PciFunction(qemu.qtest, 5);
       function.enable(PLACE);
       IoatDriver ioat = new IoatDriver(qemu.qtest, PLACE);
       ioat.enableInterrupts();
@@ -148,9 +148,9 @@ class MessageInterruptsTest {
     try (Plug plug = Plug.in(folder, Edu.create());
         Qemu qemu = Qemu.start(folder, plug)) {
       Qtest qtest = qemu.qtest;
-      SoftFunction function = new SoftFunction(qtest, 5);
+      PciFunction function = new PciFunction(qtest, 5);
       function.enable(PLACE);
-      int msi = function.capability(SoftFunction.CAPABILITY_MSI);
+      int msi = function.capability(PciFunction.CAPABILITY_MSI);
       function.set(msi + 4, MAILBOX);
       function.set(msi + 8, 0);
       function.set(msi + 12, 2, 0x1234);

@@ -4,7 +4,7 @@
 package org.vfio4j.user.qtest;
 
 /** A PCI function on bus 0, through the ports 0xcf8 and 0xcfc. */
-final class SoftFunction {
+final class PciFunction {
   /** The slot of the first device that QEMU is given. */
   static final int FIRST_SLOT = 5;
 
@@ -29,7 +29,7 @@ final class SoftFunction {
   private final Qtest qtest;
   private final int slot;
 
-  SoftFunction(Qtest qtest, int slot) {
+  PciFunction(Qtest qtest, int slot) {
     this.qtest = qtest;
     this.slot = slot;
   }
@@ -77,7 +77,7 @@ final class SoftFunction {
 
   /** The address of its 4 KiB of configuration space in memory, which the bridge is told first. */
   long enhanced() {
-    new SoftFunction(qtest, 0).set(0x60, ENHANCED | 1);
+    new PciFunction(qtest, 0).set(0x60, ENHANCED | 1);
     return ENHANCED + ((long) slot << 15);
   }
 }

@@ -27,7 +27,7 @@ class PendingMessagesTest {
   @TempDir Path folder = Path.of("");
 
   /** A machine with {@link Bells}, whose vectors write to mailboxes side by side. */
-  private record Machine(Qemu qemu, Qtest qtest, SoftFunction function) {
+  private record Machine(Qemu qemu, Qtest qtest, PciFunction function) {
     void enable() {
       function.enable(PLACE);
       for (int vector = 0; vector < Bells.VECTORS; vector++) {
@@ -43,7 +43,7 @@ class PendingMessagesTest {
     }
 
     void control(int value) {
-      function.set(function.capability(SoftFunction.CAPABILITY_MSIX) + 2, 2, value);
+      function.set(function.capability(PciFunction.CAPABILITY_MSIX) + 2, 2, value);
     }
 
     void mask(int vector, int value) {
@@ -80,7 +80,7 @@ class PendingMessagesTest {
     try (Plug plug = Plug.in(folder, Bells.create());
         Qemu qemu = Qemu.start(folder, plug)) {
       Machine machine =
-          new Machine(qemu, qemu.qtest, new SoftFunction(qemu.qtest, SoftFunction.FIRST_SLOT));
+          new Machine(qemu, qemu.qtest, new PciFunction(qemu.qtest, PciFunction.FIRST_SLOT));
       machine.enable();
       body.run(machine);
     }
@@ -174,13 +174,13 @@ class PendingMessagesTest {
     try (Plug plug = Plug.in(folder, Ioat.create());
         Qemu qemu = Qemu.start(folder, plug)) {
       Qtest qtest = qemu.qtest;
-      SoftFunction function = new SoftFunction(qtest, SoftFunction.FIRST_SLOT);
+      PciFunction function = new PciFunction(qtest, PciFunction.FIRST_SLOT);
       function.enable(PLACE);
       IoatDriver ioat = new IoatDriver(qtest, PLACE);
       ioat.enableInterrupts();
       qtest.writel(PLACE + IoatDriver.MSIX_TABLE, MAILBOX);
       qtest.writel(PLACE + IoatDriver.MSIX_TABLE + 8, DATA);
-      function.set(function.capability(SoftFunction.CAPABILITY_MSIX) + 2, 2, ENABLE);
+      function.set(function.capability(PciFunction.CAPABILITY_MSIX) + 2, 2, ENABLE);
       ioat.interrupt();
       ioat.awaitAttention();
       assertThat(qtest.readl(PLACE + IoatDriver.MSIX_PENDING)).isEqualTo(1);

@@ -75,7 +75,7 @@ final class Qemu implements AutoCloseable {
     command.add("memory-backend-memfd,id=mem,size=%dM,share=on".formatted(MEMORY_MIB));
     command.addAll(List.of("-nodefaults", "-display", "none", "-qtest-log", "none"));
     command.addAll(arguments);
-    int slot = SoftFunction.FIRST_SLOT;
+    int slot = PciFunction.FIRST_SLOT;
     for (Plug plug : plugs) {
       command.add("-device");
       command.add(plug.argument(slot++));

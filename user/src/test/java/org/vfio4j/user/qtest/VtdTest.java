@@ -108,7 +108,7 @@ class VtdTest {
             Qemu.start(
                 folder, List.of("-device", "intel-iommu,intremap=on,caching-mode=on"), plug)) {
       Qtest qtest = qemu.qtest;
-      new SoftFunction(qtest, SLOT).enable(PLACE);
+      new PciFunction(qtest, SLOT).enable(PLACE);
       IoatDriver ioat = new IoatDriver(qtest, PLACE);
       assertThat(ioat.copy(SOURCE, TARGET, 4096)).as("not translated yet").isZero();
 
