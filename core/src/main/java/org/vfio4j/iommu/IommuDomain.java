@@ -44,7 +44,14 @@ public interface IommuDomain extends AutoCloseable {
    */
   void map(long iova, MemorySegment memory, int prot);
 
-  /** Unmaps whatever is in the range, in bytes; returns the bytes that were mapped. */
+  /**
+   * Unmaps whatever is in the range, in bytes.
+   *
+   * @return the bytes that were mapped
+   * @throws org.vfio4j.error.VfioException if the hardware's owner refuses, as a kernel can:
+   *     devices reach all of the range as before, so its memory must stay, and nothing else can be
+   *     mapped there. {@link #close} ends that too.
+   */
   long unmap(long iova, long size);
 
   /** What the tables can address; known after the first attach. */

@@ -3,6 +3,7 @@
 
 package org.vfio4j.type1;
 
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -306,7 +307,8 @@ public final class Container implements Ownership.Owner, AutoCloseable {
    * @param bitmapPageSize bytes of a page in {@code bitmap}
    * @return bytes unmapped, or invalidated
    * @throws VfioException EINVAL, EBUSY (VADDR with mediated devices), EOVERFLOW (7.x, wraps).
-   *     Nothing has changed then.
+   *     Nothing has changed then. What an IOMMU that is a kernel's answers if it refuses to unmap:
+   *     those mappings stay, their memory must, and the others of the range are gone.
    */
   public long unmap(
       AddressSpace mm, long iova, long size, int flags, long[] bitmap, long bitmapPageSize) {
@@ -358,12 +360,20 @@ public final class Container implements Ownership.Owner, AutoCloseable {
 
   private long remove(List<Dma> going, long base, boolean wantDirty, long[] bitmap) {
     long bytes = 0;
+    List<VfioException> refusals = new ArrayList<>();
     for (Dma dma : going) {
       if (wantDirty) {
         dirty.copy(dma, base, bitmap);
       }
-      bytes += dma.size;
-      mappings.remove(dma);
+      try {
+        mappings.remove(dma);
+        bytes += dma.size;
+      } catch (VfioException refused) {
+        refusals.add(refused);
+      }
+    }
+    if (!refusals.isEmpty()) {
+      throw refusals.getFirst();
     }
     return bytes;
   }

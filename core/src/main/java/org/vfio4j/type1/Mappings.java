@@ -138,26 +138,50 @@ final class Mappings {
     for (Piece piece : pieces) {
       domain.map(at, piece.segment(), dma.prot);
       long start = at;
-      attempt.undo(() -> domain.unmap(start, piece.size()));
+      attempt.undo(() -> drop(domain, start, piece.size()));
       at += piece.size();
     }
   }
 
+  /**
+   * Unmaps where nobody is left to be told of a refusal: on the way back from a failure, or from a
+   * domain that goes with all that it has. The domain has reported the refusal itself.
+   */
+  private static void drop(IommuDomain domain, long iova, long size) {
+    try {
+      domain.unmap(iova, size);
+    } catch (VfioException _) {
+      // Ends with the domain.
+    }
+  }
+
+  /**
+   * Removes a mapping, and gives its pages back.
+   *
+   * @throws VfioException if a domain refuses to unmap it. It stays a mapping then, with its pages
+   *     locked: devices may still reach them, and nothing else can be mapped there.
+   */
   void remove(Dma dma) {
+    if (dma.iommuMapped()) {
+      attachments.domains().forEach(d -> d.hardware.unmap(dma.iova, dma.size));
+    }
+    forget(dma);
+  }
+
+  private void forget(Dma dma) {
     tree.remove(dma);
     count(-1, -dma.size);
     if (dma.vaddrInvalid) {
       invalidVaddrs--;
     }
     emulatedTable.ifPresent(table -> table.unmap(dma.iova, dma.size));
-    unmapFromDomains(dma);
     dma.unpin();
     dropPins(dma);
   }
 
-  private void unmapFromDomains(Dma dma) {
+  private void dropFromDomains(Dma dma) {
     if (dma.iommuMapped()) {
-      attachments.domains().forEach(d -> d.hardware.unmap(dma.iova, dma.size));
+      attachments.domains().forEach(d -> drop(d.hardware, dma.iova, dma.size));
     }
   }
 
@@ -168,9 +192,12 @@ final class Mappings {
     dma.pinsOf = Map.of();
   }
 
-  /** {@code vfio_iommu_unmap_unpin_all}. */
+  /** {@code vfio_iommu_unmap_unpin_all}: what a domain will not unmap goes with the domain. */
   void removeAll() {
-    new ArrayList<>(tree.all()).forEach(this::remove);
+    for (Dma dma : new ArrayList<>(tree.all())) {
+      dropFromDomains(dma);
+      forget(dma);
+    }
   }
 
   /**
@@ -179,7 +206,7 @@ final class Mappings {
    */
   void withdrawFromIommu() {
     for (Dma dma : tree.all()) {
-      unmapFromDomains(dma);
+      dropFromDomains(dma);
       dma.unpin();
     }
   }

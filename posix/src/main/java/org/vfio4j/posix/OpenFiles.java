@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /** Who has a file open, as far as {@code /proc} shows it to this process. */
 public final class OpenFiles {
@@ -46,13 +47,48 @@ public final class OpenFiles {
     try (DirectoryStream<Path> processes = Files.newDirectoryStream(proc, "[0-9]*")) {
       for (Path process : processes) {
         if (hasOpen(process, file)) {
-          users.add(new User(Long.parseLong(process.getFileName().toString()), name(process)));
+          users.add(user(process));
         }
       }
     } catch (IOException | DirectoryIteratorException _) {
       return users;
     }
     return users;
+  }
+
+  /**
+   * One process that has the file open, as far as this process may look: the first that is found,
+   * this one before all others. A look at every descriptor of the host can take a second where
+   * there are thousands of processes: not to be asked under a lock.
+   */
+  public static Optional<User> first(Path file) {
+    return first(Path.of("/proc"), file);
+  }
+
+  /**
+   * The same.
+   *
+   * @param proc another place than {@code /proc}
+   */
+  public static Optional<User> first(Path proc, Path file) {
+    Path self = proc.resolve(Long.toString(ProcessHandle.current().pid()));
+    if (hasOpen(self, file)) {
+      return Optional.of(user(self));
+    }
+    try (DirectoryStream<Path> processes = Files.newDirectoryStream(proc, "[0-9]*")) {
+      for (Path process : processes) {
+        if (hasOpen(process, file)) {
+          return Optional.of(user(process));
+        }
+      }
+    } catch (IOException | DirectoryIteratorException _) {
+      return Optional.empty();
+    }
+    return Optional.empty();
+  }
+
+  private static User user(Path process) {
+    return new User(Long.parseLong(process.getFileName().toString()), name(process));
   }
 
   private static boolean hasOpen(Path process, Path file) {

@@ -5,15 +5,18 @@ package org.vfio4j.linux.iommu;
 
 import java.lang.System.Logger.Level;
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import java.util.Optional;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
+import org.vfio4j.error.Refusal;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.Device;
 import org.vfio4j.iommu.IommuDomain;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.IovaRange;
 import org.vfio4j.linux.uapi.ContainerCalls;
+import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.type1.Type1;
 import org.vfio4j.vfio.Vfio;
 
@@ -25,7 +28,7 @@ final class LinuxDomain implements IommuDomain {
   private static final System.Logger LOG = System.getLogger(LinuxDomain.class.getName());
   private static final int DMA_CC = 4;
 
-  /** An unmap of whole mappings is refused by nobody; this is for faults that pass. */
+  /** An unmap of whole mappings is refused by no rule; this is for faults that pass. */
   private static final int UNMAP_ATTEMPTS = 3;
 
   private int type = Type1.V2.number();
@@ -139,16 +142,32 @@ final class LinuxDomain implements IommuDomain {
     for (int attempt = 1; ; attempt++) {
       try {
         return container.get().unmap(iova, size, 0);
-      } catch (RuntimeException refused) {
+      } catch (VfioException refused) {
         if (attempt == UNMAP_ATTEMPTS) {
-          LOG.log(
-              Level.ERROR,
-              "0x%x bytes at IOVA 0x%x stay mapped until the container is gone: %s"
-                  .formatted(size, iova, refused.getMessage()));
-          return 0;
+          throw kept(iova, size, refused.errno(), refused.reason(), refused);
+        }
+      } catch (SystemCallException refused) {
+        if (attempt == UNMAP_ATTEMPTS) {
+          throw kept(iova, size, Errno.EIO, Reason.NOT_SUPPORTED, refused);
         }
       }
     }
+  }
+
+  /** The kernel keeps the range: whoever owns the memory must know, and so must the operator. */
+  private static VfioException kept(
+      long iova, long size, Errno errno, Reason reason, RuntimeException refused) {
+    String message =
+        ("0x%x bytes at IOVA 0x%x stay mapped, and their memory is still the devices', until they"
+                + " are unmapped or the last group has left: %s")
+            .formatted(size, iova, refused.getMessage());
+    LOG.log(Level.ERROR, message);
+    VfioException told =
+        new VfioException(
+            new Refusal(
+                errno, reason, "VFIO_IOMMU_UNMAP_DMA", message, List.of(), Optional.empty()));
+    told.initCause(refused);
+    return told;
   }
 
   @Override

@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Function;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Holder;
 import org.vfio4j.error.Reason;
@@ -34,6 +35,7 @@ final class LinuxGroup implements IommuGroup {
   private final int id;
   private final Sysfs sysfs;
   private final SystemCalls calls;
+  private final Function<Path, Optional<OpenFiles.User>> lookup;
 
   private Optional<GroupCalls> file = Optional.empty();
   private final Ownership ownership = new Ownership(this);
@@ -46,10 +48,17 @@ final class LinuxGroup implements IommuGroup {
   private Optional<LinuxDomain> domain = Optional.empty();
   private final List<DeviceCalls> devices = new ArrayList<>();
 
-  LinuxGroup(int id, Sysfs sysfs, SystemCalls calls) {
+  /**
+   * The group.
+   *
+   * @param lookup finds a process that has a file open; it may take long
+   */
+  LinuxGroup(
+      int id, Sysfs sysfs, SystemCalls calls, Function<Path, Optional<OpenFiles.User>> lookup) {
     this.id = id;
     this.sysfs = sysfs;
     this.calls = calls;
+    this.lookup = lookup;
   }
 
   @Override
@@ -265,21 +274,23 @@ final class LinuxGroup implements IommuGroup {
       return refused;
     }
     List<String> inTheWay = r.reason() == Reason.GROUP_NOT_VIABLE ? hostDriven() : List.of();
-    Optional<Holder> other = r.reason() == Reason.GROUP_OPEN ? opener() : Optional.empty();
-    return new VfioException(
+    Refusal told =
         new Refusal(
             r.errno(),
             firmware(r) ? Reason.RMRR_LOCKED : r.reason(),
             r.call(),
             r.message(),
             inTheWay.isEmpty() ? List.of(names()) : inTheWay,
-            other));
+            Optional.empty());
+    return r.reason() == Reason.GROUP_OPEN
+        ? VfioException.findingHolder(told, this::opener)
+        : new VfioException(told);
   }
 
   /** Who has the group's file open. Who keeps a device's descriptor only is not to be found. */
   private Optional<Holder> opener() {
-    return OpenFiles.users(Path.of("/dev/vfio/" + id)).stream()
-        .findFirst()
+    return lookup
+        .apply(Path.of("/dev/vfio/" + id))
         .map(user -> new Holder("process " + user, List.of(names())));
   }
 

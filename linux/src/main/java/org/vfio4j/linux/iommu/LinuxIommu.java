@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.Function;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
@@ -17,6 +18,7 @@ import org.vfio4j.iommu.IommuDomain;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.ReservedRegion;
 import org.vfio4j.linux.uapi.DeviceCalls;
+import org.vfio4j.posix.OpenFiles;
 import org.vfio4j.posix.SystemCalls;
 
 /**
@@ -32,6 +34,7 @@ import org.vfio4j.posix.SystemCalls;
 public final class LinuxIommu implements Iommu {
   private final SystemCalls calls;
   private final Sysfs sysfs;
+  private final Function<Path, Optional<OpenFiles.User>> lookup;
 
   /** By number. Never forgotten: a number that comes back is the same file again. */
   private final Map<Integer, LinuxGroup> groups = new ConcurrentHashMap<>();
@@ -42,8 +45,14 @@ public final class LinuxIommu implements Iommu {
   }
 
   LinuxIommu(SystemCalls calls, Sysfs sysfs) {
+    this(calls, sysfs, OpenFiles::first);
+  }
+
+  /** With another way to find who has a file open. */
+  LinuxIommu(SystemCalls calls, Sysfs sysfs, Function<Path, Optional<OpenFiles.User>> lookup) {
     this.calls = calls;
     this.sysfs = sysfs;
+    this.lookup = lookup;
   }
 
   /**
@@ -61,7 +70,7 @@ public final class LinuxIommu implements Iommu {
   }
 
   private IommuGroup known(int number) {
-    return groups.computeIfAbsent(number, n -> new LinuxGroup(n, sysfs, calls));
+    return groups.computeIfAbsent(number, n -> new LinuxGroup(n, sysfs, calls, lookup));
   }
 
   /** The device of that name. */

@@ -9,6 +9,7 @@ import java.lang.reflect.Proxy;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.linux.uapi.Ioctls;
 import org.vfio4j.posix.SystemCalls;
@@ -42,7 +43,8 @@ class DetachCallsTest {
    */
   @Test
   void shouldLeaveTheContainerAndNoMore() {
-    LinuxGroup group = new LinuxGroup(7, new Sysfs(Path.of("/nowhere")), agreeing);
+    LinuxGroup group =
+        new LinuxGroup(7, new Sysfs(Path.of("/nowhere")), agreeing, file -> Optional.empty());
     LinuxDomain domain = new LinuxDomain();
     group.claim();
     group.attach(domain);
@@ -58,7 +60,8 @@ class DetachCallsTest {
   /** The claim is renewed by the attach itself, where somebody attaches again. */
   @Test
   void shouldAttachAgainAfterADetach() {
-    LinuxGroup group = new LinuxGroup(7, new Sysfs(Path.of("/nowhere")), agreeing);
+    LinuxGroup group =
+        new LinuxGroup(7, new Sysfs(Path.of("/nowhere")), agreeing, file -> Optional.empty());
     group.claim();
     LinuxDomain first = new LinuxDomain();
     group.attach(first);

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.linux.iommu;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.logging.Handler;
+import java.util.logging.Level;
+import java.util.logging.LogRecord;
+import java.util.logging.Logger;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.linux.testing.FakeHost;
+import org.vfio4j.linux.testing.FakeKernel;
+import org.vfio4j.linux.uapi.GroupCalls;
+import org.vfio4j.linux.uapi.Ioctls;
+import org.vfio4j.posix.MappedMemory;
+import org.vfio4j.posix.OpenFiles;
+import org.vfio4j.posix.SystemCalls;
+import org.vfio4j.posix.testing.WatchedSystemCalls;
+import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.type1.AddressSpace;
+import org.vfio4j.type1.Container;
+import org.vfio4j.type1.Type1;
+import org.vfio4j.type1.Type1Parameters;
+
+/** What the kernel does not give back, or does not tell: it is neither forgotten nor guessed. */
+class KeptByTheKernelTest {
+  private static final long IOVA = 0x100000;
+  private static final long SIZE = 0x10000;
+  private static final int READ_WRITE = Container.MAP_READ | Container.MAP_WRITE;
+
+  @TempDir Path folder;
+
+  private final AddressSpace memory = ProcessMemory.create();
+  private final Logger log = Logger.getLogger("org.vfio4j.linux.iommu");
+  private final List<LogRecord> told = new ArrayList<>();
+  private final Handler operator =
+      new Handler() {
+        @Override
+        public void publish(LogRecord entry) {
+          told.add(entry);
+        }
+
+        @Override
+        public void flush() {}
+
+        @Override
+        public void close() {}
+      };
+
+  private FakeHost host;
+
+  @BeforeEach
+  void boot() {
+    host = new FakeHost(folder);
+    log.setUseParentHandlers(false);
+    log.addHandler(operator);
+  }
+
+  @AfterEach
+  void speakAgain() {
+    log.removeHandler(operator);
+    log.setUseParentHandlers(true);
+    host.shouldBeAsNew();
+  }
+
+  private LinuxIommu iommu(SystemCalls calls) {
+    return new LinuxIommu(calls, new Sysfs(host.sys()));
+  }
+
+  private static Container container(LinuxIommu iommu) {
+    return new Container("vm", iommu, KernelProfile.LINUX_6_1, Type1.V2, new Type1Parameters());
+  }
+
+  private static VfioException refusal(Runnable call) {
+    return catchThrowableOfType(VfioException.class, call::run);
+  }
+
+  private List<Level> levels() {
+    return told.stream().map(LogRecord::getLevel).toList();
+  }
+
+  private long lockedPages() {
+    return host.kernel().process().memory().lockedPages();
+  }
+
+  /** System calls whose UNMAP_DMA fails for as long as that is wanted. */
+  private static final class RefusedUnmaps extends WatchedSystemCalls {
+    boolean refuse = true;
+
+    RefusedUnmaps(SystemCalls calls) {
+      super(calls);
+    }
+
+    @Override
+    protected int before(String call, int request) {
+      boolean unmap = call.equals("ioctl") && request == Ioctls.VFIO_IOMMU_UNMAP_DMA;
+      return unmap && refuse ? -Errno.EFAULT.number() : 0;
+    }
+  }
+
+  /** B25: an unmap that the kernel refuses keeps range and memory, and says so. */
+  @Test
+  void shouldKeepAMappingThatTheKernelWillNotRemove() {
+    RefusedUnmaps calls = new RefusedUnmaps(host.kernel());
+    LinuxIommu iommu = iommu(calls);
+    try (MappedMemory buffer = MappedMemory.anonymous(host.kernel(), SIZE);
+        Container vm = container(iommu)) {
+      vm.attach(iommu.groupOf(FakeHost.A).orElseThrow());
+      vm.map(memory, buffer.address(), IOVA, SIZE, READ_WRITE);
+      VfioException refused = refusal(() -> vm.unmap(memory, IOVA, SIZE));
+      assertThat(refused.errno()).isEqualTo(Errno.EFAULT);
+      assertThat(refused).hasMessageContaining("stay mapped");
+      assertThat(refused.refusal().call()).isEqualTo("VFIO_IOMMU_UNMAP_DMA");
+      assertThat(levels()).contains(Level.SEVERE);
+      assertThat(vm.mappings()).isEqualTo(1);
+      assertThat(lockedPages()).as("devices still have them").isEqualTo(SIZE / 4096);
+      assertThat(refusal(() -> vm.map(memory, buffer.address(), IOVA, 4096, READ_WRITE)).errno())
+          .as("nothing else is mapped there")
+          .isEqualTo(Errno.EEXIST);
+
+      calls.refuse = false;
+      assertThat(vm.unmap(memory, IOVA, SIZE)).isEqualTo(SIZE);
+      assertThat(lockedPages()).isZero();
+      vm.map(memory, buffer.address(), IOVA, 4096, READ_WRITE);
+    }
+  }
+
+  /** B25: of several, those that can go do. */
+  @Test
+  void shouldRemoveWhatCanBeRemoved() {
+    int[] refuse = {2 * 3};
+    SystemCalls calls =
+        new WatchedSystemCalls(host.kernel()) {
+          @Override
+          protected int before(String call, int request) {
+            boolean unmap = call.equals("ioctl") && request == Ioctls.VFIO_IOMMU_UNMAP_DMA;
+            return unmap && --refuse[0] >= 3 ? -Errno.EFAULT.number() : 0;
+          }
+        };
+    LinuxIommu iommu = iommu(calls);
+    try (MappedMemory buffer = MappedMemory.anonymous(host.kernel(), SIZE);
+        Container vm = container(iommu)) {
+      vm.attach(iommu.groupOf(FakeHost.A).orElseThrow());
+      vm.map(memory, buffer.address(), IOVA, 4096, READ_WRITE);
+      vm.map(memory, buffer.address(), IOVA + 4096, 4096, READ_WRITE);
+      assertThat(refusal(() -> vm.unmap(memory, IOVA, SIZE)).errno()).isEqualTo(Errno.EFAULT);
+      assertThat(vm.mappings()).isEqualTo(1);
+      assertThat(lockedPages()).isEqualTo(1);
+      assertThat(vm.unmap(memory, IOVA, SIZE)).isEqualTo(4096);
+    }
+  }
+
+  /** B25: the last detach takes all that is mapped with it, whatever was refused before. */
+  @Test
+  void shouldEndWhatWasKeptWithTheLastGroup() {
+    LinuxIommu iommu = iommu(new RefusedUnmaps(host.kernel()));
+    try (MappedMemory buffer = MappedMemory.anonymous(host.kernel(), SIZE);
+        Container vm = container(iommu)) {
+      IommuGroup group = iommu.groupOf(FakeHost.A).orElseThrow();
+      vm.attach(group);
+      vm.map(memory, buffer.address(), IOVA, SIZE, READ_WRITE);
+      assertThat(refusal(() -> vm.unmap(memory, IOVA, SIZE)).errno()).isEqualTo(Errno.EFAULT);
+      vm.detach(group);
+      assertThat(vm.mappings()).isZero();
+      assertThat(lockedPages()).isZero();
+    }
+  }
+
+  /**
+   * B26: who has a group open is looked for when the locks are left, and not before it is asked.
+   */
+  @Test
+  void shouldLookForTheHolderOutsideTheLocks() {
+    List<String> looked = new ArrayList<>();
+    IommuGroup[] group = new IommuGroup[1];
+    Container[] vm = new Container[1];
+    LinuxIommu iommu =
+        new LinuxIommu(
+            host.kernel(),
+            new Sysfs(host.sys()),
+            file -> {
+              assertThat(Thread.holdsLock(group[0])).as("the group's lock").isFalse();
+              Thread other =
+                  Thread.ofPlatform().start(() -> looked.add(vm[0].name() + vm[0].info()));
+              try {
+                other.join(50_000);
+              } catch (InterruptedException e) {
+                throw new IllegalStateException(e);
+              }
+              assertThat(looked).as("another thread's use of the container").hasSize(1);
+              return Optional.of(new OpenFiles.User(812, "qemu " + file));
+            });
+    group[0] = iommu.groupOf(FakeHost.A).orElseThrow();
+    FakeKernel stranger = new FakeKernel(host.machine());
+    try (Container one = container(iommu);
+        GroupCalls _ = GroupCalls.open(stranger, 1)) {
+      vm[0] = one;
+      VfioException refused = refusal(() -> one.attach(group[0]));
+      assertThat(refused.errno()).isEqualTo(Errno.EBUSY);
+      assertThat(refused.refusal().holder().orElseThrow().name())
+          .isEqualTo("process 812 (qemu /dev/vfio/1)");
+      assertThat(looked).hasSize(1);
+    }
+  }
+}
