@@ -12,10 +12,17 @@ import org.junit.jupiter.api.Test;
 
 /** Lincheck chooses the interleavings; each outcome must be that of some order of the calls. */
 class LincheckTest {
-  /** Lincheck cannot follow the JDK's first use of a locale, so that has to be over. */
+  /**
+   * Lincheck cannot follow the JDK's first use of a locale, or of events for Flight Recorder, so
+   * that has to be over.
+   */
   @BeforeAll
   static void warmUp() {
     assertThat("%d 0x%x".formatted(1, 1)).isEqualTo("1 0x1");
+    TwoContainersModel model = new TwoContainersModel();
+    assertThat(model.attach(0, 0)).isEqualTo("attached");
+    assertThat(model.attach(1, 1)).isEqualTo("EBUSY");
+    model.detach(0, 0);
   }
 
   @Test
