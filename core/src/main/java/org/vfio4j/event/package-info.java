@@ -7,6 +7,19 @@
  *
  * <p>{@code java -XX:StartFlightRecording:filename=run.jfr ...}, then {@code jfr print --events
  * 'org.vfio4j.*' run.jfr} shows what was attached, mapped and refused, and how long it took.
+ *
+ * <p>A counter of mapped bytes, given to the constructor of {@link org.vfio4j.type1.Container}:
+ *
+ * {@snippet :
+ * var bytesMapped = new java.util.concurrent.atomic.LongAdder();
+ * Events events =
+ *     new Events() {
+ *       @Override
+ *       public void mapped(String container, long iova, long bytes, long nanos) {
+ *         bytesMapped.add(bytes);
+ *       }
+ *     };
+ * }
  */
 @NullMarked
 package org.vfio4j.event;
