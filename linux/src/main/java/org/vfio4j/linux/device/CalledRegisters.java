@@ -7,6 +7,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
+import org.vfio4j.error.VfioException;
 import org.vfio4j.linux.uapi.DeviceCalls;
 import org.vfio4j.linux.uapi.Region;
 
@@ -92,13 +93,30 @@ final class CalledRegisters implements Registers {
 
   private MemorySegment read(long offset, MemorySegment into) {
     bounds.check(offset, (int) into.byteSize());
-    device.read(region, offset, into);
+    try {
+      device.read(region, offset, into);
+    } catch (VfioException refused) {
+      throw closedOr(refused);
+    }
     return into;
   }
 
   private void write(long offset, MemorySegment from) {
     bounds.check(offset, (int) from.byteSize());
-    device.write(region, offset, from);
+    try {
+      device.write(region, offset, from);
+    } catch (VfioException refused) {
+      throw closedOr(refused);
+    }
+  }
+
+  /**
+   * To use what is closed is a mistake of the caller's, as it is with registers that are mapped.
+   */
+  private RuntimeException closedOr(VfioException refused) {
+    return device.descriptor().isOpen()
+        ? refused
+        : new IllegalStateException(bounds.name() + " is closed", refused);
   }
 
   @Override

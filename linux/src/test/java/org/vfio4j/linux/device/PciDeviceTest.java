@@ -80,6 +80,18 @@ class PciDeviceTest {
   }
 
   @Test
+  void shouldRefuseRegistersOfWhatIsClosed() {
+    PciDevice device = open(FakeHost.A);
+    Registers config = device.config();
+    Registers called = device.openBar(0, false);
+    device.close();
+    assertThatThrownBy(() -> config.read32(0)).isInstanceOf(IllegalStateException.class);
+    assertThatThrownBy(() -> called.write32(0x80, 1))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessageContaining("is closed");
+  }
+
+  @Test
   void shouldShareASpaceBetweenDevicesOfOneGroupAndOfOthers() {
     try (DmaSpace space = space(host.kernel());
         PciDevice one = space.open(FakeHost.R1);
