@@ -2,7 +2,7 @@
 # Copyright the vfio4j authors
 #
 # Binding, drivers in Java, and the engine on the kernel's IOMMU: on real devices, by data.
-# limit: 400
+# limit: 600
 
 "$JAVA" $JAVA_FLAGS org.junit.platform.console.ConsoleLauncher execute --disable-banner \
   --disable-ansi-colors --details=summary --fail-if-no-tests \
