@@ -14,6 +14,7 @@ module org.vfio4j.core {
   exports org.vfio4j.iommu;
   exports org.vfio4j.mdev;
   exports org.vfio4j.profile;
+  exports org.vfio4j.soft;
   exports org.vfio4j.type1;
   exports org.vfio4j.vfio;
 }

@@ -10,9 +10,9 @@ import java.util.Map;
 import java.util.Optional;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IovaRange;
+import org.vfio4j.soft.SoftMachine;
+import org.vfio4j.soft.SoftVfio;
 import org.vfio4j.type1.Container;
-import org.vfio4j.vfio.SoftMachine;
-import org.vfio4j.vfio.SoftVfio;
 import org.vfio4j.vfio.Vfio;
 
 /** A VM's QEMU on the engine: the calls it makes for each device, in its order. */

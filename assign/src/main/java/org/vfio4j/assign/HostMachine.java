@@ -23,10 +23,10 @@ import org.vfio4j.iommu.IommuUnit;
 import org.vfio4j.iommu.ReservedRegion;
 import org.vfio4j.mdev.MdevParent;
 import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.soft.SoftFunction;
+import org.vfio4j.soft.SoftMachine;
 import org.vfio4j.type1.Type1Parameters;
 import org.vfio4j.vfio.DriverKind;
-import org.vfio4j.vfio.SoftFunction;
-import org.vfio4j.vfio.SoftMachine;
 
 /**
  * The machine of the engine that a host is. What the source does not say is taken as an ordinary

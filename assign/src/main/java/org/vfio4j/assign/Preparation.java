@@ -19,8 +19,8 @@ import org.vfio4j.host.PciFunction;
 import org.vfio4j.host.Role;
 import org.vfio4j.mdev.MdevParent;
 import org.vfio4j.mdev.MediatedDevice;
+import org.vfio4j.soft.SoftMachine;
 import org.vfio4j.vfio.DriverKind;
-import org.vfio4j.vfio.SoftMachine;
 
 /** What has to be done on the host before the VMs start: drivers bound, nothing vital taken. */
 final class Preparation {

@@ -18,8 +18,8 @@ import org.vfio4j.host.HostTopology;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.mdev.Isolation;
 import org.vfio4j.mdev.MediatedDevice;
+import org.vfio4j.soft.SoftMachine;
 import org.vfio4j.type1.Container;
-import org.vfio4j.vfio.SoftMachine;
 
 /** One run of a request on the engine, step by step: what each VM's QEMU would do, VM by VM. */
 final class Run {

@@ -19,10 +19,10 @@ import org.vfio4j.iommu.IommuUnit;
 import org.vfio4j.iommu.ReservedRegion;
 import org.vfio4j.iommu.SoftIommu;
 import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.soft.SoftFunction;
 import org.vfio4j.type1.Container;
 import org.vfio4j.type1.Type1;
 import org.vfio4j.type1.Type1Parameters;
-import org.vfio4j.vfio.SoftFunction;
 
 /** One more group, in a container of many and beside many containers. */
 @State(Scope.Benchmark)

@@ -31,6 +31,7 @@ class ArchitectureTest {
     "org.vfio4j.type1..",
     "org.vfio4j.mdev..",
     "org.vfio4j.vfio..",
+    "org.vfio4j.soft..",
     "org.vfio4j.unwind.."
   };
 

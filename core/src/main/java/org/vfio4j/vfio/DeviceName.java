@@ -3,16 +3,16 @@
 
 package org.vfio4j.vfio;
 
-import java.util.Optional;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.Device;
 
-/** The name GET_DEVICE_FD takes: a device of the group, and for some virtual functions a token. */
+/**
+ * The name GET_DEVICE_FD takes: a device of the group, and for some virtual functions a token,
+ * which the {@link Machine} checks.
+ */
 final class DeviceName {
-  private static final String TOKEN = "vf_token=";
-
   private DeviceName() {}
 
   /**
@@ -38,37 +38,5 @@ final class DeviceName {
                         name));
     machine.checkOption(device, option);
     return device;
-  }
-
-  /** What a machine in software has to say of the device and of what stands behind its name. */
-  static void check(SoftMachine machine, Device device, String option) {
-    if (machine.profile().removalHidesDevice() && machine.isLeaving(device)) {
-      throw new VfioException(
-          Errno.ENODEV,
-          Reason.DEVICE_NOT_IN_GROUP,
-          device.name() + " is being unbound",
-          device.name());
-    }
-    Optional<String> physical =
-        device instanceof SoftFunction f ? f.physicalFunction() : Optional.empty();
-    boolean wanted =
-        physical
-            .filter(pf -> machine.device(pf).isPresent())
-            .flatMap(machine::driver)
-            .filter(DriverKind::offers)
-            .isPresent();
-    boolean given = option.startsWith(TOKEN);
-    if (wanted) {
-      throw new VfioException(
-          Errno.EACCES,
-          Reason.VF_TOKEN,
-          "%s is a virtual function of %s, which is on vfio-pci: the token is %s"
-              .formatted(device.name(), physical.orElseThrow(), given ? "wrong" : "missing"),
-          device.name());
-    }
-    if (!option.isEmpty()) {
-      throw new VfioException(
-          Errno.EINVAL, Reason.BAD_ARGUMENT, device.name() + " takes no option", device.name());
-    }
   }
 }

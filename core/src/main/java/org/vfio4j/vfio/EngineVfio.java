@@ -468,13 +468,28 @@ public class EngineVfio implements Vfio, AutoCloseable {
     return call("pread", () -> openDevice(fd).file().readConfig());
   }
 
-  final OpenFile.OfDevice openDevice(int fd) {
+  private OpenFile.OfDevice openDevice(int fd) {
     return files.device(fd);
   }
 
   /** The open device behind a descriptor, for what lies above the user API. */
   public final DeviceFile deviceFile(int fd) {
-    return call("device", () -> openDevice(fd).file());
+    return device(fd).file();
+  }
+
+  /** The open device behind a descriptor, and where its group is now. */
+  public final OpenDevice device(int fd) {
+    return call(
+        "device",
+        () -> {
+          OpenFile.OfDevice open = openDevice(fd);
+          Optional<IommuDriver> driver = open.group().container.flatMap(c -> c.iommu);
+          return new OpenDevice(
+              open.device(),
+              open.group().group,
+              open.file(),
+              open.group().noiommu() ? Optional.empty() : driver.map(IommuDriver::type1));
+        });
   }
 
   /**
@@ -513,7 +528,7 @@ public class EngineVfio implements Vfio, AutoCloseable {
         });
   }
 
-  final <T> T call(String callName, Supplier<T> body) {
+  private <T> T call(String callName, Supplier<T> body) {
     synchronized (machine) {
       return inCall(callName, body);
     }

@@ -13,12 +13,18 @@ import org.vfio4j.iommu.Ownership;
  * vfio_noiommu_group_alloc}): the device is alone in it, it goes with the device's driver, and no
  * {@code Iommu} knows it. Its file is {@code /dev/vfio/noiommu-N}.
  */
-final class NoiommuGroup implements IommuGroup {
+public final class NoiommuGroup implements IommuGroup {
   private final int id;
   private final Device device;
   private final Ownership ownership = new Ownership(this);
 
-  NoiommuGroup(int id, Device device) {
+  /**
+   * A group for a device.
+   *
+   * @param id its number, which no other group of the machine has
+   * @param device its only member
+   */
+  public NoiommuGroup(int id, Device device) {
     this.id = id;
     this.device = device;
   }

@@ -102,7 +102,7 @@ public final class VfioCore {
    * {@code vfio_unregister_group_dev}, when nobody has the device open any more. The last device
    * takes the group out of its container where the profile does not wait for that.
    */
-  void unregister(VfioGroup group, Device device) {
+  private void unregister(VfioGroup group, Device device) {
     group.devices.remove(device);
     if (group.devices.isEmpty()) {
       if (group.container.isPresent()) {
@@ -113,8 +113,24 @@ public final class VfioCore {
     }
   }
 
-  /** Whether the device would have to wait before it can be unregistered. */
-  boolean waits(VfioGroup group, boolean deviceOpen) {
+  /**
+   * Whether a user keeps the device: {@link #unregister} would have to wait for him.
+   *
+   * @param open whether somebody has the device open
+   */
+  public boolean waits(IommuGroup group, Device device, boolean open) {
+    return find(group)
+        .filter(g -> g.devices.contains(device))
+        .map(g -> waits(g, open))
+        .orElse(false);
+  }
+
+  /** Whether the group is in a container. */
+  public boolean contained(IommuGroup group) {
+    return find(group).flatMap(g -> g.container).isPresent();
+  }
+
+  private boolean waits(VfioGroup group, boolean deviceOpen) {
     boolean last = group.devices.size() == 1;
     boolean kept = last && group.container.isPresent() && !profile.forcedDetachOnUnbind();
     return deviceOpen || group.joining || kept;

@@ -2,16 +2,13 @@
 // Copyright the vfio4j authors
 
 /**
- * The VFIO core: the user API as one process sees it, over groups, containers and drivers.
+ * The VFIO core: the user API as one process sees it, over groups, containers and drivers. A {@link
+ * org.vfio4j.vfio.Machine} says what it stands on.
  *
- * <p>What a VMM does before a device is its own:
+ * <p>What a VMM does before a device is its own, on any machine:
  *
  * {@snippet :
- * SoftMachine machine = new SoftMachine(KernelProfile.DEFAULT);
- * IommuGroup nics = machine.addGroup(1, IommuUnit.VT_D, List.of());
- * machine.addFunction(SoftFunction.endpoint("0000:01:00.0", 0x8086, 0x1521), Optional.of(nics));
- * machine.bind("0000:01:00.0", "vfio-pci");
- * Vfio vmm = machine.process("vmm");
+ * EngineVfio vmm = new EngineVfio("vmm", machine, new AddressSpace());
  * int vm = vmm.container();
  * int fd = vmm.group("0000:01:00.0");
  * vmm.setContainer(fd, vm);

@@ -12,7 +12,7 @@ import org.vfio4j.attack.Ledger.Box;
 import org.vfio4j.attack.Ledger.Fd;
 import org.vfio4j.attack.Ledger.Kind;
 import org.vfio4j.attack.Ledger.Vgroup;
-import org.vfio4j.vfio.SoftVfio;
+import org.vfio4j.soft.SoftVfio;
 import org.vfio4j.vfio.Vfio;
 
 /** Each operation: the call, and what the ledger learns when it was not refused. */

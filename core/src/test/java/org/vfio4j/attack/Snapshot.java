@@ -9,8 +9,8 @@ import org.vfio4j.attack.Ledger.Box;
 import org.vfio4j.attack.Ledger.Vgroup;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.SoftIommu;
+import org.vfio4j.soft.SoftVfio;
 import org.vfio4j.type1.Container;
-import org.vfio4j.vfio.SoftVfio;
 
 /** Everything of the engine that can be seen, to compare before and after a refused call. */
 final class Snapshot {

@@ -38,11 +38,11 @@ import org.vfio4j.iommu.SoftIommu;
 import org.vfio4j.mdev.Isolation;
 import org.vfio4j.mdev.MediatedDevice;
 import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.soft.SoftFunction;
 import org.vfio4j.testing.WatchedIommu;
 import org.vfio4j.type1.Container;
 import org.vfio4j.type1.Type1;
 import org.vfio4j.type1.Type1Parameters;
-import org.vfio4j.vfio.SoftFunction;
 
 /** What of the review is not behaviour but shape, read off the compiled classes. */
 class StructureTest {

@@ -18,9 +18,9 @@ import org.vfio4j.mdev.Isolation;
 import org.vfio4j.mdev.MdevParent;
 import org.vfio4j.mdev.MediatedDevice;
 import org.vfio4j.profile.KernelProfile;
-import org.vfio4j.vfio.SoftFunction;
-import org.vfio4j.vfio.SoftMachine;
-import org.vfio4j.vfio.SoftVfio;
+import org.vfio4j.soft.SoftFunction;
+import org.vfio4j.soft.SoftMachine;
+import org.vfio4j.soft.SoftVfio;
 
 /**
  * The machine under attack, with one of everything that the rules tell apart: a singleton group, a

@@ -15,10 +15,10 @@ import org.vfio4j.iommu.Iommu;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.IommuUnit;
 import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.soft.SoftFunction;
+import org.vfio4j.soft.SoftMachine;
+import org.vfio4j.soft.SoftVfio;
 import org.vfio4j.testing.WatchedIommu;
-import org.vfio4j.vfio.SoftFunction;
-import org.vfio4j.vfio.SoftMachine;
-import org.vfio4j.vfio.SoftVfio;
 
 /** B26: who holds a group is looked up after the locks are left, however long that takes. */
 class HolderLookupTest {

@@ -24,10 +24,10 @@ import org.vfio4j.model.World.Backing;
 import org.vfio4j.model.World.Member;
 import org.vfio4j.model.World.Step;
 import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.soft.SoftFunction;
 import org.vfio4j.type1.Container;
 import org.vfio4j.type1.Type1;
 import org.vfio4j.type1.Type1Parameters;
-import org.vfio4j.vfio.SoftFunction;
 
 /**
  * A world on the real engine. No group has a default domain and the kernel is one that lets a

@@ -20,10 +20,10 @@ import org.vfio4j.iommu.DmaFaultException;
 import org.vfio4j.iommu.SoftIommu;
 import org.vfio4j.mdev.MdevParent;
 import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.soft.SoftMachine;
+import org.vfio4j.soft.SoftVfio;
 import org.vfio4j.testing.Q35;
 import org.vfio4j.vfio.KernelBugException;
-import org.vfio4j.vfio.SoftMachine;
-import org.vfio4j.vfio.SoftVfio;
 import org.vfio4j.vfio.Vfio.MapRequest;
 import org.vfio4j.vfio.Vfio.UnmapRequest;
 

@@ -11,8 +11,8 @@ import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.IommuUnit;
 import org.vfio4j.iommu.ReservedRegion;
 import org.vfio4j.profile.KernelProfile;
-import org.vfio4j.vfio.SoftFunction;
-import org.vfio4j.vfio.SoftMachine;
+import org.vfio4j.soft.SoftFunction;
+import org.vfio4j.soft.SoftMachine;
 
 /** QEMU's q35 with intel-iommu, as the kernels of the transcripts found it. */
 public final class Q35 {

@@ -6,8 +6,8 @@ package org.vfio4j.replay;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
-import org.vfio4j.vfio.SoftMachine;
-import org.vfio4j.vfio.SoftVfio;
+import org.vfio4j.soft.SoftMachine;
+import org.vfio4j.soft.SoftVfio;
 import org.vfio4j.vfio.Vfio;
 
 /** Back end {@code soft}: a process on a machine in software. */

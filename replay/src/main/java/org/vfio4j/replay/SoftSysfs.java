@@ -16,9 +16,9 @@ import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.ReservedRegion;
 import org.vfio4j.mdev.MdevParent;
+import org.vfio4j.soft.SoftFunction;
+import org.vfio4j.soft.SoftMachine;
 import org.vfio4j.type1.Type1Parameters;
-import org.vfio4j.vfio.SoftFunction;
-import org.vfio4j.vfio.SoftMachine;
 
 /** The files of sysfs that have to do with VFIO, of a machine in software. */
 final class SoftSysfs {

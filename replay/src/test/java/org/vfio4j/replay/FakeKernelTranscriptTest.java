@@ -16,8 +16,8 @@ import org.vfio4j.posix.testing.OpenDescriptors;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.replay.testing.FakeKernelEnvironment;
 import org.vfio4j.replay.testing.Transcripts;
+import org.vfio4j.soft.SoftMachine;
 import org.vfio4j.testing.Q35;
-import org.vfio4j.vfio.SoftMachine;
 
 /**
  * Raw ioctls, answered by the fake kernel, give line for line what four real kernels answered: what

@@ -12,8 +12,8 @@ import java.util.ArrayList;
 import java.util.List;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.replay.testing.Transcripts;
+import org.vfio4j.soft.SoftMachine;
 import org.vfio4j.testing.Q35;
-import org.vfio4j.vfio.SoftMachine;
 
 /** What four real kernels answered to the scripts, line for line. */
 class TranscriptTest {

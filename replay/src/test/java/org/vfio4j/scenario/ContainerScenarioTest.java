@@ -16,9 +16,9 @@ import org.junit.jupiter.api.Test;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.profile.KernelProfile;
-import org.vfio4j.vfio.SoftFunction;
-import org.vfio4j.vfio.SoftMachine;
-import org.vfio4j.vfio.SoftVfio;
+import org.vfio4j.soft.SoftFunction;
+import org.vfio4j.soft.SoftMachine;
+import org.vfio4j.soft.SoftVfio;
 
 /** Rows K of kernel.md section 10: containers and groups, and who may call what when. */
 @OnEachKernel

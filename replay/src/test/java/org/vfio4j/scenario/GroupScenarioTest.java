@@ -20,10 +20,10 @@ import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.IommuUnit;
 import org.vfio4j.iommu.SoftIommu;
 import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.soft.SoftFunction;
+import org.vfio4j.soft.SoftMachine;
+import org.vfio4j.soft.SoftVfio;
 import org.vfio4j.testing.WatchedIommu;
-import org.vfio4j.vfio.SoftFunction;
-import org.vfio4j.vfio.SoftMachine;
-import org.vfio4j.vfio.SoftVfio;
 
 /** Rows G of kernel.md section 10 that a user can see: attach and detach of whole groups. */
 @OnEachKernel

@@ -22,9 +22,9 @@ import org.vfio4j.iommu.SoftIommu;
 import org.vfio4j.mdev.MdevParent;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.replay.SoftEnvironment;
+import org.vfio4j.soft.SoftFunction;
+import org.vfio4j.soft.SoftMachine;
 import org.vfio4j.testing.Q35;
-import org.vfio4j.vfio.SoftFunction;
-import org.vfio4j.vfio.SoftMachine;
 import org.vfio4j.vfio.Vfio;
 
 /** Row K19 of kernel.md section 10, the sequence of its section 5.6: devices without an IOMMU. */

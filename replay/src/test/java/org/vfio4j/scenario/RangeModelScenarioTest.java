@@ -17,13 +17,13 @@ import org.vfio4j.iommu.ReservedRegion;
 import org.vfio4j.iommu.SoftIommu;
 import org.vfio4j.mdev.Isolation;
 import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.soft.SoftFunction;
+import org.vfio4j.soft.SoftMachine;
+import org.vfio4j.soft.SoftVfio;
 import org.vfio4j.testing.WatchedIommu.Call;
 import org.vfio4j.type1.AddressSpace;
 import org.vfio4j.type1.Container;
 import org.vfio4j.type1.Type1;
-import org.vfio4j.vfio.SoftFunction;
-import org.vfio4j.vfio.SoftMachine;
-import org.vfio4j.vfio.SoftVfio;
 
 /** Rows G17 to G20, E08, M19 and M20 of kernel.md section 10: apertures, regions, memory. */
 @OnEachKernel

@@ -23,11 +23,11 @@ import org.vfio4j.iommu.SoftIommu;
 import org.vfio4j.mdev.MdevParent;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.replay.SoftEnvironment;
+import org.vfio4j.soft.SoftFunction;
+import org.vfio4j.soft.SoftMachine;
+import org.vfio4j.soft.SoftVfio;
 import org.vfio4j.testing.Q35;
 import org.vfio4j.type1.Container;
-import org.vfio4j.vfio.SoftFunction;
-import org.vfio4j.vfio.SoftMachine;
-import org.vfio4j.vfio.SoftVfio;
 
 /** Back end {@code soft}: all processes on one machine in software. */
 final class SoftBench extends ScenarioBench {

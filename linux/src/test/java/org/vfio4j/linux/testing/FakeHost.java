@@ -15,8 +15,8 @@ import org.vfio4j.mdev.Isolation;
 import org.vfio4j.mdev.MediatedDevice;
 import org.vfio4j.mdev.MediatedGroup;
 import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.soft.SoftMachine;
 import org.vfio4j.testing.Q35;
-import org.vfio4j.vfio.SoftMachine;
 
 /**
  * A machine without hardware on which {@code linux} runs as on a real one: QEMU's q35 with a {@link

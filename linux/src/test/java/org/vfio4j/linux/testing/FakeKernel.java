@@ -37,8 +37,8 @@ import org.vfio4j.posix.Constants;
 import org.vfio4j.posix.ErrnoNames;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.posix.testing.ForwardedSystemCalls;
-import org.vfio4j.vfio.SoftMachine;
-import org.vfio4j.vfio.SoftVfio;
+import org.vfio4j.soft.SoftMachine;
+import org.vfio4j.soft.SoftVfio;
 
 /**
  * A kernel with VFIO where there is none: the system calls of one process on a machine in software.

@@ -12,8 +12,8 @@ import java.util.Locale;
 import java.util.Optional;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.ReservedRegion;
-import org.vfio4j.vfio.SoftFunction;
-import org.vfio4j.vfio.SoftMachine;
+import org.vfio4j.soft.SoftFunction;
+import org.vfio4j.soft.SoftMachine;
 
 /** What {@code /sys} shows of a machine in software: a folder, written anew when it has changed. */
 public final class FakeSysfs {

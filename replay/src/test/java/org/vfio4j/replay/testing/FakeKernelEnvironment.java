@@ -15,7 +15,7 @@ import org.vfio4j.replay.ScriptBuffer;
 import org.vfio4j.replay.SoftEdu;
 import org.vfio4j.replay.SoftEnvironment;
 import org.vfio4j.replay.kernel.KernelVfio;
-import org.vfio4j.vfio.SoftMachine;
+import org.vfio4j.soft.SoftMachine;
 
 /**
  * Back end {@code kernel} where there is no VFIO: raw ioctls, answered by a {@link FakeKernel}.

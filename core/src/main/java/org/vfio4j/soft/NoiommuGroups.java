@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the vfio4j authors
 
-package org.vfio4j.vfio;
+package org.vfio4j.soft;
 
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
 import org.vfio4j.iommu.Device;
 import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.vfio.NoiommuGroup;
 
 /** The groups of a {@link SoftMachine} that VFIO made up. The machine's lock covers it. */
 final class NoiommuGroups {

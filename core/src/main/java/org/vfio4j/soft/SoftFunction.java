@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the vfio4j authors
 
-package org.vfio4j.vfio;
+package org.vfio4j.soft;
 
 import java.util.Optional;
 import org.vfio4j.iommu.Device;

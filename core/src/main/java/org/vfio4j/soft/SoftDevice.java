@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the vfio4j authors
 
-package org.vfio4j.vfio;
+package org.vfio4j.soft;
 
 import java.util.List;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.Device;
+import org.vfio4j.vfio.DeviceFile;
+import org.vfio4j.vfio.Vfio;
 
 /** An open device of a {@link SoftMachine}. */
 record SoftDevice(SoftMachine machine, Device device) implements DeviceFile {
@@ -34,7 +36,11 @@ record SoftDevice(SoftMachine machine, Device device) implements DeviceFile {
   @Override
   public List<Vfio.Dependent> hotResetInfo() {
     if (!(device instanceof SoftFunction f)) {
-      throw Descriptors.unknownCall();
+      throw new VfioException(
+          Errno.ENOTTY,
+          Reason.UNKNOWN_CALL,
+          device.name() + " is no PCI function: it has no such ioctl",
+          device.name());
     }
     if (f.rootBus()) {
       throw new VfioException(

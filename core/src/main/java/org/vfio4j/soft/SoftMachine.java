@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the vfio4j authors
 
-package org.vfio4j.vfio;
+package org.vfio4j.soft;
 
 import java.util.ArrayList;
 import java.util.HashMap;
@@ -24,6 +24,12 @@ import org.vfio4j.mdev.MediatedDevice;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.type1.Type1Parameters;
 import org.vfio4j.unwind.Attempt;
+import org.vfio4j.vfio.DeviceFile;
+import org.vfio4j.vfio.DriverKind;
+import org.vfio4j.vfio.KernelBugException;
+import org.vfio4j.vfio.Machine;
+import org.vfio4j.vfio.VfioCore;
+import org.vfio4j.vfio.VfioParameters;
 
 /**
  * A machine in software: functions and their drivers, parents and mediated devices, an embedded
@@ -291,7 +297,7 @@ public final class SoftMachine implements Machine {
   }
 
   private void unbindNow(SoftFunction function, Runnable then) {
-    registered(function).ifPresent(g -> core.unregister(g, function));
+    unregister(function);
     noiommu.remove(function).ifPresent(g -> groupOf.remove(function.name(), g));
     children(function).forEach(this::removeNow);
     if (drivers.remove(function.name()) != null) {
@@ -311,7 +317,7 @@ public final class SoftMachine implements Machine {
         core.register(group.orElseGet(() -> makeUp(function)), function);
       }
       case HOST -> {
-        group.flatMap(core::find).ifPresent(this::checkNotLive);
+        group.ifPresent(this::checkNotLive);
         iommu.bindHostDriver(function);
       }
       case STUB -> {}
@@ -363,8 +369,8 @@ public final class SoftMachine implements Machine {
   }
 
   /** Before DMA ownership the kernel finds a host driver in a live group too late to refuse it. */
-  private void checkNotLive(VfioGroup group) {
-    if (!profile.ownership() && group.container.isPresent()) {
+  private void checkNotLive(IommuGroup group) {
+    if (!profile.ownership() && core.contained(group)) {
       throw new KernelBugException("vfio_iommu_group_notifier: host driver in a live group");
     }
   }
@@ -431,7 +437,7 @@ public final class SoftMachine implements Machine {
 
   private void removeNow(MediatedDevice device) {
     leaving.remove(device);
-    registered(device).ifPresent(g -> core.unregister(g, device));
+    unregister(device);
     mdevs.remove(device.name());
     groupOf.remove(device.name());
     iommu.removeDevice(device);
@@ -448,13 +454,14 @@ public final class SoftMachine implements Machine {
     return leaving.keySet().stream().map(Device::name).toList();
   }
 
-  private Optional<VfioGroup> registered(Device device) {
-    return groupOf(device.name()).flatMap(core::find).filter(g -> g.devices.contains(device));
+  /** Nobody waits for the device any more: {@link #waits} has said so. */
+  private void unregister(Device device) {
+    groupOf(device.name()).ifPresent(g -> core.unregister(g, device, false));
   }
 
   /** Whether a user keeps the device, or one of those its driver made of it. */
   private boolean waits(Device device) {
-    return registered(device).map(g -> core.waits(g, isOpen(device))).orElse(false)
+    return groupOf(device.name()).map(g -> core.waits(g, device, isOpen(device))).orElse(false)
         || children(device).stream().anyMatch(this::waits);
   }
 
@@ -465,17 +472,20 @@ public final class SoftMachine implements Machine {
         : List.of();
   }
 
-  boolean isLeaving(Device device) {
-    return leaving.containsKey(device);
-  }
-
   private boolean isOpen(Device device) {
     return open.getOrDefault(device, 0) > 0;
   }
 
   @Override
   public void checkOption(Device device, String option) {
-    DeviceName.check(this, device, option);
+    if (profile.removalHidesDevice() && leaving.containsKey(device)) {
+      throw new VfioException(
+          Errno.ENODEV,
+          Reason.DEVICE_NOT_IN_GROUP,
+          device.name() + " is being unbound",
+          device.name());
+    }
+    VfToken.check(this, device, option);
   }
 
   @Override
