@@ -14,7 +14,6 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
-import java.util.function.Predicate;
 import java.util.stream.Collectors;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -26,11 +25,11 @@ import org.junit.jupiter.params.provider.CsvSource;
 class ModuleGraphTest {
 
   /** Of the class path, what has a descriptor and can be part of the graph. */
-  private static final Predicate<String> PART_OF_IT =
-      entry ->
-          entry.endsWith("target/classes")
-              || entry.matches(".*/(vfio4j-|jackson-|snakeyaml-engine|picocli-).*\\.jar")
-                  && !entry.endsWith("-tests.jar");
+  private static boolean isPartOfIt(String entry) {
+    return entry.endsWith("target/classes")
+        || entry.matches(".*/(vfio4j-|jackson-|snakeyaml-engine|picocli-).*\\.jar")
+            && !entry.endsWith("-tests.jar");
+  }
 
   @ParameterizedTest
   @CsvSource(
@@ -51,7 +50,7 @@ class ModuleGraphTest {
   private static Set<String> ours(String module) {
     Path[] path =
         Arrays.stream(System.getProperty("java.class.path").split(File.pathSeparator))
-            .filter(PART_OF_IT)
+            .filter(ModuleGraphTest::isPartOfIt)
             .map(Path::of)
             .toArray(Path[]::new);
     Configuration resolved =

@@ -247,7 +247,7 @@ class PublishedTest {
         return null;
       }
       check(type.getSimpleName().toString());
-      return super.visitClass(type, nothing);
+      return super.visitClass(type, null);
     }
 
     @Override

@@ -55,11 +55,11 @@ class PageTableModelTest {
       return cleared;
     }
 
-    private void keep(Mapping old, int first, int end) {
-      if (first < end) {
-        long size = (end - first) * pageSize;
-        MemorySegment part = old.memory().asSlice(iova(first) - old.iova(), size);
-        Arrays.fill(pages, first, end, new Mapping(iova(first), size, part, old.prot()));
+    private void keep(Mapping old, int from, int to) {
+      if (from < to) {
+        long size = (to - from) * pageSize;
+        MemorySegment part = old.memory().asSlice(iova(from) - old.iova(), size);
+        Arrays.fill(pages, from, to, new Mapping(iova(from), size, part, old.prot()));
       }
     }
 

@@ -23,7 +23,6 @@ import org.vfio4j.model.World.Step;
 final class Exploration {
   private static final int RELEASES = 8;
 
-  private final World world;
   private final Machine machine;
   private final List<Step> steps;
   private final LongSet seen = new LongSet();
@@ -85,7 +84,6 @@ final class Exploration {
   }
 
   private Exploration(World world) {
-    this.world = world;
     this.machine = new Machine(world);
     this.steps = world.steps();
   }
@@ -171,7 +169,7 @@ final class Exploration {
     transitions++;
     answers[answer.ordinal()]++;
     long hash = mix(from + 0x9e3779b97f4a7c15L);
-    hash = mix(hash + step.number() * 8 + answer.ordinal());
+    hash = mix(hash + step.number() * 8L + answer.ordinal());
     fingerprint += mix(hash + to);
   }
 

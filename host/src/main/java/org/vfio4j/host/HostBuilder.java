@@ -8,9 +8,9 @@ import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.NavigableMap;
 import java.util.Optional;
 import java.util.Set;
-import java.util.SortedMap;
 import java.util.TreeMap;
 import java.util.UUID;
 import org.vfio4j.host.input.BadInputException;
@@ -41,11 +41,11 @@ final class HostBuilder {
   static final int MAX_PARTS = 1024;
 
   private final String source;
-  private final SortedMap<PciAddress, PciFunction.Builder> functions = new TreeMap<>();
+  private final NavigableMap<PciAddress, PciFunction.Builder> functions = new TreeMap<>();
   private final Map<PciAddress, Integer> groupOf = new HashMap<>();
   private final Map<String, Integer> otherGroupOf = new HashMap<>();
-  private final SortedMap<Integer, GroupNotes> groups = new TreeMap<>();
-  private final SortedMap<String, MdevOffers> mdevParents = new TreeMap<>();
+  private final NavigableMap<Integer, GroupNotes> groups = new TreeMap<>();
+  private final NavigableMap<String, MdevOffers> mdevParents = new TreeMap<>();
   private final Map<UUID, Mdev> mdevs = new HashMap<>();
   private final Map<Role, List<PciAddress>> roles = new HashMap<>();
   private final Set<Role> partlyKnown = EnumSet.noneOf(Role.class);

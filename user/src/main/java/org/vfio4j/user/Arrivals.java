@@ -161,6 +161,8 @@ final class Arrivals {
     return false;
   }
 
+  /** One wait, maybe for nothing: who calls asks again what it waits for. */
+  @SuppressWarnings("WaitNotInLoop")
   private synchronized void pause() {
     try {
       if (!closed) {

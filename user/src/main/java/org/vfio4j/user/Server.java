@@ -226,8 +226,7 @@ public final class Server implements AutoCloseable {
   }
 
   private void run() {
-    Optional<Arrival> next;
-    while ((next = arrivals.next()).isPresent()) {
+    for (Optional<Arrival> next = arrivals.next(); next.isPresent(); next = arrivals.next()) {
       UnixSocket socket = next.get().socket();
       Credentials peer = next.get().peer();
       Connection connection = new Connection(socket, peer, service);
@@ -310,7 +309,8 @@ public final class Server implements AutoCloseable {
       }
     }
     long deadline = System.nanoTime() + CLOSE_LIMIT.toNanos();
-    boolean interrupted = !join(accepting, deadline) | !join(serving, deadline);
+    boolean acceptingJoined = join(accepting, deadline);
+    boolean interrupted = !join(serving, deadline) || !acceptingJoined;
     listener.close();
     if (serving.isAlive()) {
       abandon("the device, which has not let go of its client");

@@ -52,7 +52,7 @@ class HostileTest {
           SEED, rounds, (System.nanoTime() - start) / 1e9, counts.report());
       log.check();
     }
-    assertThat(counts.sent()).isGreaterThanOrEqualTo(MESSAGES / CLIENTS * CLIENTS);
+    assertThat(counts.sent()).isGreaterThanOrEqualTo((long) MESSAGES / CLIENTS * CLIENTS);
     assertThat(counts.handled()).as("reached a handler").isGreaterThan(counts.sent() / 3);
     assertThat(Held.now()).isEqualTo(before);
   }

@@ -99,7 +99,7 @@ class MemoryLimitsTest extends Served {
             refused(enomem, () -> client.map(3 * IOVA, PAGE, BOTH, large, 3 * GIB));
             client.unmap(IOVA, 3 * GIB);
             for (int n = 0; n < 2; n++) {
-              client.map(IOVA + n * GIB, PAGE, BOTH, large, 2 * n * GIB);
+              client.map(IOVA + n * GIB, PAGE, BOTH, large, 2L * n * GIB);
             }
             refused(enomem, () -> client.map(3 * IOVA, PAGE, BOTH, large, 10 * GIB));
             client.map(3 * IOVA, PAGE, BOTH, large, GIB - PAGE);

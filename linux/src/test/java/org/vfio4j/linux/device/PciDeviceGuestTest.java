@@ -9,6 +9,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.ByteArrayOutputStream;
 import java.io.PrintStream;
 import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -269,12 +270,12 @@ class PciDeviceGuestTest extends GuestTest {
   private static String output(Runnable program) {
     PrintStream real = System.out;
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    System.setOut(new PrintStream(bytes, true));
+    System.setOut(new PrintStream(bytes, true, StandardCharsets.UTF_8));
     try {
       program.run();
     } finally {
       System.setOut(real);
     }
-    return bytes.toString();
+    return bytes.toString(StandardCharsets.UTF_8);
   }
 }

@@ -194,6 +194,8 @@ final class IoatChannel implements AutoCloseable {
     }
   }
 
+  /** One wait, maybe for nothing: who calls asks again what it waits for. */
+  @SuppressWarnings("WaitNotInLoop")
   private long awaitChange(long nanos) {
     try {
       return changed.awaitNanos(nanos);

@@ -25,7 +25,7 @@ import org.vfio4j.error.Errno;
 class MessagesTest {
   private static final int AT = 3;
 
-  private interface Parser {
+  interface Parser {
     Message parse(MemorySegment from, long at, long size);
   }
 
