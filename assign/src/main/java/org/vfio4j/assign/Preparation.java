@@ -35,10 +35,10 @@ final class Preparation {
   }
 
   /** Binds every requested function, all VMs together, so that VMs do not depend on their order. */
-  void prepare(List<Attempt> attempts) {
+  void prepare(List<DeviceAttempt> attempts) {
     Map<String, String> drivers = new LinkedHashMap<>();
     Map<String, Optional<DeviceRefusal>> tried = new LinkedHashMap<>();
-    for (Attempt attempt : attempts) {
+    for (DeviceAttempt attempt : attempts) {
       DeviceRequest d = attempt.wanted;
       if (d.mode() == Mode.WRAPPED) {
         drivers.put(d.device(), SoftMachine.WRAPPING_DRIVER);
@@ -46,7 +46,7 @@ final class Preparation {
         drivers.putIfAbsent(d.device(), DriverKind.VFIO_PCI);
       }
     }
-    for (Attempt attempt : attempts) {
+    for (DeviceAttempt attempt : attempts) {
       DeviceRequest d = attempt.wanted;
       String driver = drivers.get(d.device());
       if (driver == null || !d.oncePerVm()) {

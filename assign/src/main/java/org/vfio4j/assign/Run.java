@@ -28,7 +28,7 @@ final class Run {
   private final Options options;
   private final SoftMachine machine;
   private final Map<String, Guest> guests = new LinkedHashMap<>();
-  private final List<Attempt> attempts = new ArrayList<>();
+  private final List<DeviceAttempt> attempts = new ArrayList<>();
 
   /** Names of mediated devices that were made here, and what they stand for. */
   private final Map<String, String> madeOf = new HashMap<>();
@@ -43,13 +43,13 @@ final class Run {
   /** Runs it; every device of every VM is tried, whatever happened to those before. */
   List<VmVerdict> verdicts() {
     for (VmRequest vm : request.vms()) {
-      vm.devices().forEach(d -> attempts.add(new Attempt(vm.name(), d)));
+      vm.devices().forEach(d -> attempts.add(new DeviceAttempt(vm.name(), d)));
     }
     request.running().forEach(this::run);
     new Preparation(host, options, machine).prepare(attempts);
     for (VmRequest vm : request.vms()) {
       Guest guest = guests.computeIfAbsent(vm.name(), name -> new Guest(vm, machine));
-      for (Attempt attempt : attempts(vm)) {
+      for (DeviceAttempt attempt : attempts(vm)) {
         if (attempt.refusal.isEmpty()) {
           attach(guest, attempt);
         }
@@ -60,7 +60,7 @@ final class Run {
     return verdicts;
   }
 
-  private List<Attempt> attempts(VmRequest vm) {
+  private List<DeviceAttempt> attempts(VmRequest vm) {
     return attempts.stream().filter(a -> a.vm.equals(vm.name())).toList();
   }
 
@@ -81,7 +81,7 @@ final class Run {
     }
   }
 
-  private void attach(Guest guest, Attempt attempt) {
+  private void attach(Guest guest, DeviceAttempt attempt) {
     try {
       String name = made(attempt);
       attempt.device = machine.device(name);
@@ -92,7 +92,7 @@ final class Run {
   }
 
   /** The device's own name; makes the mediated device if there is one to make. */
-  private String made(Attempt attempt) {
+  private String made(DeviceAttempt attempt) {
     DeviceRequest wanted = attempt.wanted;
     if (wanted.mode() == Mode.WHOLE || wanted.mode() == Mode.MDEV) {
       return wanted.device();
@@ -103,7 +103,7 @@ final class Run {
     return mdev.name();
   }
 
-  private DeviceRefusal refusal(Attempt attempt, VfioException refused) {
+  private DeviceRefusal refusal(DeviceAttempt attempt, VfioException refused) {
     Optional<DeviceRefusal.HolderVm> holder =
         refused
             .refusal()
@@ -145,7 +145,7 @@ final class Run {
   }
 
   /** The VM that stands in the way, and what it has of the group that backs the wanted device. */
-  private DeviceRefusal.HolderVm holder(String vm, Attempt attempt) {
+  private DeviceRefusal.HolderVm holder(String vm, DeviceAttempt attempt) {
     Optional<IommuGroup> group = backing(attempt.wanted);
     Optional<RunningVm> running =
         request.running().stream().filter(r -> r.name().equals(vm)).findFirst();
@@ -155,7 +155,7 @@ final class Run {
             group
                 .filter(g -> r.allGroups(host).contains(g.id()))
                 .ifPresent(g -> held.addAll(r.devicesIn(host, g.id()))));
-    for (Attempt other : attempts) {
+    for (DeviceAttempt other : attempts) {
       boolean same = other.vm.equals(vm) && other != attempt;
       if (same && other.container.isPresent() && backing(other.wanted).equals(group)) {
         held.add(other.wanted.device());
@@ -174,7 +174,7 @@ final class Run {
         vm.name(), guest.lockedBytes(), attempts(vm).stream().map(this::verdict).toList());
   }
 
-  private DeviceVerdict verdict(Attempt attempt) {
+  private DeviceVerdict verdict(DeviceAttempt attempt) {
     DeviceRequest device = attempt.wanted;
     Optional<IommuGroup> group =
         attempt
@@ -207,7 +207,7 @@ final class Run {
         attempt.steps);
   }
 
-  private List<String> sharing(Attempt attempt, Optional<IommuGroup> backing) {
+  private List<String> sharing(DeviceAttempt attempt, Optional<IommuGroup> backing) {
     return attempts.stream()
         .filter(a -> a != attempt && attempt.container.isPresent())
         .filter(a -> a.container.equals(attempt.container))

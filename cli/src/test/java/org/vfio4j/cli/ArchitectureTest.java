@@ -13,6 +13,15 @@ import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
 import com.tngtech.archunit.core.importer.ImportOption;
 import com.tngtech.archunit.lang.ArchRule;
+import java.io.IOException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** What may know what. */
@@ -150,6 +159,40 @@ class ArchitectureTest {
         .dependOnClassesThat()
         .resideInAnyPackage(BENCH)
         .check(CLASSES);
+  }
+
+  /**
+   * One name, one thing: who imports from two modules needs no package to tell their classes apart.
+   * Types that stand in another type are told apart by it.
+   */
+  @Test
+  void shouldNameNoClassTwice() throws IOException {
+    Map<String, List<String>> named = new TreeMap<>();
+    for (Path source : mainSources()) {
+      String file = String.valueOf(source.getFileName());
+      if (!file.equals("package-info.java") && !file.equals("module-info.java")) {
+        named.computeIfAbsent(file, f -> new ArrayList<>()).add(source.toString());
+      }
+    }
+    assertThat(named).hasSizeGreaterThan(300);
+    named.values().removeIf(sources -> sources.size() == 1);
+    assertThat(named).as("class names that stand twice").isEmpty();
+  }
+
+  /** Those of all modules, bench among them: one class of the top level each. */
+  private static List<Path> mainSources() throws IOException {
+    List<Path> sources = new ArrayList<>();
+    try (DirectoryStream<Path> modules = Files.newDirectoryStream(Path.of(".."))) {
+      for (Path module : modules) {
+        Path main = module.resolve("src/main/java");
+        if (Files.isDirectory(main)) {
+          try (Stream<Path> files = Files.walk(main)) {
+            files.filter(f -> f.toString().endsWith(".java")).forEach(sources::add);
+          }
+        }
+      }
+    }
+    return sources;
   }
 
   /** Of this project's classes, those of the package depend on the allowed ones only. */

@@ -9,11 +9,11 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
-import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
+import org.vfio4j.linux.sysfs.DeviceLinks;
 import org.vfio4j.posix.Constants;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.OpenFiles;
@@ -42,18 +42,7 @@ final class SysfsPciBus implements PciBus {
 
   @Override
   public Optional<String> driver(String address) {
-    return linkName(device(address).resolve("driver"));
-  }
-
-  /** Never taken for missing when it cannot be read: what is read here is given back later. */
-  private static Optional<String> linkName(Path link) {
-    try {
-      return Optional.of(Files.readSymbolicLink(link).getFileName().toString());
-    } catch (NoSuchFileException _) {
-      return Optional.empty();
-    } catch (IOException e) {
-      throw new UncheckedIOException(e);
-    }
+    return DeviceLinks.target(device(address).resolve("driver"));
   }
 
   @Override
@@ -119,7 +108,7 @@ final class SysfsPciBus implements PciBus {
 
   @Override
   public List<String> users(String address) {
-    return linkName(device(address).resolve("iommu_group")).stream()
+    return DeviceLinks.target(device(address).resolve("iommu_group")).stream()
         .flatMap(group -> OpenFiles.users(Path.of("/dev/vfio", group)).stream())
         .map(OpenFiles.User::toString)
         .toList();

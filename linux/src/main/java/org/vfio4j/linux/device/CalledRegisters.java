@@ -9,7 +9,7 @@ import java.lang.foreign.ValueLayout;
 import java.nio.ByteOrder;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.linux.uapi.DeviceCalls;
-import org.vfio4j.linux.uapi.Region;
+import org.vfio4j.linux.uapi.VfioRegionInfo;
 
 /**
  * Registers behind {@code pread(2)} and {@code pwrite(2)}: an access is a system call, so one
@@ -25,13 +25,13 @@ final class CalledRegisters implements Registers {
 
   private final RegisterBounds bounds;
   private final DeviceCalls device;
-  private final Region region;
+  private final VfioRegionInfo region;
   private final MemorySegment eight = Arena.ofAuto().allocate(Long.BYTES, Long.BYTES);
   private final MemorySegment four = eight.asSlice(0, Integer.BYTES);
   private final MemorySegment two = eight.asSlice(0, Short.BYTES);
   private final MemorySegment one = eight.asSlice(0, Byte.BYTES);
 
-  CalledRegisters(String name, DeviceCalls device, Region region) {
+  CalledRegisters(String name, DeviceCalls device, VfioRegionInfo region) {
     this.bounds = new RegisterBounds(name, region.size());
     this.device = device;
     this.region = region;

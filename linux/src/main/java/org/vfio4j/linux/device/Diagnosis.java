@@ -3,11 +3,10 @@
 
 package org.vfio4j.linux.device;
 
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalLong;
 import java.util.stream.Collectors;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Holder;
@@ -15,7 +14,8 @@ import org.vfio4j.error.Reason;
 import org.vfio4j.error.Refusal;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IovaRange;
-import org.vfio4j.posix.Constants;
+import org.vfio4j.linux.sysfs.LinuxDevice;
+import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.posix.OpenFiles;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.SystemCalls;
@@ -28,11 +28,18 @@ import org.vfio4j.vfio.DriverKind;
  */
 final class Diagnosis {
   private final Sysfs sysfs;
-  private final SystemCalls calls;
+  private final Path proc;
+  private final LockedMemory memory;
 
-  Diagnosis(Sysfs sysfs, SystemCalls calls) {
+  /**
+   * Of this machine.
+   *
+   * @param proc {@code /proc} but in tests
+   */
+  Diagnosis(Sysfs sysfs, Path proc, SystemCalls calls) {
     this.sysfs = sysfs;
-    this.calls = calls;
+    this.proc = proc;
+    this.memory = new LockedMemory(proc, calls);
   }
 
   /** {@code /dev/vfio/vfio} could not be opened. */
@@ -113,7 +120,7 @@ final class Diagnosis {
 
   /** The group's status says that a driver of the host uses one of its members. */
   VfioException notViable(int group, String address) {
-    List<String> members = sysfs.members(group);
+    List<String> members = sysfs.members(group).stream().map(LinuxDevice::name).toList();
     String drivers =
         members.stream()
             .map(m -> m + " (" + sysfs.driver(m).orElse("no driver") + ")")
@@ -183,19 +190,14 @@ final class Diagnosis {
   }
 
   private String lockedMemory(long bytes) {
-    long limit;
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment both = arena.allocate(2 * Long.BYTES, Long.BYTES);
-      int result = calls.prlimit(Constants.RLIMIT_MEMLOCK, MemorySegment.NULL, both);
-      limit = result < 0 ? -1 : both.get(ValueLayout.JAVA_LONG, 0);
-    }
-    long locked = sysfs.lockedBytes();
-    if (limit < 0 || bytes <= limit - locked || sysfs.maySkipLockLimit()) {
+    OptionalLong limit = memory.limit();
+    long locked = memory.bytes();
+    if (limit.isEmpty() || bytes <= limit.getAsLong() - locked || memory.maySkipLimit()) {
       return ": the kernel has no memory for it";
     }
     return (": RLIMIT_MEMLOCK allows %d bytes of locked memory, %d are locked, %d more are needed;"
             + " raise it with ulimit -l, prlimit --memlock or LimitMEMLOCK= of the service")
-        .formatted(limit, locked, bytes);
+        .formatted(limit.getAsLong(), locked, bytes);
   }
 
   private String notOffered(String address, int group) {
@@ -214,7 +216,7 @@ final class Diagnosis {
 
   private VfioException held(VfioException refusal, int group, String address) {
     String file = "/dev/vfio/" + group;
-    List<OpenFiles.User> holders = sysfs.openedBy(file);
+    List<OpenFiles.User> holders = OpenFiles.users(proc, Path.of(file));
     long self = ProcessHandle.current().pid();
     String advice =
         holders.stream().anyMatch(h -> h.pid() == self)

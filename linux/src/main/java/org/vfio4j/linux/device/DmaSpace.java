@@ -4,12 +4,14 @@
 package org.vfio4j.linux.device;
 
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IovaRange;
+import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.linux.uapi.ContainerCalls;
 import org.vfio4j.linux.uapi.DeviceCalls;
 import org.vfio4j.linux.uapi.GroupCalls;
@@ -54,11 +56,11 @@ public final class DmaSpace implements AutoCloseable {
    * @throws VfioException ENOENT if the kernel has no VFIO, EACCES for a user who may not
    */
   public static DmaSpace create() {
-    return create(SystemCalls.libc(), Sysfs.ofThisMachine());
+    return create(SystemCalls.libc(), Sysfs.ofThisMachine(), Path.of("/proc"));
   }
 
-  static DmaSpace create(SystemCalls calls, Sysfs sysfs) {
-    Diagnosis diagnosis = new Diagnosis(sysfs, calls);
+  static DmaSpace create(SystemCalls calls, Sysfs sysfs, Path proc) {
+    Diagnosis diagnosis = new Diagnosis(sysfs, proc, calls);
     try {
       return new DmaSpace(calls, sysfs, diagnosis, ContainerCalls.open(calls));
     } catch (SystemCallException e) {
@@ -85,10 +87,10 @@ public final class DmaSpace implements AutoCloseable {
   synchronized PciDevice open(String address, Runnable after) {
     devices.check();
     String name = PciDevice.fullAddress(address);
-    if (!sysfs.hasDevice(name)) {
+    if (sysfs.device(name).isEmpty()) {
       throw diagnosis.noDevice(name);
     }
-    int id = sysfs.group(name).orElseThrow(() -> diagnosis.noGroup(name));
+    int id = sysfs.groupOf(name).orElseThrow(() -> diagnosis.noGroup(name));
     PciDevice opened = open(join(id, name), name, after);
     return devices.add(opened, opened::close);
   }

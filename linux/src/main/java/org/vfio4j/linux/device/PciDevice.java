@@ -16,8 +16,8 @@ import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IovaRange;
 import org.vfio4j.linux.uapi.DeviceCalls;
-import org.vfio4j.linux.uapi.Region;
 import org.vfio4j.linux.uapi.VfioConstants;
+import org.vfio4j.linux.uapi.VfioRegionInfo;
 import org.vfio4j.posix.Constants;
 import org.vfio4j.posix.MappedMemory;
 import org.vfio4j.vfio.Vfio;
@@ -131,13 +131,13 @@ public final class PciDevice implements AutoCloseable {
 
   /** A BAR, mapped only if asked for. */
   Registers openBar(int index, boolean map) {
-    Region region = calls.region(index);
+    VfioRegionInfo region = calls.region(index);
     String name = "BAR %d of %s".formatted(index, address);
     if (region.size() == 0) {
       throw new VfioException(
           Errno.ENODEV, Reason.NOT_SUPPORTED, address + " has no BAR " + index, address);
     }
-    boolean whole = region.mappable().equals(List.of(new Region.Area(0, region.size())));
+    boolean whole = region.mappable().equals(List.of(new VfioRegionInfo.Area(0, region.size())));
     boolean both = region.readable() && region.writable();
     if (!map || !whole || !both) {
       return new CalledRegisters(name, calls, region);

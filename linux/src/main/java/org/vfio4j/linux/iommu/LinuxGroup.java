@@ -17,6 +17,8 @@ import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.Ownership;
 import org.vfio4j.iommu.ReservedRegion;
+import org.vfio4j.linux.sysfs.LinuxDevice;
+import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.linux.uapi.ContainerCalls;
 import org.vfio4j.linux.uapi.DeviceCalls;
 import org.vfio4j.linux.uapi.GroupCalls;

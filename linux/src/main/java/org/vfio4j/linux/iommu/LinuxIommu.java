@@ -17,6 +17,7 @@ import org.vfio4j.iommu.Iommu;
 import org.vfio4j.iommu.IommuDomain;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.ReservedRegion;
+import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.linux.uapi.DeviceCalls;
 import org.vfio4j.posix.OpenFiles;
 import org.vfio4j.posix.SystemCalls;
@@ -41,7 +42,7 @@ public final class LinuxIommu implements Iommu {
 
   /** The IOMMU as these system calls reach it. */
   public LinuxIommu(SystemCalls calls) {
-    this(calls, new Sysfs(Path.of("/sys")));
+    this(calls, Sysfs.ofThisMachine());
   }
 
   LinuxIommu(SystemCalls calls, Sysfs sysfs) {
@@ -88,7 +89,7 @@ public final class LinuxIommu implements Iommu {
    *     group is not attached, EACCES without the token that its physical function wants
    */
   public DeviceCalls openDevice(String name) {
-    LinuxGroup group = linux(groupOf(bare(name)).orElseThrow(() -> Sysfs.unknown(name)));
+    LinuxGroup group = linux(groupOf(bare(name)).orElseThrow(() -> unknown(name)));
     return group.openDevice(name);
   }
 
@@ -167,6 +168,11 @@ public final class LinuxIommu implements Iommu {
       return linux;
     }
     throw new IllegalArgumentException(group + " is not a group of this IOMMU");
+  }
+
+  private static VfioException unknown(String device) {
+    return new VfioException(
+        Errno.ENODEV, Reason.NO_GROUP, "no IOMMU group of this machine has " + device, device);
   }
 
   static VfioException noAux(Device parent) {

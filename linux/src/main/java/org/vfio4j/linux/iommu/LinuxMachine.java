@@ -14,6 +14,7 @@ import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.Device;
 import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.linux.sysfs.LinuxDevice;
 import org.vfio4j.linux.uapi.DeviceCalls;
 import org.vfio4j.mdev.Isolation;
 import org.vfio4j.mdev.MdevParent;
@@ -33,8 +34,6 @@ import org.vfio4j.vfio.VfioCore;
  * which no kernel offers any more.
  */
 public final class LinuxMachine implements Machine {
-  private static final String TYPE1 = "vfio_iommu_type1";
-
   /** Above all numbers that the kernel gives its groups. */
   private static final int FIRST_MEDIATED_GROUP = 1 << 24;
 
@@ -182,10 +181,7 @@ public final class LinuxMachine implements Machine {
   }
 
   private void readParameters() {
-    String limit = iommu.sysfs().parameter(TYPE1, "dma_entry_limit");
-    if (limit.matches("[0-9]{1,9}")) {
-      parameters.entryLimit(Integer.parseInt(limit));
-    }
+    iommu.sysfs().entryLimit().ifPresent(parameters::entryLimit);
   }
 
   @Override

@@ -6,6 +6,7 @@ package org.vfio4j.linux.sysfs;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -14,8 +15,9 @@ import java.util.stream.Stream;
 
 /**
  * Where the links of sysfs lead: from a device to its driver and its IOMMU group, from a group to
- * its members. Followed anew at each question: devices and drivers come and go. A link that cannot
- * be followed is not there, as the kernel means it.
+ * its members. Followed anew at each question: devices and drivers come and go. A link that is
+ * missing says "not there", as the kernel means it; one that cannot be read is never taken for
+ * missing, but throws {@link UncheckedIOException}.
  */
 public final class DeviceLinks {
   private final Path sys;
@@ -71,17 +73,21 @@ public final class DeviceLinks {
   public List<Path> members(int group) {
     try (Stream<Path> entries = Files.list(groupFolder(group).resolve("devices"))) {
       return entries.sorted().toList();
-    } catch (IOException | UncheckedIOException _) {
+    } catch (NoSuchFileException _) {
       return List.of();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 
-  /** The last name of what a link points at. */
+  /** The last name of what a link points at; empty if there is no link. */
   public static Optional<String> target(Path link) {
     try {
       return Optional.of(String.valueOf(Files.readSymbolicLink(link).getFileName()));
-    } catch (IOException _) {
+    } catch (NoSuchFileException _) {
       return Optional.empty();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 }

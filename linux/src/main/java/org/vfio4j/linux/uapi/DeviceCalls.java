@@ -50,7 +50,7 @@ public final class DeviceCalls extends VfioFile {
    * VFIO_DEVICE_GET_REGION_INFO with its capability chain. EINVAL for an index there is not, and
    * for VGA on a function without it.
    */
-  public Region region(int index) {
+  public VfioRegionInfo region(int index) {
     int size = Math.toIntExact(Layouts.VFIO_REGION_INFO.byteSize());
     while (true) {
       try (Arena arena = Arena.ofConfined()) {
@@ -59,7 +59,7 @@ public final class DeviceCalls extends VfioFile {
         ioctl("VFIO_DEVICE_GET_REGION_INFO", Ioctls.VFIO_DEVICE_GET_REGION_INFO, s.memory());
         int needed = s.u32("argsz");
         if (needed <= size) {
-          return Region.of(s);
+          return VfioRegionInfo.of(s);
         }
         size = needed;
       }
@@ -67,12 +67,12 @@ public final class DeviceCalls extends VfioFile {
   }
 
   /** VFIO_DEVICE_GET_IRQ_INFO. EINVAL for an index there is not. */
-  public Interrupts interrupts(int index) {
+  public VfioIrqInfo interrupts(int index) {
     try (Arena arena = Arena.ofConfined()) {
       Struct s = Struct.of(arena, Layouts.VFIO_IRQ_INFO);
       s.u32("argsz", s.size()).u32("index", index);
       ioctl("VFIO_DEVICE_GET_IRQ_INFO", Ioctls.VFIO_DEVICE_GET_IRQ_INFO, s.memory());
-      return new Interrupts(index, s.u32("flags"), s.u32("count"));
+      return new VfioIrqInfo(index, s.u32("flags"), s.u32("count"));
     }
   }
 
@@ -260,7 +260,7 @@ public final class DeviceCalls extends VfioFile {
    * @param offset bytes into the region
    * @param to off-heap; is filled
    */
-  public void read(Region region, long offset, MemorySegment to) {
+  public void read(VfioRegionInfo region, long offset, MemorySegment to) {
     int fd = enter("pread", region);
     try {
       long done = 0;
@@ -274,7 +274,7 @@ public final class DeviceCalls extends VfioFile {
     }
   }
 
-  private int enter(String call, Region region) {
+  private int enter(String call, VfioRegionInfo region) {
     int fd = descriptor().enter();
     if (fd < 0) {
       throw KernelRefusal.of(-fd, call, about(region));
@@ -282,7 +282,7 @@ public final class DeviceCalls extends VfioFile {
     return fd;
   }
 
-  private String about(Region region) {
+  private String about(VfioRegionInfo region) {
     return "region %d of %s".formatted(region.index(), descriptor().name());
   }
 
@@ -292,7 +292,7 @@ public final class DeviceCalls extends VfioFile {
    * @param offset bytes into the region
    * @param from off-heap; all of it is written
    */
-  public void write(Region region, long offset, MemorySegment from) {
+  public void write(VfioRegionInfo region, long offset, MemorySegment from) {
     int fd = enter("pwrite", region);
     try {
       long done = 0;
@@ -306,7 +306,7 @@ public final class DeviceCalls extends VfioFile {
     }
   }
 
-  private long progress(long result, String call, Region region) {
+  private long progress(long result, String call, VfioRegionInfo region) {
     if (result == -ErrnoNames.EINTR) {
       return 0;
     }
@@ -320,7 +320,7 @@ public final class DeviceCalls extends VfioFile {
   }
 
   /** Four bytes of a region, little endian. */
-  public int readInt(Region region, long offset) {
+  public int readInt(VfioRegionInfo region, long offset) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment four = arena.allocate(ValueLayout.JAVA_INT);
       read(region, offset, four);
@@ -329,7 +329,7 @@ public final class DeviceCalls extends VfioFile {
   }
 
   /** Writes four bytes of a region, little endian. */
-  public void writeInt(Region region, long offset, int value) {
+  public void writeInt(VfioRegionInfo region, long offset, int value) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment four = arena.allocate(ValueLayout.JAVA_INT);
       four.set(ValueLayout.JAVA_INT, 0, value);

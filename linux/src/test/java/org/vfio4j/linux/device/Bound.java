@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.List;
 import java.util.stream.Stream;
+import org.vfio4j.linux.sysfs.Sysfs;
 
 /**
  * Devices of the bench's machine that have a driver for the length of a test, and none after it.

@@ -16,6 +16,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
+import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.linux.uapi.KernelRefusal;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.SystemCalls;
@@ -31,13 +32,15 @@ class DiagnosisTest {
 
   @BeforeEach
   void build() throws IOException {
-    sysfs = new Sysfs(folder.resolve("sys"), folder.resolve("proc"));
-    diagnosis = new Diagnosis(sysfs, SystemCalls.libc());
+    sysfs = new Sysfs(folder.resolve("sys"));
+    diagnosis = new Diagnosis(sysfs, folder.resolve("proc"), SystemCalls.libc());
     Files.createDirectories(folder.resolve("sys/kernel/iommu_groups/7/devices"));
     for (String address : List.of(NVME, NET)) {
       Files.createDirectories(device(address));
       link(device(address).resolve("iommu_group"), "../../../../kernel/iommu_groups/7");
-      Files.createFile(folder.resolve("sys/kernel/iommu_groups/7/devices").resolve(address));
+      link(
+          folder.resolve("sys/kernel/iommu_groups/7/devices").resolve(address),
+          device(address).toString());
     }
   }
 
@@ -61,11 +64,11 @@ class DiagnosisTest {
   @Test
   void shouldReadGroupAndDriver() throws IOException {
     bind(NVME, "nvme");
-    assertThat(sysfs.group(NVME)).hasValue(7);
+    assertThat(sysfs.groupOf(NVME)).hasValue(7);
     assertThat(sysfs.driver(NVME)).contains("nvme");
     assertThat(sysfs.driver(NET)).isEmpty();
-    assertThat(sysfs.hasDevice("0000:00:03.0")).isFalse();
-    assertThat(sysfs.group("0000:00:03.0")).isEmpty();
+    assertThat(sysfs.device("0000:00:03.0")).isEmpty();
+    assertThat(sysfs.groupOf("0000:00:03.0")).isEmpty();
   }
 
   @Test
@@ -143,8 +146,9 @@ class DiagnosisTest {
   void shouldTellLimitAndNeedOfLockedMemory() throws IOException {
     Path self = Files.createDirectories(folder.resolve("proc/thread-self"));
     Files.writeString(self.resolve("status"), "CapEff:\t0000000000000000\nVmLck:\t      64 kB\n");
-    assertThat(sysfs.lockedBytes()).isEqualTo(65536);
-    assertThat(sysfs.maySkipLockLimit()).isFalse();
+    LockedMemory memory = new LockedMemory(folder.resolve("proc"), SystemCalls.libc());
+    assertThat(memory.bytes()).isEqualTo(65536);
+    assertThat(memory.maySkipLimit()).isFalse();
     VfioException told =
         diagnosis.notMapped(
             refusal(Errno.ENOMEM, "VFIO_IOMMU_MAP_DMA"), NVME, 0x10000, Long.MAX_VALUE, List.of());
@@ -156,7 +160,7 @@ class DiagnosisTest {
                 + " are needed; raise it with .* \\(VFIO_IOMMU_MAP_DMA: ENOMEM\\)"
                 + "|.*: the kernel has no memory for it .*");
     Files.writeString(self.resolve("status"), "CapEff:\t000001ffffffffff\n");
-    assertThat(sysfs.maySkipLockLimit()).isTrue();
+    assertThat(memory.maySkipLimit()).isTrue();
   }
 
   @Test

@@ -6,10 +6,12 @@ package org.vfio4j.linux.device;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.nio.file.Path;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.vfio4j.iommu.IovaRange;
+import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.posix.testing.OpenDescriptors;
 
 /** A test in the guest of kernel-bench, which must leave the process as it was. */
@@ -26,14 +28,15 @@ abstract class GuestTest {
   void onlyInTheBench() throws Exception {
     assumeTrue(Bound.possible(), "needs VFIO and an edu device: kernel-bench/run");
     before = OpenDescriptors.now();
-    lockedBefore = Sysfs.ofThisMachine().lockedBytes();
+    lockedBefore = new LockedMemory(Path.of("/proc"), SystemCalls.libc()).bytes();
   }
 
   @AfterEach
   void shouldLeaveNothing() throws Exception {
     if (Bound.possible()) {
       assertThat(OpenDescriptors.now()).isEqualTo(before);
-      assertThat(Sysfs.ofThisMachine().lockedBytes()).isEqualTo(lockedBefore);
+      assertThat(new LockedMemory(Path.of("/proc"), SystemCalls.libc()).bytes())
+          .isEqualTo(lockedBefore);
     }
   }
 }

@@ -9,12 +9,14 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
 import java.time.Duration;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IovaRange;
+import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.linux.testing.OneFailingCall;
 import org.vfio4j.posix.Constants;
 import org.vfio4j.posix.MappedMemory;
@@ -189,7 +191,9 @@ class PciDeviceRefusalGuestTest extends GuestTest {
           where += ", " + failing.failed();
           assertThat(failing.mappings()).as(where).isZero();
           assertThat(OpenDescriptors.now()).as(where).isEqualTo(before);
-          assertThat(Sysfs.ofThisMachine().lockedBytes()).as(where).isEqualTo(lockedBefore);
+          assertThat(new LockedMemory(Path.of("/proc"), SystemCalls.libc()).bytes())
+              .as(where)
+              .isEqualTo(lockedBefore);
         }
       }
       System.out.printf(
@@ -201,7 +205,8 @@ class PciDeviceRefusalGuestTest extends GuestTest {
   /** Everything once, without waiting for a device. */
   private static void useAll(SystemCalls calls) {
     try (PciDevice device =
-            PciDevice.openAlone(DmaSpace.create(calls, Sysfs.ofThisMachine()), EDU);
+            PciDevice.openAlone(
+                DmaSpace.create(calls, Sysfs.ofThisMachine(), Path.of("/proc")), EDU);
         DmaBuffer buffer = device.allocate(4096, REACH);
         Interrupts msi = device.enable(InterruptKind.MSI, 1)) {
       device.enableBusMaster();
@@ -209,7 +214,7 @@ class PciDeviceRefusalGuestTest extends GuestTest {
       msi.await(0, Duration.ZERO);
     }
     try (MappedMemory memory = MappedMemory.anonymous(calls, 4096);
-        DmaSpace space = DmaSpace.create(calls, Sysfs.ofThisMachine());
+        DmaSpace space = DmaSpace.create(calls, Sysfs.ofThisMachine(), Path.of("/proc"));
         PciDevice first = space.open(PAIR)) {
       PciDevice second = space.open(OTHER);
       second.map(memory.segment());

@@ -24,6 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IovaRange;
+import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.linux.testing.FakeHost;
 import org.vfio4j.linux.testing.OneFailingCall;
 import org.vfio4j.linux.uapi.VfioConstants;
@@ -55,7 +56,7 @@ class PciDeviceTest {
   }
 
   private DmaSpace space(SystemCalls calls) {
-    return DmaSpace.create(calls, new Sysfs(host.sys(), Path.of("/proc")));
+    return DmaSpace.create(calls, new Sysfs(host.sys()), Path.of("/proc"));
   }
 
   private PciDevice open(String address) {

@@ -12,7 +12,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.vfio4j.linux.uapi.DeviceCalls;
-import org.vfio4j.linux.uapi.Region;
+import org.vfio4j.linux.uapi.VfioRegionInfo;
 import org.vfio4j.posix.Constants;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.MappedMemory;
@@ -44,7 +44,7 @@ class RegistersTest {
       case MAPPED -> new MappedRegisters("BAR 0 of x", truth.segment());
       case CALLED ->
           new CalledRegisters(
-              "BAR 0 of x", new DeviceCalls(file), new Region(0, 3, PAGE, PAGE, List.of()));
+              "BAR 0 of x", new DeviceCalls(file), new VfioRegionInfo(0, 3, PAGE, PAGE, List.of()));
     };
   }
 

@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.junit.jupiter.api.Test;
+import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.linux.uapi.Ioctls;
 import org.vfio4j.posix.SystemCalls;
 

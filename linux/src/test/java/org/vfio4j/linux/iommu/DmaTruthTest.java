@@ -28,6 +28,7 @@ import org.vfio4j.iommu.IommuUnit;
 import org.vfio4j.iommu.Mapping;
 import org.vfio4j.iommu.ReservedRegion;
 import org.vfio4j.iommu.SoftIommu;
+import org.vfio4j.linux.sysfs.LinuxDevice;
 import org.vfio4j.posix.MappedMemory;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.profile.KernelProfile;

@@ -21,6 +21,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.linux.testing.FakeHost;
 import org.vfio4j.linux.testing.OneFailingCall;
 import org.vfio4j.linux.uapi.Ioctls;

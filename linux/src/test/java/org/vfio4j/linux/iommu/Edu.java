@@ -8,8 +8,8 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
 import org.vfio4j.linux.uapi.DeviceCalls;
-import org.vfio4j.linux.uapi.Region;
 import org.vfio4j.linux.uapi.VfioConstants;
+import org.vfio4j.linux.uapi.VfioRegionInfo;
 import org.vfio4j.posix.Constants;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.MappedMemory;
@@ -63,10 +63,10 @@ public final class Edu implements AutoCloseable {
   }
 
   private static Edu open(DeviceCalls device, boolean owned) {
-    Region config = device.region(VfioConstants.VFIO_PCI_CONFIG_REGION_INDEX);
+    VfioRegionInfo config = device.region(VfioConstants.VFIO_PCI_CONFIG_REGION_INDEX);
     int command = device.readInt(config, PCI_COMMAND);
     device.writeInt(config, PCI_COMMAND, command | MEMORY_AND_MASTER);
-    Region bar = device.region(VfioConstants.VFIO_PCI_BAR0_REGION_INDEX);
+    VfioRegionInfo bar = device.region(VfioConstants.VFIO_PCI_BAR0_REGION_INDEX);
     return new Edu(
         new Registers() {
           @Override

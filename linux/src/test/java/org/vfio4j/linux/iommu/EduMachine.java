@@ -14,6 +14,7 @@ import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.linux.sysfs.LinuxDevice;
 import org.vfio4j.mdev.Isolation;
 import org.vfio4j.mdev.MediatedDevice;
 import org.vfio4j.mdev.MediatedGroup;

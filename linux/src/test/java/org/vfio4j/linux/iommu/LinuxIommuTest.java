@@ -19,6 +19,7 @@ import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.IovaRange;
+import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.linux.testing.CountingSystemCalls;
 import org.vfio4j.linux.testing.FakeHost;
 import org.vfio4j.linux.testing.FakeKernel;

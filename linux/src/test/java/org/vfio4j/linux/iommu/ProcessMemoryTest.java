@@ -11,6 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.IommuUnit;
 import org.vfio4j.iommu.SoftIommu;
+import org.vfio4j.linux.sysfs.LinuxDevice;
 import org.vfio4j.posix.MappedMemory;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.profile.KernelProfile;

@@ -16,6 +16,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
+import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.linux.testing.CountingSystemCalls;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.posix.testing.OpenDescriptors;

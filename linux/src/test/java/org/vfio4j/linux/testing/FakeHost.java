@@ -10,7 +10,7 @@ import java.util.UUID;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.SoftIommu;
-import org.vfio4j.linux.iommu.LinuxDevice;
+import org.vfio4j.linux.sysfs.LinuxDevice;
 import org.vfio4j.mdev.Isolation;
 import org.vfio4j.mdev.MediatedDevice;
 import org.vfio4j.mdev.MediatedGroup;

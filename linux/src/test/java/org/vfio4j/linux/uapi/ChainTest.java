@@ -29,22 +29,23 @@ class ChainTest {
       m.set(ValueLayout.JAVA_INT, 56, 1);
       m.set(ValueLayout.JAVA_LONG, 64, 0x1000);
       m.set(ValueLayout.JAVA_LONG, 72, 0x3000);
-      Region read = Region.of(region);
+      VfioRegionInfo read = VfioRegionInfo.of(region);
       assertThat(read.capabilities())
           .containsExactly(
-              new Region.Capability.MsixMappable(),
-              new Region.Capability.SparseMmap(List.of(new Region.Area(0x1000, 0x3000))));
-      assertThat(read.mappable()).containsExactly(new Region.Area(0x1000, 0x3000));
+              new VfioRegionInfo.Capability.MsixMappable(),
+              new VfioRegionInfo.Capability.SparseMmap(
+                  List.of(new VfioRegionInfo.Area(0x1000, 0x3000))));
+      assertThat(read.mappable()).containsExactly(new VfioRegionInfo.Area(0x1000, 0x3000));
       assertThat(read.offset()).isEqualTo(2L << 40);
     }
   }
 
   @Test
   void shouldMapAllOfARegionWithoutChainAndNothingOfOneThatCannotBeMapped() {
-    Region plain = new Region(0, 7, 0x1000, 0, List.of());
-    assertThat(plain.mappable()).containsExactly(new Region.Area(0, 0x1000));
-    assertThat(new Region(0, 3, 0x1000, 0, List.of()).mappable()).isEmpty();
-    assertThat(new Region(0, 7, 0, 0, List.of()).mappable()).isEmpty();
+    VfioRegionInfo plain = new VfioRegionInfo(0, 7, 0x1000, 0, List.of());
+    assertThat(plain.mappable()).containsExactly(new VfioRegionInfo.Area(0, 0x1000));
+    assertThat(new VfioRegionInfo(0, 3, 0x1000, 0, List.of()).mappable()).isEmpty();
+    assertThat(new VfioRegionInfo(0, 7, 0, 0, List.of()).mappable()).isEmpty();
   }
 
   @Test

@@ -32,7 +32,7 @@ import org.vfio4j.posix.testing.InterposedSystemCalls;
  * Memory files stand in for VFIO's: they can be read and written, and refuse ioctls with ENOTTY.
  */
 class RecycledNumberTest {
-  private static final Region REGION = new Region(0, 7, 4096, 0, List.of());
+  private static final VfioRegionInfo REGION = new VfioRegionInfo(0, 7, 4096, 0, List.of());
 
   private final InterposedSystemCalls calls = new InterposedSystemCalls(SystemCalls.libc());
   private final List<Descriptor> ofAnotherVm = new ArrayList<>();

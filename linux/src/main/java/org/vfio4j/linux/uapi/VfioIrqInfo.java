@@ -10,7 +10,7 @@ package org.vfio4j.linux.uapi;
  * @param flags {@code VFIO_IRQ_INFO_}
  * @param count how many; 0 if the device has none of the kind
  */
-public record Interrupts(int index, int flags, int count) {
+public record VfioIrqInfo(int index, int flags, int count) {
   /** Whether they can signal an eventfd. */
   public boolean eventFd() {
     return (flags & VfioConstants.VFIO_IRQ_INFO_EVENTFD) != 0;

@@ -12,7 +12,7 @@ import org.vfio4j.type1.Container;
 /**
  * What one device of one VM has come to so far. Each place in a request is an attempt of its own.
  */
-final class Attempt {
+final class DeviceAttempt {
   final String vm;
   final DeviceRequest wanted;
   final List<String> steps = new ArrayList<>();
@@ -20,7 +20,7 @@ final class Attempt {
   Optional<Container> container = Optional.empty();
   Optional<DeviceRefusal> refusal = Optional.empty();
 
-  Attempt(String vm, DeviceRequest wanted) {
+  DeviceAttempt(String vm, DeviceRequest wanted) {
     this.vm = vm;
     this.wanted = wanted;
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the vfio4j authors
 
-package org.vfio4j.linux.iommu;
+package org.vfio4j.linux.sysfs;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -16,14 +16,15 @@ import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.Device;
 import org.vfio4j.iommu.ReservedRegion;
-import org.vfio4j.linux.sysfs.DeviceLinks;
 import org.vfio4j.vfio.DriverKind;
 
 /**
- * What sysfs tells of IOMMU groups, read anew at each question: devices and drivers come and go. A
- * file that is gone says "not there", as the kernel means it.
+ * What sysfs tells of devices, their IOMMU groups and modules, on the buses whose devices VFIO can
+ * have. Read anew at each question: devices and drivers come and go. A file that is gone says "not
+ * there", as the kernel means it.
  */
-final class Sysfs {
+public final class Sysfs {
+  private static final String TYPE1 = "vfio_iommu_type1";
   private static final int PCI_CLASS_SHIFT = 8;
   private static final int PCI_TO_PCI_BRIDGE = 0x0604;
 
@@ -31,45 +32,50 @@ final class Sysfs {
   private final DeviceLinks links;
 
   /** Below {@code root}, which is {@code /sys} but in tests. */
-  Sysfs(Path root) {
+  public Sysfs(Path root) {
     this.root = root;
     links = new DeviceLinks(root, "pci", "mdev", "platform");
   }
 
+  /** That of this machine. */
+  public static Sysfs ofThisMachine() {
+    return new Sysfs(Path.of("/sys"));
+  }
+
   /** The number of a device's group; empty if there is no such device, or no IOMMU serves it. */
-  OptionalInt groupOf(String device) {
+  public OptionalInt groupOf(String device) {
     return links.group(device);
   }
 
   /** The device of that name, on whatever bus. */
-  Optional<LinuxDevice> device(String name) {
+  public Optional<LinuxDevice> device(String name) {
     return links.folder(name).map(d -> new LinuxDevice(name, bus(d)));
   }
 
   /** The members of a group, by name. Empty once the group is gone. */
-  List<LinuxDevice> members(int group) {
+  public List<LinuxDevice> members(int group) {
     return links.members(group).stream()
         .map(d -> new LinuxDevice(String.valueOf(d.getFileName()), bus(d)))
         .toList();
   }
 
   /** Whether there is such a group. */
-  boolean exists(int group) {
+  public boolean exists(int group) {
     return Files.isDirectory(links.groupFolder(group));
   }
 
   /** The device's driver. */
-  Optional<String> driver(String device) {
+  public Optional<String> driver(String device) {
     return links.driver(device);
   }
 
   /** Whether the device's driver offers it to VFIO: {@code vfio-pci} and its variants. */
-  boolean offered(String device) {
+  public boolean offered(String device) {
     return driver(device).filter(DriverKind::offers).isPresent();
   }
 
   /** Whether a driver that does DMA for the host has the device. */
-  boolean hostDriven(String device) {
+  public boolean hostDriven(String device) {
     return driver(device)
         .filter(d -> DriverKind.of(d, bridge(device)) == DriverKind.HOST)
         .isPresent();
@@ -92,7 +98,7 @@ final class Sysfs {
    * @throws VfioException EIO if the kernel does not tell, or tells what is not understood: a
    *     device must not be given memory where it cannot reach it
    */
-  List<ReservedRegion> regions(int group) {
+  public List<ReservedRegion> regions(int group) {
     Path file = links.groupFolder(group).resolve("reserved_regions");
     List<ReservedRegion> regions = new ArrayList<>();
     for (String line : lines(file)) {
@@ -121,9 +127,16 @@ final class Sysfs {
     return new VfioException(Errno.EIO, Reason.RESERVED_REGION, message);
   }
 
-  /** A parameter of a module; empty if the module is not there. */
-  String parameter(String module, String name) {
-    return read(root.resolve("module").resolve(module).resolve("parameters").resolve(name)).strip();
+  /**
+   * How many mappings a container of type1 may have ({@code dma_entry_limit}); empty if the module
+   * is not there.
+   */
+  public OptionalInt entryLimit() {
+    Path parameters = root.resolve("module").resolve(TYPE1).resolve("parameters");
+    String limit = read(parameters.resolve("dma_entry_limit")).strip();
+    return limit.matches("[0-9]{1,9}")
+        ? OptionalInt.of(Integer.parseInt(limit))
+        : OptionalInt.empty();
   }
 
   private static Device.Bus bus(Path device) {
@@ -140,11 +153,5 @@ final class Sysfs {
     } catch (IOException e) {
       return "";
     }
-  }
-
-  /** The refusal for a device that is not there. */
-  static VfioException unknown(String device) {
-    return new VfioException(
-        Errno.ENODEV, Reason.NO_GROUP, "no IOMMU group of this machine has " + device, device);
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the vfio4j authors
 
-package org.vfio4j.linux.iommu;
+package org.vfio4j.linux.sysfs;
 
 import org.vfio4j.iommu.Device;
 

@@ -15,9 +15,10 @@ import java.util.List;
  * @param offset where it begins in the device's descriptor, for pread, pwrite and mmap
  * @param capabilities in chain order
  */
-public record Region(int index, int flags, long size, long offset, List<Capability> capabilities) {
+public record VfioRegionInfo(
+    int index, int flags, long size, long offset, List<Capability> capabilities) {
   /** Copies the list. */
-  public Region {
+  public VfioRegionInfo {
     capabilities = List.copyOf(capabilities);
   }
 
@@ -72,7 +73,7 @@ public record Region(int index, int flags, long size, long offset, List<Capabili
     return List.of(new Area(0, size));
   }
 
-  static Region of(Struct s) {
+  static VfioRegionInfo of(Struct s) {
     boolean chained = (s.u32("flags") & VfioConstants.VFIO_REGION_INFO_FLAG_CAPS) != 0;
     List<Capability> capabilities = new ArrayList<>();
     for (InfoChain.Link link : InfoChain.links(s.memory(), chained ? s.u32("cap_offset") : 0)) {
@@ -87,7 +88,8 @@ public record Region(int index, int flags, long size, long offset, List<Capabili
             default -> new Capability.Unknown(link.id(), link.version());
           });
     }
-    return new Region(s.u32("index"), s.u32("flags"), s.u64("size"), s.u64("offset"), capabilities);
+    return new VfioRegionInfo(
+        s.u32("index"), s.u32("flags"), s.u64("size"), s.u64("offset"), capabilities);
   }
 
   private static Capability sparse(InfoChain.Link link) {
