@@ -21,6 +21,9 @@ import java.util.concurrent.atomic.AtomicInteger;
  * }
  * }</pre>
  *
+ * <p>There is no other way to the number, for the owner neither: a call that begins with it has
+ * begun a use. Calls that take several numbers have {@link Uses}.
+ *
  * <p>{@link #close} never waits for a use, also where one blocks in the kernel. What ends a blocked
  * call is the caller's to know: a signal of the eventfd, {@code shutdown(2)} of the socket.
  * Thread-safe; uses allocate nothing.
@@ -136,19 +139,6 @@ public final class Descriptor implements AutoCloseable {
       state.incrementAndGet();
       throw new IllegalStateException(name + " is not in use");
     }
-  }
-
-  /**
-   * The number, for its owner: who calls this knows that nobody closes the descriptor before the
-   * number has been used. Everybody else begins a {@link #use}.
-   *
-   * @throws IllegalStateException if it is closed
-   */
-  public int number() {
-    if (!isOpen()) {
-      throw new IllegalStateException(name + " is closed");
-    }
-    return number;
   }
 
   /** What it refers to. */

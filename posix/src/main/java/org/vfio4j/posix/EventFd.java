@@ -53,11 +53,6 @@ public final class EventFd implements AutoCloseable {
     return new EventFd(descriptor, true);
   }
 
-  /** The number, for its owner; see {@link Descriptor#number}. */
-  public int number() {
-    return descriptor.number();
-  }
-
   /** The descriptor, which stays this object's. */
   public Descriptor descriptor() {
     return descriptor;

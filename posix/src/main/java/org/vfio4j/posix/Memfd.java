@@ -29,7 +29,10 @@ public final class Memfd {
    */
   public static Descriptor sealed(SystemCalls calls, String name, long length) {
     Descriptor file = create(calls, name, length, Constants.MFD_ALLOW_SEALING);
-    int result = calls.fcntl(file.number(), Constants.F_ADD_SEALS, Constants.F_SEAL_SHRINK);
+    int result;
+    try (Descriptor.Use use = file.use()) {
+      result = calls.fcntl(use.number(), Constants.F_ADD_SEALS, Constants.F_SEAL_SHRINK);
+    }
     if (result < 0) {
       file.close();
       throw new SystemCallException("fcntl F_ADD_SEALS of " + name, -result);
@@ -42,7 +45,10 @@ public final class Memfd {
       int fd = calls.memfdCreate(arena.allocateFrom(name), Constants.MFD_CLOEXEC | flags);
       Descriptor file =
           new Descriptor(calls, SystemCallException.check(fd, "memfd_create"), "memfd " + name);
-      int result = calls.ftruncate(fd, length);
+      int result;
+      try (Descriptor.Use use = file.use()) {
+        result = calls.ftruncate(use.number(), length);
+      }
       if (result < 0) {
         file.close();
         throw new SystemCallException("ftruncate to 0x%x bytes".formatted(length), -result);

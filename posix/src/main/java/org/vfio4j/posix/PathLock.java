@@ -36,7 +36,10 @@ final class PathLock implements AutoCloseable {
           Descriptor.open(calls, file.toString(), Constants.O_RDWR | Constants.O_CREAT, OWNER_ONLY);
       boolean locked = false;
       try {
-        int result = calls.flock(descriptor.number(), Constants.LOCK_EX | Constants.LOCK_NB);
+        int result;
+        try (Descriptor.Use use = descriptor.use()) {
+          result = calls.flock(use.number(), Constants.LOCK_EX | Constants.LOCK_NB);
+        }
         if (result == -ErrnoNames.EAGAIN) {
           throw new SystemCallException(
               "bind to %s, where somebody listens or is about to".formatted(path),

@@ -90,9 +90,10 @@ public final class UnixListener implements AutoCloseable {
     Descriptor socket = UnixSocket.stream(calls, path.toString());
     boolean bound = false;
     boolean done = false;
-    try (Arena arena = Arena.ofConfined()) {
+    try (Arena arena = Arena.ofConfined();
+        Descriptor.Use use = socket.use()) {
       MemorySegment address = UnixAddress.of(arena, path);
-      int result = calls.bind(socket.number(), address, (int) address.byteSize());
+      int result = calls.bind(use.number(), address, (int) address.byteSize());
       SystemCallException.check(result, "bind to " + path);
       bound = true;
       // Nobody can connect before listen: no moment with other permissions than these.
@@ -100,7 +101,7 @@ public final class UnixListener implements AutoCloseable {
         Files.getFileAttributeView(path, PosixFileAttributeView.class).setGroup(group.get());
       }
       Files.setPosixFilePermissions(path, permissions);
-      SystemCallException.check(calls.listen(socket.number(), BACKLOG), "listen on " + path);
+      SystemCallException.check(calls.listen(use.number(), BACKLOG), "listen on " + path);
       UnixListener listener = new UnixListener(socket, lock, path, key(path));
       done = true;
       return listener;

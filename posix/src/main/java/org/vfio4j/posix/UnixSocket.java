@@ -93,9 +93,11 @@ public final class UnixSocket implements AutoCloseable {
       MemorySegment address = UnixAddress.of(arena, path);
       Descriptor socket = stream(calls, path.toString());
       int result;
-      do {
-        result = calls.connect(socket.number(), address, (int) address.byteSize());
-      } while (result == -ErrnoNames.EINTR);
+      try (Descriptor.Use use = socket.use()) {
+        do {
+          result = calls.connect(use.number(), address, (int) address.byteSize());
+        } while (result == -ErrnoNames.EINTR);
+      }
       if (result < 0) {
         socket.close();
         throw new SystemCallException("connect to " + path, -result);
@@ -131,22 +133,28 @@ public final class UnixSocket implements AutoCloseable {
     }
   }
 
+  /** Sends all of it, with no descriptor; see {@link #send(MemorySegment, long, long, Uses)}. */
+  public void send(MemorySegment buffer, long offset, long length) {
+    send(buffer, offset, length, Uses.NONE);
+  }
+
   /**
    * Sends all of it, with descriptors beside its first byte. Waits while the peer's queue is full.
    *
    * @param buffer off-heap
    * @param offset of the first byte
    * @param length bytes, above 0
-   * @param descriptors what is sent along; they stay the caller's
-   * @param count how many of them, at most {@link #MAX_DESCRIPTORS}
+   * @param beside what is sent along, {@link #MAX_DESCRIPTORS} at most; the uses stay the caller's
+   *     to end
    * @throws SystemCallException EPIPE or ECONNRESET if the peer has gone
    */
-  public void send(MemorySegment buffer, long offset, long length, int[] descriptors, int count) {
-    if (count > MAX_DESCRIPTORS) {
+  public void send(MemorySegment buffer, long offset, long length, Uses beside) {
+    int[] numbers = beside.numbers();
+    if (numbers.length > MAX_DESCRIPTORS) {
       throw new IllegalArgumentException(
-          "too many descriptors: count=%d, max=%d".formatted(count, MAX_DESCRIPTORS));
+          "too many descriptors: count=%d, max=%d".formatted(numbers.length, MAX_DESCRIPTORS));
     }
-    long control = attach(descriptors, count);
+    long control = attach(numbers);
     try (Descriptor.Use use = descriptor.use()) {
       send(use.number(), buffer, offset, length, control);
     }
@@ -173,16 +181,16 @@ public final class UnixSocket implements AutoCloseable {
     }
   }
 
-  private long attach(int[] descriptors, int count) {
-    if (count == 0) {
+  private long attach(int[] numbers) {
+    if (numbers.length == 0) {
       return 0;
     }
-    long length = CONTROL_HEADER + 4L * count;
+    long length = CONTROL_HEADER + 4L * numbers.length;
     out.control.set(ValueLayout.JAVA_LONG, 0, length);
     out.control.set(ValueLayout.JAVA_INT, 8, Constants.SOL_SOCKET);
     out.control.set(ValueLayout.JAVA_INT, 12, Constants.SCM_RIGHTS);
-    for (int i = 0; i < count; i++) {
-      out.control.set(ValueLayout.JAVA_INT, CONTROL_HEADER + 4L * i, descriptors[i]);
+    for (int i = 0; i < numbers.length; i++) {
+      out.control.set(ValueLayout.JAVA_INT, CONTROL_HEADER + 4L * i, numbers[i]);
     }
     // The space of a control message is a multiple of 8; its length is not.
     return (length + 7) & ~7;

@@ -12,8 +12,12 @@ import java.util.Optional;
  * end with {@link #close}. For one thread.
  */
 public final class Uses implements AutoCloseable {
+  /** Of nothing. All threads may have it, and closing it does nothing. */
+  public static final Uses NONE = new Uses(0);
+
   private final List<Descriptor> used = new ArrayList<>();
   private final int[] numbers;
+  private boolean closed;
 
   private Uses(int count) {
     numbers = new int[count];
@@ -25,7 +29,9 @@ public final class Uses implements AutoCloseable {
    * @throws SystemCallException EBADF if one of them is closed; none is in use then
    */
   public static Uses of(List<Descriptor> descriptors) {
-    return ofPresent(descriptors.stream().map(Optional::of).toList());
+    return descriptors.isEmpty()
+        ? NONE
+        : ofPresent(descriptors.stream().map(Optional::of).toList());
   }
 
   /**
@@ -53,15 +59,25 @@ public final class Uses implements AutoCloseable {
     return number;
   }
 
-  /** The numbers, in the order of the list, for as long as this is open. The array is shared. */
+  /**
+   * The numbers, in the order of the list, for as long as this is open. The array is shared.
+   *
+   * @throws IllegalStateException if the uses have ended
+   */
   public int[] numbers() {
+    if (closed) {
+      throw new IllegalStateException("these uses have ended");
+    }
     return numbers;
   }
 
   /** Ends the uses. A second call does nothing. */
   @Override
   public void close() {
-    used.forEach(Descriptor::leave);
-    used.clear();
+    if (numbers.length > 0) {
+      closed = true;
+      used.forEach(Descriptor::leave);
+      used.clear();
+    }
   }
 }

@@ -5,10 +5,13 @@ package org.vfio4j.posix;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.vfio4j.posix.testing.OpenDescriptors.number;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.reflect.Method;
+import java.lang.reflect.Modifier;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -20,6 +23,8 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.function.Predicate;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -64,25 +69,25 @@ class DescriptorTest {
   private void shouldNotHaveBeenRecycled(int number) {
     assertThat(calls.done()).as("the call was made").isTrue();
     assertThat(strangers).hasSize(1);
-    assertThat(strangers.getFirst().number()).isNotEqualTo(number);
+    assertThat(number(strangers.getFirst())).isNotEqualTo(number);
     // With the end of the call the number is free.
     strangers.add(Memfd.create(SystemCalls.libc(), "the next", 4096));
-    assertThat(strangers.getLast().number()).isEqualTo(number);
+    assertThat(number(strangers.getLast())).isEqualTo(number);
   }
 
   @Test
   void shouldKeepItsNumberUntilTheLastUseEnds() {
     Descriptor file = Memfd.create(calls, "mine", 4096);
-    int number = file.number();
+    int number = number(file);
     Descriptor.Use first = file.use();
     Descriptor.Use second = file.use();
     recycling(file).run();
     first.close();
-    assertThat(strangers.getFirst().number()).isNotEqualTo(number);
+    assertThat(number(strangers.getFirst())).isNotEqualTo(number);
     assertThat(calls.fcntl(second.number(), Constants.F_GETFL, 0)).isNotNegative();
     second.close();
     strangers.add(Memfd.create(SystemCalls.libc(), "the next", 4096));
-    assertThat(strangers.getLast().number()).isEqualTo(number);
+    assertThat(number(strangers.getLast())).isEqualTo(number);
   }
 
   @Test
@@ -94,7 +99,6 @@ class DescriptorTest {
     assertThatThrownBy(file::use)
         .isInstanceOfSatisfying(
             SystemCallException.class, e -> assertThat(e.errno()).isEqualTo(ErrnoNames.EBADF));
-    assertThatThrownBy(file::number).isInstanceOf(IllegalStateException.class);
     assertThatThrownBy(file::leave).isInstanceOf(IllegalStateException.class);
   }
 
@@ -102,7 +106,7 @@ class DescriptorTest {
   void shouldRefuseToEndAUseThatWasNotBegun() {
     try (Descriptor file = Memfd.create(calls, "mine", 4096)) {
       assertThatThrownBy(file::leave).isInstanceOf(IllegalStateException.class);
-      assertThat(file.enter()).isEqualTo(file.number());
+      assertThat(file.enter()).isEqualTo(number(file));
       file.leave();
     }
   }
@@ -110,7 +114,7 @@ class DescriptorTest {
   @Test
   void shouldMapTheFileItWasAskedForOrNone() {
     Descriptor file = Memfd.create(calls, "mine", 4096);
-    int number = file.number();
+    int number = number(file);
     calls.beforeNext("mmap", recycling(file));
     try (MappedMemory memory = MappedMemory.ofFile(file, 0, 4096, Constants.PROT_READ)) {
       assertThat(memory.segment().byteSize()).isEqualTo(4096);
@@ -123,7 +127,7 @@ class DescriptorTest {
   @Test
   void shouldSignalItsOwnEventFdOrNone() {
     EventFd event = EventFd.create(calls);
-    int number = event.number();
+    int number = number(event.descriptor());
     calls.beforeNext("write", recycling(event));
     event.signal();
     shouldNotHaveBeenRecycled(number);
@@ -133,7 +137,7 @@ class DescriptorTest {
   @Test
   void shouldTakeFromItsOwnEventFdOrNone() {
     EventFd event = EventFd.create(calls);
-    int number = event.number();
+    int number = number(event.descriptor());
     event.signal();
     calls.beforeNext("read", recycling(event));
     assertThat(event.take()).isEqualTo(1);
@@ -143,7 +147,7 @@ class DescriptorTest {
   @Test
   void shouldAskForTheStatusOfItsOwnFileOrNone() {
     Descriptor file = Memfd.create(calls, "mine", 8192);
-    int number = file.number();
+    int number = number(file);
     calls.beforeNext("statx", recycling(file));
     assertThat(FileStatus.of(file).length()).isEqualTo(8192);
     shouldNotHaveBeenRecycled(number);
@@ -152,11 +156,11 @@ class DescriptorTest {
   @Test
   void shouldDuplicateItsOwnFileOrNone() {
     Descriptor file = Memfd.create(calls, "mine", 8192);
-    int number = file.number();
+    int number = number(file);
     calls.beforeNext("fcntl", recycling(file));
     try (Descriptor copy = file.duplicate()) {
       assertThat(FileStatus.of(copy).length()).isEqualTo(8192);
-      assertThat(strangers.getFirst().number()).isNotEqualTo(number);
+      assertThat(number(strangers.getFirst())).isNotEqualTo(number);
     }
   }
 
@@ -168,7 +172,7 @@ class DescriptorTest {
       assertThat(result).isZero();
       Descriptor mine = new Descriptor(calls, pair.getAtIndex(ValueLayout.JAVA_INT, 0), "mine");
       Descriptor theirs = new Descriptor(calls, pair.getAtIndex(ValueLayout.JAVA_INT, 1), "theirs");
-      int number = mine.number();
+      int number = number(mine);
       try (UnixSocket socket = UnixSocket.of(mine);
           UnixSocket _ = UnixSocket.of(theirs)) {
         calls.beforeNext("shutdown", recycling(mine));
@@ -180,28 +184,82 @@ class DescriptorTest {
   }
 
   @Test
+  void shouldSendItsOwnFileOrNone() {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment pair = arena.allocate(8, 4);
+      int result = calls.socketpair(Constants.AF_UNIX, Constants.SOCK_STREAM, 0, pair);
+      assertThat(result).isZero();
+      Descriptor mine = new Descriptor(calls, pair.getAtIndex(ValueLayout.JAVA_INT, 0), "mine");
+      Descriptor theirs = new Descriptor(calls, pair.getAtIndex(ValueLayout.JAVA_INT, 1), "theirs");
+      Descriptor file = Memfd.create(calls, "sent", 8192);
+      try (UnixSocket sender = UnixSocket.of(mine);
+          UnixSocket receiver = UnixSocket.of(theirs)) {
+        calls.beforeNext("sendmsg", recycling(file));
+        Uses uses = Uses.of(List.of(file));
+        try (uses) {
+          sender.send(pair, 0, 1, uses);
+        }
+        assertThat(calls.done()).isTrue();
+        receiver.receive(pair, 0, 1);
+        try (Descriptor taken = receiver.takeDescriptor(0, "taken")) {
+          assertThat(FileStatus.of(taken).length()).as("not the stranger's").isEqualTo(8192);
+        }
+        assertThatThrownBy(() -> sender.send(pair, 0, 1, uses))
+            .as("the uses have ended")
+            .isInstanceOf(IllegalStateException.class);
+        assertThatThrownBy(() -> Uses.of(List.of(file))).isInstanceOf(SystemCallException.class);
+      }
+    }
+  }
+
+  /**
+   * No method hands the number of a descriptor out, or takes one from outside, but those of a use:
+   * whoever had it could keep it for longer than the descriptor is open.
+   */
+  @Test
+  void shouldHaveNoNumberWithoutAUse() {
+    assertThat(methods(Descriptor.class, m -> m.getReturnType() == int.class))
+        .containsExactly("enter");
+    assertThat(methods(EventFd.class, m -> m.getReturnType() == int.class)).isEmpty();
+    for (Class<?> type : List.of(EventFd.class, UnixSocket.class, UnixListener.class)) {
+      assertThat(methods(type, m -> m.getReturnType() == int[].class)).isEmpty();
+      assertThat(methods(type, m -> List.of(m.getParameterTypes()).contains(int[].class)))
+          .as("methods of %s that take numbers", type.getSimpleName())
+          .isEmpty();
+    }
+  }
+
+  private static List<String> methods(Class<?> type, Predicate<Method> which) {
+    return Stream.of(type.getDeclaredMethods())
+        .filter(m -> !Modifier.isPrivate(m.getModifiers()) && !m.isSynthetic())
+        .filter(which)
+        .map(Method::getName)
+        .toList();
+  }
+
+  @Test
   void shouldUseAllOfAListOrNone() {
     Descriptor first = Memfd.create(calls, "first", 4096);
     Descriptor second = Memfd.create(calls, "second", 4096);
-    int number = first.number();
+    int number = number(first);
     try (Uses uses = Uses.ofPresent(List.of(Optional.of(first), Optional.empty()))) {
       assertThat(uses.numbers()).containsExactly(number, -1);
       recycling(first).run();
-      assertThat(strangers.getFirst().number()).isNotEqualTo(number);
+      assertThat(number(strangers.getFirst())).isNotEqualTo(number);
     }
     assertThatThrownBy(() -> Uses.of(List.of(second, first)))
         .isInstanceOf(SystemCallException.class);
-    int freed = second.number();
+    int freed = number(second);
     second.close();
     strangers.add(Memfd.create(SystemCalls.libc(), "the next", 4096));
-    assertThat(strangers.getLast().number()).as("no use is left").isIn(number, freed);
+    assertThat(number(strangers.getLast())).as("no use is left").isIn(number, freed);
   }
 
   /** Nobody is held up by who waits in the kernel; who waits keeps the number until he returns. */
   @Test
   void shouldCloseWithoutWaitingForABlockedCall() throws Exception {
     EventFd event = EventFd.create(calls);
-    int number = event.number();
+    int number = number(event.descriptor());
     Descriptor copy = event.descriptor().duplicate();
     try (ExecutorService waiting = Executors.newSingleThreadExecutor();
         EventFd other = EventFd.of(copy)) {
@@ -214,7 +272,7 @@ class DescriptorTest {
           });
       Future<Long> taken = waiting.submit(() -> event.await(Duration.ofSeconds(50)));
       assertThat(closed.await(50, TimeUnit.SECONDS)).isTrue();
-      assertThat(strangers.getFirst().number()).isNotEqualTo(number);
+      assertThat(number(strangers.getFirst())).isNotEqualTo(number);
       other.signal();
       assertThatThrownBy(() -> taken.get(50, TimeUnit.SECONDS))
           .as("it was woken, and finds it closed")

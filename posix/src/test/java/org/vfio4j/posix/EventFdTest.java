@@ -5,6 +5,7 @@ package org.vfio4j.posix;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.vfio4j.posix.testing.OpenDescriptors.number;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -33,7 +34,7 @@ class EventFdTest {
   private static void write(Descriptor to, long value) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment bytes = arena.allocateFrom(ValueLayout.JAVA_LONG, value);
-      SystemCallException.check(CALLS.write(to.number(), bytes, Long.BYTES), "write");
+      SystemCallException.check(CALLS.write(number(to), bytes, Long.BYTES), "write");
     }
   }
 

@@ -5,6 +5,7 @@ package org.vfio4j.posix;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.vfio4j.posix.testing.OpenDescriptors.number;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -44,21 +45,21 @@ class PosixTest {
   @Test
   void shouldAnswerAnIoctlThatNobodyKnowsWithItsErrno() {
     try (Descriptor zero = Descriptor.open(CALLS, "/dev/zero", Constants.O_RDONLY)) {
-      assertThat(CALLS.ioctl(zero.number(), 0x3b64, 0)).isEqualTo(-25);
+      assertThat(CALLS.ioctl(number(zero), 0x3b64, 0)).isEqualTo(-25);
     }
   }
 
   @Test
   void shouldCloseADescriptorOnce() {
     Descriptor first = Descriptor.open(CALLS, "/dev/null", Constants.O_RDWR);
-    int number = first.number();
+    int number = number(first);
     first.close();
     try (Descriptor second = Descriptor.open(CALLS, "/dev/null", Constants.O_RDWR)) {
-      assertThat(second.number()).isEqualTo(number);
+      assertThat(number(second)).isEqualTo(number);
       first.close();
-      assertThat(CALLS.fcntl(second.number(), Constants.F_GETFL, 0)).isNotNegative();
+      assertThat(CALLS.fcntl(number(second), Constants.F_GETFL, 0)).isNotNegative();
     }
-    assertThatThrownBy(first::number).isInstanceOf(IllegalStateException.class);
+    assertThatThrownBy(first::use).isInstanceOf(SystemCallException.class);
   }
 
   @Test
@@ -78,11 +79,11 @@ class PosixTest {
     try (Arena arena = Arena.ofConfined();
         Descriptor file = Memfd.create(CALLS, "test", 4096)) {
       MemorySegment word = arena.allocateFrom(ValueLayout.JAVA_INT, 42);
-      assertThat(CALLS.pwrite(file.number(), word, 4, 100)).isEqualTo(4);
+      assertThat(CALLS.pwrite(number(file), word, 4, 100)).isEqualTo(4);
       word.fill((byte) 0);
-      assertThat(CALLS.pread(file.number(), word, 4, 100)).isEqualTo(4);
+      assertThat(CALLS.pread(number(file), word, 4, 100)).isEqualTo(4);
       assertThat(word.get(ValueLayout.JAVA_INT, 0)).isEqualTo(42);
-      assertThat(CALLS.lseek(file.number(), 0, Constants.SEEK_END)).isEqualTo(4096);
+      assertThat(CALLS.lseek(number(file), 0, Constants.SEEK_END)).isEqualTo(4096);
     }
   }
 

@@ -5,6 +5,7 @@ package org.vfio4j.posix;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.vfio4j.posix.testing.OpenDescriptors.number;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -12,6 +13,8 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Collections;
+import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -22,8 +25,6 @@ import org.vfio4j.posix.testing.OpenDescriptors;
 /** Sockets that carry descriptors. */
 class UnixSocketTest {
   private static final SystemCalls CALLS = SystemCalls.libc();
-  private static final int[] NONE = {};
-
   @TempDir Path folder = Path.of("");
   private final Arena arena = Arena.ofShared();
   private Set<String> before = Set.of();
@@ -51,19 +52,20 @@ class UnixSocketTest {
         UnixSocket server = listener.accept();
         Descriptor file = Memfd.create(CALLS, "sent", 4096)) {
       MemorySegment bytes = arena.allocateFrom("hello");
-      int[] descriptors = {file.number(), file.number(), file.number()};
-      client.send(bytes, 0, 6, descriptors, 3);
+      try (Uses uses = Uses.of(List.of(file, file, file))) {
+        client.send(bytes, 0, 6, uses);
+      }
       MemorySegment buffer = arena.allocate(64);
       assertThat(server.receive(buffer, 8, 32)).isEqualTo(6);
       assertThat(buffer.getString(8)).isEqualTo("hello");
       assertThat(server.descriptors()).isEqualTo(3);
       try (Descriptor taken = server.takeDescriptor(1, "taken")) {
-        assertThat(CALLS.lseek(taken.number(), 0, Constants.SEEK_END)).isEqualTo(4096);
+        assertThat(CALLS.lseek(number(taken), 0, Constants.SEEK_END)).isEqualTo(4096);
       }
       assertThat(server.descriptors()).isEqualTo(2);
       assertThatThrownBy(() -> server.takeDescriptor(1, "again"))
           .isInstanceOf(IndexOutOfBoundsException.class);
-      client.send(bytes, 0, 1, NONE, 0);
+      client.send(bytes, 0, 1);
       server.receive(buffer, 0, 1);
       assertThat(server.descriptors()).isZero();
     }
@@ -77,7 +79,7 @@ class UnixSocketTest {
       try (UnixSocket server = listener.accept()) {
         assertThat(server.awaitUntil(System.nanoTime())).isFalse();
         assertThat(server.awaitUntil(System.nanoTime() + 2_000_000)).isFalse();
-        client.send(arena.allocate(1), 0, 1, NONE, 0);
+        client.send(arena.allocate(1), 0, 1);
         assertThat(server.awaitUntil(System.nanoTime() + 20_000_000_000L)).isTrue();
         assertThat(server.hungUp()).isFalse();
         client.close();
@@ -97,15 +99,19 @@ class UnixSocketTest {
         UnixSocket client = UnixSocket.connect(CALLS, path);
         UnixSocket server = listener.accept();
         EventFd event = EventFd.create(CALLS)) {
-      int[] many = new int[UnixSocket.MAX_DESCRIPTORS + 1];
-      java.util.Arrays.fill(many, event.number());
+      List<Descriptor> many =
+          Collections.nCopies(UnixSocket.MAX_DESCRIPTORS + 1, event.descriptor());
       MemorySegment buffer = arena.allocate(8);
-      client.send(buffer, 0, 1, many, UnixSocket.MAX_DESCRIPTORS);
+      try (Uses uses = Uses.of(many.subList(1, many.size()))) {
+        client.send(buffer, 0, 1, uses);
+      }
       server.receive(buffer, 0, 8);
       assertThat(server.descriptors()).isEqualTo(UnixSocket.MAX_DESCRIPTORS);
-      assertThatThrownBy(() -> client.send(buffer, 0, 1, many, many.length))
-          .isInstanceOf(IllegalArgumentException.class)
-          .hasMessageContaining("count=65, max=64");
+      try (Uses uses = Uses.of(many)) {
+        assertThatThrownBy(() -> client.send(buffer, 0, 1, uses))
+            .isInstanceOf(IllegalArgumentException.class)
+            .hasMessageContaining("count=65, max=64");
+      }
     }
   }
 
@@ -120,7 +126,7 @@ class UnixSocketTest {
       for (long i = 0; i < length; i += 8) {
         sent.set(ValueLayout.JAVA_LONG, i, i * 31);
       }
-      Thread sender = Thread.ofPlatform().start(() -> client.send(sent, 0, length, NONE, 0));
+      Thread sender = Thread.ofPlatform().start(() -> client.send(sent, 0, length));
       MemorySegment got = arena.allocate(length);
       long at = 0;
       while (at < length) {
@@ -150,7 +156,7 @@ class UnixSocketTest {
       try (UnixSocket server = listener.accept()) {
         client.close();
         assertThat(server.receive(buffer, 0, 8)).isZero();
-        assertThatThrownBy(() -> server.send(buffer, 0, 8, NONE, 0))
+        assertThatThrownBy(() -> server.send(buffer, 0, 8))
             .isInstanceOf(SystemCallException.class)
             .hasMessageContaining("EPIPE");
       }

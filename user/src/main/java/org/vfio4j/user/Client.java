@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.vfio4j.posix.Constants;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.EventFd;
@@ -200,13 +201,11 @@ public final class Client implements AutoCloseable {
    * Sets interrupts up.
    *
    * @param eventFds beside the message; they stay the caller's
+   * @throws org.vfio4j.posix.SystemCallException EBADF if one of them is closed; nothing has been
+   *     sent then
    */
   public void setIrqs(SetIrqs set, EventFd... eventFds) {
-    int[] numbers = new int[eventFds.length];
-    for (int i = 0; i < numbers.length; i++) {
-      numbers[i] = eventFds[i].number();
-    }
-    exchange.call(set, numbers);
+    exchange.call(set, Stream.of(eventFds).map(EventFd::descriptor).toList());
   }
 
   /**
@@ -278,9 +277,10 @@ public final class Client implements AutoCloseable {
    * @param flags {@link DmaMap#READ}, {@link DmaMap#WRITE} or both
    * @param file stays the caller's, who may close it at once
    * @param offset bytes into the file, page aligned
+   * @throws org.vfio4j.posix.SystemCallException EBADF if it is closed; nothing has been sent then
    */
   public void map(long iova, long size, int flags, Descriptor file, long offset) {
-    exchange.call(new DmaMap(flags, offset, iova, size), new int[] {file.number()});
+    exchange.call(new DmaMap(flags, offset, iova, size), List.of(file));
   }
 
   /**

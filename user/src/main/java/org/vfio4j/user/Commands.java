@@ -33,8 +33,6 @@ import org.vfio4j.user.wire.RegionWriteMulti;
  * before any of it is done. Reading and writing of regions makes no object.
  */
 final class Commands {
-  static final int[] NO_DESCRIPTORS = {};
-
   private static final int PAYLOAD = Header.SIZE;
 
   private final DeviceSession device;
@@ -44,9 +42,7 @@ final class Commands {
   private final DmaCommands dma;
 
   /** What goes beside the reply to the command that was served last. */
-  private final int[] descriptors = new int[UnixSocket.MAX_DESCRIPTORS];
-
-  private int descriptorCount;
+  private final List<Descriptor> beside = new ArrayList<>();
 
   Commands(DeviceSession device, String name, Negotiated negotiated) {
     this.device = device;
@@ -56,13 +52,9 @@ final class Commands {
     irqs = List.copyOf(device.irqs());
   }
 
-  /** Descriptors that go beside the reply; they stay the device's. */
-  int[] descriptors() {
-    return descriptors;
-  }
-
-  int descriptorCount() {
-    return descriptorCount;
+  /** Descriptors that go beside the reply, until the next command; they stay the device's. */
+  List<Descriptor> beside() {
+    return beside;
   }
 
   /**
@@ -74,7 +66,7 @@ final class Commands {
    * @throws org.vfio4j.error.VfioException with the errno to answer
    */
   int serve(MessageReader reader, MemorySegment reply) {
-    descriptorCount = 0;
+    beside.clear();
     MemorySegment in = reader.buffer();
     int at = reader.at() + PAYLOAD;
     int size = reader.size() - PAYLOAD;
@@ -225,9 +217,7 @@ final class Commands {
                 memory.map(Region.Memory::offset).orElse(0L),
                 areas)
             .checked(negotiated.maxMessage() - PAYLOAD);
-    if (memory.isPresent()) {
-      descriptors[descriptorCount++] = memory.get().file().number();
-    }
+    memory.ifPresent(m -> beside.add(m.file()));
     if (Integer.compareUnsigned(asked.argsz(), info.length()) < 0) {
       info.encodeFixed(reply, PAYLOAD);
       return RegionInfo.SIZE;
@@ -240,21 +230,10 @@ final class Commands {
     RegionIoFds asked = RegionIoFds.parse(in, at, size);
     region(asked.index());
     List<WriteSignal> signals = device.writeSignals(asked.index());
-    int most = Math.min(negotiated.theirDescriptors(), descriptors.length);
+    int most = Math.min(negotiated.theirDescriptors(), UnixSocket.MAX_DESCRIPTORS);
     List<RegionIoFds.Entry> entries = new ArrayList<>();
     for (WriteSignal signal : signals) {
-      int fd = signal.eventFd().number();
-      int index = 0;
-      while (index < descriptorCount && descriptors[index] != fd) {
-        index++;
-      }
-      if (index == most) {
-        descriptorCount = 0;
-        throw new MessageException(
-            Errno.ENOSPC, "more eventfds than the client takes: max=" + most);
-      }
-      descriptors[index] = fd;
-      descriptorCount = Math.max(descriptorCount, index + 1);
+      int index = placeBeside(signal.eventFd().descriptor(), most);
       int flags = signal.value().isPresent() ? RegionIoFds.DATAMATCH : 0;
       entries.add(
           new RegionIoFds.Entry(
@@ -267,10 +246,24 @@ final class Commands {
     }
     RegionIoFds answer = RegionIoFds.reply(asked.index(), entries, asked.argsz());
     if (answer.entries().isEmpty()) {
-      descriptorCount = 0;
+      beside.clear();
     }
     answer.encode(reply, PAYLOAD);
     return answer.length();
+  }
+
+  /** Where a descriptor is beside the reply; one that several entries are about is there once. */
+  private int placeBeside(Descriptor descriptor, int most) {
+    int index = beside.indexOf(descriptor);
+    if (index < 0) {
+      index = beside.size();
+      if (index == most) {
+        throw new MessageException(
+            Errno.ENOSPC, "more eventfds than the client takes: max=" + most);
+      }
+      beside.add(descriptor);
+    }
+    return index;
   }
 
   private int irqInfo(MemorySegment in, int at, int size, MemorySegment reply) {

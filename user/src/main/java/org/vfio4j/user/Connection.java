@@ -16,6 +16,7 @@ import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.UnixSocket;
 import org.vfio4j.posix.UnixSocket.Credentials;
+import org.vfio4j.posix.Uses;
 import org.vfio4j.user.device.DeviceSession;
 import org.vfio4j.user.device.MemoryLimits;
 import org.vfio4j.user.device.Peer;
@@ -311,7 +312,9 @@ final class Connection {
     int errno;
     try {
       int size = commands.serve(reader, reply);
-      reply(in, at, reply, size, commands.descriptors(), commands.descriptorCount());
+      try (Uses beside = Uses.of(commands.beside())) {
+        reply(in, at, reply, size, beside);
+      }
       return;
     } catch (MessageException e) {
       errno = refused(in, at, e.errno().number(), e);
@@ -344,15 +347,14 @@ final class Connection {
   }
 
   private void reply(MemorySegment in, int at, MemorySegment reply, int size) {
-    reply(in, at, reply, size, Commands.NO_DESCRIPTORS, 0);
+    reply(in, at, reply, size, Uses.NONE);
   }
 
-  private void reply(
-      MemorySegment in, int at, MemorySegment reply, int size, int[] descriptors, int count) {
+  private void reply(MemorySegment in, int at, MemorySegment reply, int size, Uses beside) {
     if (wantsReply(in, at)) {
       int command = Header.command(in, at);
       Header.encode(reply, 0, Header.id(in, at), command, size, Header.TYPE_REPLY, 0);
-      writer.send(reply, size, descriptors, count);
+      writer.send(reply, size, beside);
     }
   }
 

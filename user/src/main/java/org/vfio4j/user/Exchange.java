@@ -19,6 +19,7 @@ import org.vfio4j.error.Errno;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.UnixSocket;
+import org.vfio4j.posix.Uses;
 import org.vfio4j.user.wire.Command;
 import org.vfio4j.user.wire.DmaAccess;
 import org.vfio4j.user.wire.DmaRead;
@@ -34,8 +35,6 @@ import org.vfio4j.user.wire.MessageException;
 final class Exchange implements AutoCloseable {
   /** Resetting a device may take its time; everything else is quick. */
   private static final Duration TIMEOUT = Duration.ofSeconds(30);
-
-  private static final int[] NO_DESCRIPTORS = {};
 
   /** The last of the commands to answer. */
   private static final byte[] END = {};
@@ -112,28 +111,37 @@ final class Exchange implements AutoCloseable {
   }
 
   Reply call(Message command) {
-    return call(command, NO_DATA, 0, 0, NO_DESCRIPTORS);
+    return call(command, NO_DATA, 0, 0, List.of());
   }
 
-  Reply call(Message command, int[] descriptors) {
+  /**
+   * Sends a command with descriptors beside it, and waits for its reply.
+   *
+   * @param descriptors the caller's, who may close them while this waits
+   * @throws SystemCallException EBADF if one of them is closed; nothing has been sent then
+   */
+  Reply call(Message command, List<Descriptor> descriptors) {
     return call(command, NO_DATA, 0, 0, descriptors);
   }
 
   Reply call(Message command, MemorySegment data, long at, int count) {
-    return call(command, data, at, count, NO_DESCRIPTORS);
+    return call(command, data, at, count, List.of());
   }
 
-  private Reply call(Message command, MemorySegment data, long at, int count, int[] descriptors) {
-    if (descriptors.length > maxDescriptors) {
+  private Reply call(
+      Message command, MemorySegment data, long at, int count, List<Descriptor> descriptors) {
+    if (descriptors.size() > maxDescriptors) {
       throw new IllegalArgumentException(
           "too many descriptors for one message: count=%d, max=%d"
-              .formatted(descriptors.length, maxDescriptors));
+              .formatted(descriptors.size(), maxDescriptors));
     }
     Waiting reply = new Waiting();
     int id = begin(reply);
     boolean taken = false;
     try {
-      send(id, 0, command, data, at, count, descriptors);
+      try (Uses beside = Uses.of(descriptors)) {
+        send(id, 0, command, data, at, count, beside);
+      }
       await(command, reply);
       taken = true;
     } finally {
@@ -192,11 +200,11 @@ final class Exchange implements AutoCloseable {
     } finally {
       lock.unlock();
     }
-    send(id, Header.NO_REPLY, command, data, at, count, NO_DESCRIPTORS);
+    send(id, Header.NO_REPLY, command, data, at, count, Uses.NONE);
   }
 
   private void send(
-      int id, int flags, Message command, MemorySegment data, long at, int count, int[] fds) {
+      int id, int flags, Message command, MemorySegment data, long at, int count, Uses beside) {
     int fixed = Header.SIZE + command.length();
     synchronized (sending) {
       if (!arena.scope().isAlive()) {
@@ -206,7 +214,7 @@ final class Exchange implements AutoCloseable {
       MemorySegment.copy(data, at, out, fixed, count);
       Header.encode(out, 0, id, command.command(), fixed + count, flags, 0);
       try {
-        writer.send(out, fixed + count, fds, fds.length);
+        writer.send(out, fixed + count, beside);
       } catch (SystemCallException e) {
         throw ConnectionException.lost(e);
       }

@@ -5,11 +5,10 @@ package org.vfio4j.user;
 
 import java.lang.foreign.MemorySegment;
 import org.vfio4j.posix.UnixSocket;
+import org.vfio4j.posix.Uses;
 
 /** Sends whole messages, one at a time: several threads of a side may have some to send. */
 final class MessageWriter {
-  private static final int[] NONE = {};
-
   private final UnixSocket socket;
 
   MessageWriter(UnixSocket socket) {
@@ -22,11 +21,11 @@ final class MessageWriter {
    * @throws org.vfio4j.posix.SystemCallException EPIPE or ECONNRESET if it has gone
    */
   void send(MemorySegment message, int size) {
-    send(message, size, NONE, 0);
+    send(message, size, Uses.NONE);
   }
 
-  /** Sends a message with descriptors, which stay the caller's. */
-  synchronized void send(MemorySegment message, int size, int[] descriptors, int count) {
-    socket.send(message, 0, size, descriptors, count);
+  /** Sends a message with descriptors beside it, whose uses the caller ends. */
+  synchronized void send(MemorySegment message, int size, Uses beside) {
+    socket.send(message, 0, size, beside);
   }
 }

@@ -59,7 +59,7 @@ class ConversationTest extends LeakCheck {
       out.set(ValueLayout.JAVA_LONG_UNALIGNED, Header.SIZE + message.length() + 8L * i, data[i]);
     }
     Header.encode(out, 0, id, message.command(), size, flags, 0);
-    socket.send(out, 0, size, new int[0], 0);
+    socket.send(out, 0, size);
   }
 
   private static void expect(MessageReader in, Header header) {
@@ -97,7 +97,7 @@ class ConversationTest extends LeakCheck {
           send(socket, 8, 0, new DmaRead(0, 8));
           expectError(in, 8, Command.DMA_READ, 22);
           Header.encode(out, 0, 9, 14, Header.SIZE, 0, 0);
-          socket.send(out, 0, Header.SIZE, new int[0], 0);
+          socket.send(out, 0, Header.SIZE);
           expectError(in, 9, 14, 22);
         });
   }
@@ -164,7 +164,7 @@ class ConversationTest extends LeakCheck {
           (socket, in, _) -> {
             begin(socket, in);
             bad.encode(out, 0);
-            socket.send(out, 0, Header.SIZE, new int[0], 0);
+            socket.send(out, 0, Header.SIZE);
             expectEnd(in);
           });
     }
@@ -183,7 +183,7 @@ class ConversationTest extends LeakCheck {
 
   private void answer(UnixSocket socket, int id, int command, int flags, int size) {
     Header.encode(out, 0, id, command, size, Header.TYPE_REPLY | flags, flags == 0 ? 0 : 14);
-    socket.send(out, 0, size, new int[0], 0);
+    socket.send(out, 0, size);
   }
 
   private int expectAccess(MessageReader in, int command, long address) {

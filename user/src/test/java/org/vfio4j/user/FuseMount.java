@@ -8,6 +8,7 @@ import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
+import static org.vfio4j.posix.testing.OpenDescriptors.number;
 
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -55,7 +56,7 @@ final class FuseMount implements AutoCloseable {
   FuseMount(Path folder) {
     this.folder = folder;
     device = Descriptor.open(CALLS, DEVICE.toString(), Constants.O_RDWR);
-    String options = "fd=%d,rootmode=40000,user_id=0,group_id=0".formatted(device.number());
+    String options = "fd=%d,rootmode=40000,user_id=0,group_id=0".formatted(number(device));
     int noSetuidNoDevices = 6;
     try (Arena arena = Arena.ofConfined()) {
       int result =
@@ -108,7 +109,7 @@ final class FuseMount implements AutoCloseable {
       MemorySegment in = arena.allocate(ROOM, 8);
       MemorySegment out = arena.allocate(256, 8);
       while (true) {
-        long read = CALLS.read(device.number(), in, ROOM);
+        long read = CALLS.read(number(device), in, ROOM);
         if (read == -4 || read == -2) {
           continue;
         }
@@ -151,7 +152,7 @@ final class FuseMount implements AutoCloseable {
     out.set(JAVA_INT, 0, OUT_HEADER + size);
     out.set(JAVA_INT, 4, error);
     out.set(JAVA_LONG, 8, in.get(JAVA_LONG, 8));
-    CALLS.write(device.number(), out, OUT_HEADER + size);
+    CALLS.write(number(device), out, OUT_HEADER + size);
   }
 
   private static void attributes(MemorySegment attributes, long inode) {

@@ -3,10 +3,14 @@
 
 package org.vfio4j.user;
 
+import static org.vfio4j.posix.testing.OpenDescriptors.number;
+
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Random;
 import java.util.TreeMap;
 import org.vfio4j.posix.Constants;
@@ -16,6 +20,7 @@ import org.vfio4j.posix.Memfd;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.posix.UnixSocket;
+import org.vfio4j.posix.Uses;
 import org.vfio4j.user.device.Pci;
 import org.vfio4j.user.wire.Command;
 import org.vfio4j.user.wire.Header;
@@ -131,8 +136,8 @@ final class HostileAttacks {
       client.write64(Pci.BAR0, ProbeDevice.COUNT, bytes / 2);
       for (int n = 0; n < 10; n++) {
         client.write32(Pci.BAR0, ProbeDevice.GO, 1);
-        CALLS.ftruncate(file.number(), (long) PAGE * random.nextInt(64));
-        CALLS.ftruncate(file.number(), bytes);
+        CALLS.ftruncate(number(file), (long) PAGE * random.nextInt(64));
+        CALLS.ftruncate(number(file), bytes);
       }
     }
     victim.awaitLeft();
@@ -148,13 +153,14 @@ final class HostileAttacks {
       int size = Header.SIZE + version.length();
       Header.encode(out, 0, 1, Command.VERSION, size, 0, 0);
       version.encode(out, Header.SIZE);
-      int[] beside = {victim.descriptors()[random.nextInt(victim.descriptors().length)]};
       if (random.nextBoolean()) {
-        socket.send(out, 0, size, new int[0], 0);
+        socket.send(out, 0, size);
         Header.encode(out, 0, 2, Command.DMA_MAP, Header.SIZE + 32, 0, 0);
         size = Header.SIZE + 32;
       }
-      socket.send(out, 0, 1 + random.nextInt(size - 1), beside, 1);
+      try (Uses one = Uses.of(someDescriptors(1))) {
+        socket.send(out, 0, 1 + random.nextInt(size - 1), one);
+      }
     } catch (SystemCallException _) {
       // The server may have ended it already.
     }
@@ -171,19 +177,26 @@ final class HostileAttacks {
       int size = Header.SIZE + version.length();
       Header.encode(out, 0, 1, Command.VERSION, size, 0, 0);
       version.encode(out, Header.SIZE);
-      int[] many = new int[UnixSocket.MAX_DESCRIPTORS];
-      for (int n = 0; n < many.length; n++) {
-        many[n] = victim.descriptors()[random.nextInt(victim.descriptors().length)];
-      }
-      socket.send(out, 0, size, many, many.length);
-      for (int n = 0; n < 5; n++) {
-        Header.encode(out, 0, n, Command.RESET, Header.SIZE, 0, 0);
-        socket.send(out, 0, Header.SIZE, many, many.length);
+      try (Uses many = Uses.of(someDescriptors(UnixSocket.MAX_DESCRIPTORS))) {
+        socket.send(out, 0, size, many);
+        for (int n = 0; n < 5; n++) {
+          Header.encode(out, 0, n, Command.RESET, Header.SIZE, 0, 0);
+          socket.send(out, 0, Header.SIZE, many);
+        }
       }
     } catch (SystemCallException _) {
       // The server may have ended it already.
     }
     victim.awaitLeft();
+  }
+
+  private List<Descriptor> someDescriptors(int count) {
+    List<Descriptor> all = victim.descriptors();
+    List<Descriptor> some = new ArrayList<>();
+    for (int n = 0; n < count; n++) {
+      some.add(all.get(random.nextInt(all.size())));
+    }
+    return some;
   }
 
   /** How often it did what. */

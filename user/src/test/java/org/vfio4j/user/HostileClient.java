@@ -7,12 +7,15 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
+import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.posix.UnixSocket;
+import org.vfio4j.posix.Uses;
 import org.vfio4j.user.wire.Capabilities;
 import org.vfio4j.user.wire.Command;
 import org.vfio4j.user.wire.DmaAccess;
@@ -30,8 +33,6 @@ final class HostileClient implements AutoCloseable {
 
   /** A proposal that the server agrees to. */
   static final Version GREETING = new Version(0, 1, Capabilities.of(16, 1 << 20, 1000, 4096, true));
-
-  private static final int[] NONE = {};
 
   /** How a command of the server is answered. */
   enum Manner {
@@ -86,7 +87,7 @@ final class HostileClient implements AutoCloseable {
     int size = Header.SIZE + message.length();
     message.encode(out, Header.SIZE);
     Header.encode(out, 0, id, message.command(), size, 0, 0);
-    send(size, NONE);
+    send(size, List.of());
   }
 
   /**
@@ -94,17 +95,21 @@ final class HostileClient implements AutoCloseable {
    *
    * @throws SystemCallException if the server has ended the connection, as it may
    */
-  void send(int size, int[] descriptors) {
-    writer.send(out, size, descriptors, descriptors.length);
+  void send(int size, List<Descriptor> descriptors) {
+    try (Uses beside = Uses.of(descriptors)) {
+      writer.send(out, size, beside);
+    }
     counts.sent(Header.command(out, 0));
   }
 
-  /** Sends it in two parts, each with so many of the descriptors. */
-  void sendInParts(int first, int size, int[] descriptors, int again) {
+  /** Sends it in two parts, the first with the descriptors and the second with none or all. */
+  void sendInParts(int first, int size, List<Descriptor> descriptors, boolean again) {
     // An answer of the reader's in between would be taken for the second part.
     synchronized (writer) {
-      writer.send(out, first, descriptors, descriptors.length);
-      socket.send(out, first, size - first, descriptors, again);
+      try (Uses beside = Uses.of(descriptors)) {
+        writer.send(out, first, beside);
+        socket.send(out, first, size - first, again ? beside : Uses.NONE);
+      }
     }
     counts.sent(Header.command(out, 0));
   }

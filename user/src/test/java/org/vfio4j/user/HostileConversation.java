@@ -7,7 +7,10 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.ByteBuffer;
 import java.time.Duration;
-import java.util.Arrays;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.user.HostileClient.Manner;
 import org.vfio4j.user.device.Pci;
@@ -94,15 +97,13 @@ final class HostileConversation {
     Command.REGION_WRITE_MULTI
   };
 
-  private static final int[] NONE = {};
-
   private static final Manner[] MANNERS = Manner.values();
 
   private final ByteBuffer in;
   private final HostileVictim victim;
   private final HostileClient client;
   private final MemorySegment out;
-  private final int[] descriptors;
+  private final List<Descriptor> descriptors;
   private volatile Manner manner = Manner.RIGHT;
 
   /** Whether the server may be left to wait for an answer. */
@@ -113,7 +114,7 @@ final class HostileConversation {
 
   private int flags;
   private int payload;
-  private int[] with = NONE;
+  private List<Descriptor> with = List.of();
 
   /** Where the next message is cut in two; 0 if it is not. */
   private int cut;
@@ -183,7 +184,7 @@ final class HostileConversation {
       case AGREED -> propose(HostileClient.GREETING);
       case SMALL -> propose(LITTLE);
       case SILENT -> {}
-      default -> send(Command.VERSION, 0, nextBytes(next16(), Header.SIZE), NONE);
+      default -> send(Command.VERSION, 0, nextBytes(next16(), Header.SIZE), List.of());
     }
   }
 
@@ -216,12 +217,12 @@ final class HostileConversation {
   }
 
   private void message(int command, int how) {
-    int[] attached = NONE;
+    List<Descriptor> attached = List.of();
     if ((how & DESCRIPTORS) != 0) {
       int which = next8();
-      attached = new int[MANY[which >> 6]];
-      Arrays.fill(attached, descriptors[which >> 3 & 7]);
-      attached[0] = descriptors[which & 7];
+      Descriptor others = descriptors.get(which >> 3 & 7);
+      attached = new ArrayList<>(Collections.nCopies(MANY[which >> 6], others));
+      attached.set(0, descriptors.get(which & 7));
     }
     int size = nextBytes(next8(), Header.SIZE);
     if ((how & STRETCHED) != 0) {
@@ -234,10 +235,10 @@ final class HostileConversation {
 
   private void propose(Version version) {
     version.encode(out, Header.SIZE);
-    send(Command.VERSION, 0, version.length(), NONE);
+    send(Command.VERSION, 0, version.length(), List.of());
   }
 
-  private void send(int command, int flags, int payload, int[] with) {
+  private void send(int command, int flags, int payload, List<Descriptor> with) {
     this.command = command;
     this.flags = flags;
     this.payload = payload;
@@ -253,7 +254,7 @@ final class HostileConversation {
     if (!over) {
       Header.encode(out, 0, nextId++, command, size, flags, 0);
       if (cut > 0 && cut < size) {
-        client.sendInParts(cut, size, with, cut % 2 * with.length);
+        client.sendInParts(cut, size, with, cut % 2 == 1);
       } else {
         client.send(size, with);
       }
@@ -265,7 +266,7 @@ final class HostileConversation {
   private void raw() {
     int size = nextBytes(Header.SIZE, 0);
     if (size > 0) {
-      client.send(size, NONE);
+      client.send(size, List.of());
     }
     over = true;
   }
@@ -282,6 +283,6 @@ final class HostileConversation {
     data.set(ValueLayout.JAVA_LONG, 0, value);
     RegionWrite write = new RegionWrite(register, Pci.BAR0, count);
     write.encode(out, Header.SIZE);
-    send(write.command(), 0, write.length() + count, NONE);
+    send(write.command(), 0, write.length() + count, List.of());
   }
 }

@@ -5,9 +5,11 @@ package org.vfio4j.user;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
 import java.util.Random;
+import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.UnixSocket;
 import org.vfio4j.user.HostileClient.Manner;
@@ -96,7 +98,7 @@ final class HostileMessages {
     };
   }
 
-  private int sendTo(HostileClient client, int[] descriptors, int messages)
+  private int sendTo(HostileClient client, List<Descriptor> descriptors, int messages)
       throws InterruptedException {
     int sent = 0;
     try {
@@ -127,7 +129,7 @@ final class HostileMessages {
   }
 
   /** At once or in two parts, alone or with descriptors. */
-  private void sendSomehow(HostileClient client, int size, int[] descriptors) {
+  private void sendSomehow(HostileClient client, int size, List<Descriptor> descriptors) {
     int command = Header.command(client.out(), 0);
     int some = random.nextInt(20) == 0 ? random.nextInt(UnixSocket.MAX_DESCRIPTORS) : 0;
     if (command == Command.DMA_MAP) {
@@ -135,13 +137,13 @@ final class HostileMessages {
     } else if (command == Command.SET_IRQS) {
       some = random.nextInt(2) > 0 ? random.nextInt(4) : some;
     }
-    int[] with = new int[some];
+    List<Descriptor> with = new ArrayList<>();
     for (int i = 0; i < some; i++) {
-      with[i] = descriptors[random.nextInt(descriptors.length)];
+      with.add(descriptors.get(random.nextInt(descriptors.size())));
     }
     if (random.nextInt(16) == 0 && size > 1) {
       int first = 1 + random.nextInt(size - 1);
-      client.sendInParts(first, size, with, random.nextInt(3) == 0 ? some : 0);
+      client.sendInParts(first, size, with, random.nextInt(3) == 0);
     } else {
       client.send(size, with);
     }

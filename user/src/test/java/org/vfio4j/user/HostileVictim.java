@@ -4,6 +4,7 @@
 package org.vfio4j.user;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.vfio4j.posix.testing.OpenDescriptors.number;
 
 import java.io.IOException;
 import java.lang.foreign.Arena;
@@ -11,6 +12,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
@@ -46,7 +48,7 @@ final class HostileVictim implements AutoCloseable {
   private final MappedMemory canary =
       MappedMemory.ofFile(secret, 0, SECRET, Constants.PROT_READ | Constants.PROT_WRITE);
   private final Descriptor readOnly =
-      Descriptor.open(CALLS, "/proc/self/fd/" + secret.number(), Constants.O_RDONLY);
+      Descriptor.open(CALLS, "/proc/self/fd/" + number(secret), Constants.O_RDONLY);
   private final EventFd event = EventFd.create(CALLS);
   private final EventFd full = full();
   private final Descriptor pipe;
@@ -104,17 +106,16 @@ final class HostileVictim implements AutoCloseable {
    * memory that is not to be written, an eventfd, one that is full and blocks, a pipe, and nothing
    * useful.
    */
-  int[] descriptors() {
-    return new int[] {
-      sealed.file().orElseThrow().number(),
-      unsealed.file().orElseThrow().number(),
-      little.number(),
-      readOnly.number(),
-      event.number(),
-      full.number(),
-      pipe.number(),
-      none.number()
-    };
+  List<Descriptor> descriptors() {
+    return List.of(
+        sealed.file().orElseThrow(),
+        unsealed.file().orElseThrow(),
+        little,
+        readOnly,
+        event.descriptor(),
+        full.descriptor(),
+        pipe,
+        none);
   }
 
   /** Lets the memory that can shrink have so many pages; all of them is 64. */

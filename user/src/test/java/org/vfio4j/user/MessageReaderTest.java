@@ -9,12 +9,14 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Collections;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.EventFd;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.posix.UnixListener;
 import org.vfio4j.posix.UnixSocket;
+import org.vfio4j.posix.Uses;
 import org.vfio4j.user.wire.Header;
 
 /** Cutting a stream into messages, and finding which descriptors belong to which. */
@@ -45,9 +47,14 @@ class MessageReaderTest extends LeakCheck {
   }
 
   private void send(UnixSocket sender, int id, int size, EventFd event, int count) {
-    int[] descriptors = new int[count];
-    java.util.Arrays.fill(descriptors, event.number());
-    sender.send(message(id, size), 0, size, descriptors, count);
+    send(sender, message(id, size), 0, size, event, count);
+  }
+
+  private static void send(
+      UnixSocket sender, MemorySegment message, long offset, long size, EventFd event, int count) {
+    try (Uses beside = Uses.of(Collections.nCopies(count, event.descriptor()))) {
+      sender.send(message, offset, size, beside);
+    }
   }
 
   private static void expect(MessageReader reader, int id, int size, int descriptors) {
@@ -84,13 +91,12 @@ class MessageReaderTest extends LeakCheck {
     connected(
         (sender, reader, event) -> {
           MemorySegment message = message(1, 100);
-          int[] one = {event.number()};
           Thread later =
               new Thread(
                   () -> {
-                    sender.send(message, 0, 1, one, 1);
-                    sender.send(message, 1, 30, one, 0);
-                    sender.send(message, 31, 69, one, 1);
+                    send(sender, message, 0, 1, event, 1);
+                    sender.send(message, 1, 30);
+                    send(sender, message, 31, 69, event, 1);
                     send(sender, 2, 16, event, 0);
                   });
           later.start();
@@ -139,7 +145,7 @@ class MessageReaderTest extends LeakCheck {
           (sender, reader, event) -> {
             MemorySegment message = arena.allocate(Header.SIZE);
             Header.encode(message, 0, 1, 1, size, 0, 0);
-            sender.send(message, 0, Header.SIZE, new int[] {event.number()}, 1);
+            send(sender, message, 0, Header.SIZE, event, 1);
             assertThatThrownBy(reader::next)
                 .isInstanceOf(ConnectionException.class)
                 .hasMessageContaining("size=" + Integer.toUnsignedLong(size))
@@ -152,7 +158,7 @@ class MessageReaderTest extends LeakCheck {
   void shouldTellWhenTheSenderLeavesWithinAMessage() throws Exception {
     connected(
         (sender, reader, _) -> {
-          sender.send(message(1, 100), 0, 50, new int[0], 0);
+          sender.send(message(1, 100), 0, 50);
           sender.shutdown();
           assertThatThrownBy(reader::next)
               .isInstanceOf(ConnectionException.class)
@@ -165,10 +171,8 @@ class MessageReaderTest extends LeakCheck {
     connected(
         (sender, reader, event) -> {
           MemorySegment message = message(1, 100);
-          int[] many = new int[UnixSocket.MAX_DESCRIPTORS];
-          java.util.Arrays.fill(many, event.number());
           for (int i = 0; i < 3; i++) {
-            sender.send(message, 20L * i, 20, many, many.length);
+            send(sender, message, 20L * i, 20, event, UnixSocket.MAX_DESCRIPTORS);
           }
           assertThatThrownBy(reader::next)
               .isInstanceOf(ConnectionException.class)

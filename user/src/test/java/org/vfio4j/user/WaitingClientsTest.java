@@ -93,7 +93,7 @@ class WaitingClientsTest extends LeakCheck {
     int size = Header.SIZE + version.length();
     Header.encode(out, 0, 1, Command.VERSION, size, 0, 0);
     version.encode(out, Header.SIZE);
-    socket.send(out, 0, Math.min(bytes, size), new int[0], 0);
+    socket.send(out, 0, Math.min(bytes, size));
   }
 
   @Test

@@ -3,6 +3,8 @@
 
 package org.vfio4j.linux.iommu;
 
+import static org.vfio4j.posix.testing.OpenDescriptors.number;
+
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -99,7 +101,7 @@ public final class Edu implements AutoCloseable {
         Arena arena = Arena.ofConfined()) {
       MemorySegment two = arena.allocate(ValueLayout.JAVA_SHORT);
       two.set(ValueLayout.JAVA_SHORT, 0, (short) MEMORY_AND_MASTER);
-      SystemCallException.check(calls.pwrite(config.number(), two, 2, PCI_COMMAND), "pwrite");
+      SystemCallException.check(calls.pwrite(number(config), two, 2, PCI_COMMAND), "pwrite");
     }
     try (Descriptor file = Descriptor.open(calls, folder + "/resource0", Constants.O_RDWR)) {
       MappedMemory bar =

@@ -5,6 +5,7 @@ package org.vfio4j.linux.uapi;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.vfio4j.posix.testing.OpenDescriptors.number;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -60,7 +61,7 @@ class RecycledNumberTest {
   private void shouldNotHaveReached(int number) {
     assertThat(calls.done()).as("the call was made").isTrue();
     assertThat(ofAnotherVm).hasSize(1);
-    assertThat(ofAnotherVm.getFirst().number()).isNotEqualTo(number);
+    assertThat(number(ofAnotherVm.getFirst())).isNotEqualTo(number);
   }
 
   private static void shouldBeRefused(ThrowingCallable call) {
@@ -76,13 +77,13 @@ class RecycledNumberTest {
   @Test
   void shouldNotWriteIntoAnotherVmsDevice() {
     DeviceCalls device = new DeviceCalls(file("vm 1"));
-    int number = device.descriptor().number();
+    int number = number(device.descriptor());
     calls.beforeNext("pwrite", recycling(device));
     device.writeInt(REGION, 0, 0x12345678);
     shouldNotHaveReached(number);
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment word = arena.allocate(ValueLayout.JAVA_INT);
-      int other = ofAnotherVm.getFirst().number();
+      int other = number(ofAnotherVm.getFirst());
       assertThat(calls.pread(other, word, 4, 0)).isEqualTo(4);
       assertThat(word.get(ValueLayout.JAVA_INT, 0)).as("what VM 2 finds there").isZero();
     }
@@ -92,7 +93,7 @@ class RecycledNumberTest {
   @Test
   void shouldNotReadFromAnotherVmsDevice() {
     DeviceCalls device = new DeviceCalls(file("vm 1"));
-    int number = device.descriptor().number();
+    int number = number(device.descriptor());
     device.writeInt(REGION, 8, 42);
     calls.beforeNext("pread", recycling(device));
     assertThat(device.readInt(REGION, 8)).isEqualTo(42);
@@ -103,7 +104,7 @@ class RecycledNumberTest {
   @Test
   void shouldNotMapInAnotherVmsContainer() {
     ContainerCalls container = new ContainerCalls(file("vm 1"));
-    int number = container.descriptor().number();
+    int number = number(container.descriptor());
     calls.beforeNext("ioctl", recycling(container));
     assertThatThrownBy(() -> container.map(0x1000, 0x1000, 0x1000, 3))
         .isInstanceOfSatisfying(
@@ -116,7 +117,7 @@ class RecycledNumberTest {
   void shouldNotMoveAGroupIntoAnotherVmsContainer() {
     GroupCalls group = new GroupCalls(file("group"));
     ContainerCalls container = new ContainerCalls(file("vm 1"));
-    int number = container.descriptor().number();
+    int number = number(container.descriptor());
     calls.beforeNext("ioctl", recycling(container));
     assertThatThrownBy(() -> group.setContainer(container)).isInstanceOf(VfioException.class);
     shouldNotHaveReached(number);
@@ -129,7 +130,7 @@ class RecycledNumberTest {
   void shouldNotHaveInterruptsSignalAnotherVmsFile() {
     try (DeviceCalls device = new DeviceCalls(file("device"))) {
       EventFd event = EventFd.create(calls);
-      int number = event.descriptor().number();
+      int number = number(event.descriptor());
       List<Optional<Descriptor>> one = List.of(Optional.of(event.descriptor()));
       calls.beforeNext("ioctl", recycling(event));
       assertThatThrownBy(() -> device.trigger(2, 0, one)).isInstanceOf(VfioException.class);
@@ -142,7 +143,7 @@ class RecycledNumberTest {
   void shouldNotResetWithAnotherVmsGroup() {
     try (DeviceCalls device = new DeviceCalls(file("device"))) {
       GroupCalls group = new GroupCalls(file("group"));
-      int number = group.descriptor().number();
+      int number = number(group.descriptor());
       calls.beforeNext("ioctl", recycling(group));
       assertThatThrownBy(() -> device.hotReset(List.of(group))).isInstanceOf(VfioException.class);
       shouldNotHaveReached(number);
@@ -154,7 +155,7 @@ class RecycledNumberTest {
     DeviceCalls device = new DeviceCalls(file("vm 1"));
     try (Descriptor.Use use = device.descriptor().use()) {
       recycling(device).run();
-      assertThat(use.number()).isNotEqualTo(ofAnotherVm.getFirst().number());
+      assertThat(use.number()).isNotEqualTo(number(ofAnotherVm.getFirst()));
       assertThat(FileStatus.of(ofAnotherVm.getFirst()).length()).isEqualTo(4096);
     }
   }

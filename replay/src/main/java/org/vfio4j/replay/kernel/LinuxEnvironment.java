@@ -6,6 +6,7 @@ package org.vfio4j.replay.kernel;
 import java.util.List;
 import org.vfio4j.linux.iommu.LinuxDeviceFile;
 import org.vfio4j.linux.iommu.LinuxMachine;
+import org.vfio4j.posix.Descriptor;
 import org.vfio4j.replay.Environment;
 import org.vfio4j.vfio.EngineVfio;
 
@@ -86,7 +87,9 @@ public final class LinuxEnvironment implements Environment {
   @Override
   public void eduDma(int deviceFd, long from, long to) {
     if (vfio.deviceFile(deviceFd) instanceof LinuxDeviceFile file) {
-      new EduDevice(kernel.vfio(), file.calls().descriptor().number()).copy(from, to);
+      try (Descriptor.Use use = file.calls().descriptor().use()) {
+        new EduDevice(kernel.vfio(), use.number()).copy(from, to);
+      }
     }
   }
 

@@ -3,6 +3,8 @@
 
 package org.vfio4j.user.device;
 
+import static org.vfio4j.posix.testing.OpenDescriptors.number;
+
 import java.lang.foreign.MemorySegment;
 import java.util.Optional;
 import org.vfio4j.posix.Constants;
@@ -46,7 +48,7 @@ public final class ClientPages implements AutoCloseable {
 
   /** Shrinks the file under everybody's feet, or lets it grow again. */
   public void truncate(long size) {
-    SystemCallException.check(CALLS.ftruncate(file.number(), size), "ftruncate");
+    SystemCallException.check(CALLS.ftruncate(number(file), size), "ftruncate");
   }
 
   @Override

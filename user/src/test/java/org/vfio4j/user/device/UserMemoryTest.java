@@ -6,6 +6,7 @@ package org.vfio4j.user.device;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
+import static org.vfio4j.posix.testing.OpenDescriptors.number;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -179,7 +180,7 @@ class UserMemoryTest {
 
   @Test
   void shouldRefuseToWriteThroughADescriptorThatCannot() {
-    String path = "/proc/self/fd/" + memory.file().orElseThrow().number();
+    String path = "/proc/self/fd/" + number(memory.file().orElseThrow());
     try (Descriptor readOnly = Descriptor.open(SystemCalls.libc(), path, Constants.O_RDONLY)) {
       refused(Errno.EACCES, () -> dma.map(0, PAGE, BOTH, Optional.of(readOnly), 0));
       dma.map(0, PAGE, UserMemory.READ, Optional.of(readOnly), 0);
