@@ -81,8 +81,23 @@ record Console(
 
   /** The text in this style, or as it is where there are no colours. */
   String paint(Style style, String text) {
-    Help.Ansi ansi = colour ? Help.Ansi.ON : Help.Ansi.OFF;
-    return Help.defaultColorScheme(ansi).apply(text, List.of(style)).toString();
+    return styled(text, style).toString();
+  }
+
+  /** The same, for a cell of a {@link #table}; a cell may have several styles, or none. */
+  Help.Ansi.Text styled(String text, Style... styles) {
+    return colours().apply(text, List.of(styles));
+  }
+
+  /** A table to be filled, whose columns are counted as a screen does. */
+  Help.TextTable table(Help.Column... columns) {
+    Help.TextTable table = Help.TextTable.forColumns(colours(), columns);
+    table.setAdjustLineBreaksForWideCJKCharacters(true);
+    return table;
+  }
+
+  private Help.ColorScheme colours() {
+    return Help.defaultColorScheme(colour ? Help.Ansi.ON : Help.Ansi.OFF);
   }
 
   /** The first text where it can be shown, the second in ASCII elsewhere. */

@@ -10,34 +10,66 @@ import java.util.function.ToIntFunction;
 import org.vfio4j.host.Fact;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.PciFunction;
+import picocli.CommandLine.Help;
 import picocli.CommandLine.Help.Ansi.Style;
+import picocli.CommandLine.Help.Column;
+import picocli.CommandLine.Help.TextTable;
 
 /** The functions of a host as a table, sorted by group. */
 final class HostTable {
 
   private static final int GROUP = 5;
+  private static final int BRACKET = 4;
+  private static final int ID = 9;
+  private static final int GAP = 2;
   private static final int MAX_DRIVER = 18;
+  private static final int MIN_NOTES = 12;
 
   private final Console console;
   private final HostTopology host;
   private final SequencedMap<Integer, GroupFacts> groups;
   private final DeviceNotes notes;
-  private final int addressWidth;
-  private final int classWidth;
   private final int driverWidth;
+  private final int notesWidth;
+  private final TextTable table;
 
   HostTable(Console console, HostTopology host, SequencedMap<Integer, GroupFacts> groups) {
     this.console = console;
     this.host = host;
     this.groups = groups;
     this.notes = new DeviceNotes(host);
-    this.addressWidth = widest(f -> Text.width(f.address().toString()), "DEVICE");
-    this.classWidth = widest(f -> Text.width(Words.classOf(f)), "CLASS");
+    int addressWidth = widest(f -> Text.width(f.address().toString()), "DEVICE");
+    int classWidth = widest(f -> Text.width(Words.classOf(f)), "CLASS");
     this.driverWidth = Math.min(MAX_DRIVER, widest(f -> Text.width(driver(f)), "DRIVER"));
+    int before = GROUP + BRACKET + addressWidth + ID + classWidth + driverWidth + 4 * GAP;
+    this.notesWidth = Math.max(MIN_NOTES, console.width() - before);
+    // A cell that is too long, as a member that is no PCI function, goes on over the next ones.
+    this.table =
+        console.table(
+            column(GROUP),
+            column(BRACKET),
+            column(addressWidth + GAP),
+            column(ID + GAP),
+            column(classWidth + GAP),
+            column(driverWidth + GAP),
+            column(Math.max(notesWidth, longestWord())));
+  }
+
+  private static Column column(int width) {
+    return new Column(width, 0, Column.Overflow.SPAN);
   }
 
   private int widest(ToIntFunction<PciFunction> width, String title) {
     return Math.max(title.length(), host.functions().stream().mapToInt(width).max().orElse(0));
+  }
+
+  /** Of a note, in columns: it gets a line of its own, however narrow the screen. */
+  private int longestWord() {
+    return host.functions().stream()
+        .flatMap(f -> noteLines(f).stream())
+        .mapToInt(Text::width)
+        .max()
+        .orElse(0);
   }
 
   /** The driver, {@code -} without one, {@code ?} where the source does not say. */
@@ -50,39 +82,39 @@ final class HostTable {
   }
 
   void print() {
-    String title =
-        Text.padLeft("GROUP", GROUP)
-            + "    "
-            + Text.pad("DEVICE", addressWidth)
-            + "  "
-            + Text.pad("ID", 9)
-            + "  "
-            + Text.pad("CLASS", classWidth)
-            + "  "
-            + Text.pad("DRIVER", driverWidth)
-            + "  NOTES";
-    console.out().println(console.paint(Style.bold, title));
-    groups.values().forEach(this::printGroup);
+    table.addRowValues(
+        bold(Text.padLeft("GROUP", GROUP)),
+        bold(""),
+        bold("DEVICE"),
+        bold("ID"),
+        bold("CLASS"),
+        bold("DRIVER"),
+        bold("NOTES"));
+    groups.values().forEach(this::addGroup);
     for (PciFunction function : host.functions()) {
       if (function.group().value().isEmpty()) {
-        row(
-            console.paint(Style.faint, Text.padLeft(function.group().isNone() ? "-" : "?", GROUP)),
-            " ",
-            function);
+        String group = Text.padLeft(function.group().isNone() ? "-" : "?", GROUP);
+        add(console.styled(group, Style.faint), " ", function);
       }
     }
+    console.out().print(table);
   }
 
-  private void printGroup(GroupFacts group) {
+  private Help.Ansi.Text bold(String text) {
+    return console.styled(text, Style.bold);
+  }
+
+  private void addGroup(GroupFacts group) {
     int size = group.members().size() + group.others().size();
     for (int i = 0; i < size; i++) {
       String number = i == 0 ? Integer.toString(group.id()) : "";
-      String cell = console.paint(group.holding().style(), Text.padLeft(number, GROUP));
+      Help.Ansi.Text cell = console.styled(Text.padLeft(number, GROUP), group.holding().style());
       if (i < group.members().size()) {
-        row(cell, bracket(i, size), group.members().get(i));
+        add(cell, bracket(i, size), group.members().get(i));
       } else {
         String other = Text.printable(group.others().get(i - group.members().size()));
-        console.out().println(cell + " " + bracket(i, size) + "  " + other + "  (no PCI function)");
+        table.addRowValues(
+            cell, bracketCell(bracket(i, size)), plain(other + "  (no PCI function)"));
       }
     }
   }
@@ -97,35 +129,38 @@ final class HostTable {
     return at == size - 1 ? console.glyph("└", "+") : console.glyph("├", "|");
   }
 
-  private void row(String group, String bracket, PciFunction function) {
-    Holding holding = Holding.of(host, function);
-    String before = " " + bracket + "  ";
-    String ids = Text.pad(function.id().map(Object::toString).orElse("?"), 9);
-    String driver = Text.pad(Text.cut(driver(function), driverWidth), driverWidth);
-    int used = GROUP + before.length() + addressWidth + 9 + classWidth + driverWidth + 8;
-    List<String> lines = noteLines(function, Math.max(12, console.width() - used));
-    String row =
-        Text.pad(function.address().toString(), addressWidth)
-            + "  "
-            + ids
-            + "  "
-            + Text.pad(Words.classOf(function), classWidth)
-            + "  "
-            + console.paint(holding.style(), driver)
-            + "  ";
-    String first = lines.isEmpty() ? "" : lines.getFirst();
-    console.out().println((group + before + row + first).stripTrailing());
-    lines.stream().skip(1).forEach(l -> console.out().println(" ".repeat(used) + l));
+  private Help.Ansi.Text bracketCell(String bracket) {
+    return plain(" " + bracket);
+  }
+
+  private Help.Ansi.Text plain(String text) {
+    return console.styled(text);
+  }
+
+  private void add(Help.Ansi.Text group, String bracket, PciFunction function) {
+    List<String> lines = noteLines(function);
+    table.addRowValues(
+        group,
+        bracketCell(bracket),
+        plain(function.address().toString()),
+        plain(function.id().map(Object::toString).orElse("?")),
+        plain(Words.classOf(function)),
+        console.styled(Text.cut(driver(function), driverWidth), Holding.of(host, function).style()),
+        plain(lines.isEmpty() ? "" : lines.getFirst()));
+    Help.Ansi.Text empty = plain("");
+    lines.stream()
+        .skip(1)
+        .forEach(l -> table.addRowValues(empty, empty, empty, empty, empty, empty, plain(l)));
   }
 
   /** The notes and, where a line is left for it, the name in words. */
-  private List<String> noteLines(PciFunction function, int room) {
+  private List<String> noteLines(PciFunction function) {
     List<String> all = notes.of(function);
     List<String> lines = new ArrayList<>();
     if (!all.isEmpty()) {
-      lines.addAll(Text.wrap(String.join("; ", all), room));
+      lines.addAll(Text.wrap(String.join("; ", all), notesWidth));
     } else {
-      function.description().ifPresent(d -> lines.add(Text.cut(Text.printable(d), room)));
+      function.description().ifPresent(d -> lines.add(Text.cut(Text.printable(d), notesWidth)));
     }
     return lines;
   }

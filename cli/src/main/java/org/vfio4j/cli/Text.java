@@ -71,7 +71,8 @@ final class Text {
 
   /**
    * Breaks text at spaces into lines of at most {@code width} columns; a word that is longer gets a
-   * line of its own.
+   * line of its own. Picocli's own wrapping breaks within words too, {@code vfio-pci.ids=} after
+   * the dot, and what is to be typed must stay in one piece.
    */
   static List<String> wrap(String text, int width) {
     List<String> lines = new ArrayList<>();
