@@ -5,10 +5,10 @@
 # JUnit's console launcher. Classes are put into jars: looking for each class in folders of the host
 # costs the guest more than reading it.
 
-# Modules whose tests run in the guest.
+# Modules whose tests or commands run in the guest.
 bench_modules() {
   local module
-  for module in core posix linux replay; do
+  for module in core posix linux replay user host assign cli; do
     [[ ! -f $root/$module/pom.xml ]] || echo "$module"
   done
 }
