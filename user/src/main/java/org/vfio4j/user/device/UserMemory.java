@@ -3,7 +3,6 @@
 
 package org.vfio4j.user.device;
 
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.VarHandle;
@@ -11,10 +10,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
-import java.util.concurrent.locks.ReentrantLock;
 import org.jspecify.annotations.Nullable;
-import org.vfio4j.error.Errno;
-import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.Device;
 import org.vfio4j.iommu.DmaFault;
@@ -27,13 +23,11 @@ import org.vfio4j.iommu.SoftIommu;
 import org.vfio4j.mdev.Isolation;
 import org.vfio4j.mdev.MediatedDevice;
 import org.vfio4j.posix.Descriptor;
-import org.vfio4j.posix.FileStatus;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.type1.AddressSpace;
 import org.vfio4j.type1.Container;
 import org.vfio4j.type1.Type1;
 import org.vfio4j.type1.Type1Parameters;
-import org.vfio4j.user.device.Windows.Window;
 
 /**
  * The memory of a device's user: what the user maps and unmaps, and what the device reads and
@@ -74,12 +68,8 @@ public final class UserMemory implements AutoCloseable {
   /** {@code VFIO_DMA_UNMAP_FLAG_ALL}. */
   public static final int UNMAP_ALL = Container.UNMAP_ALL;
 
-  private static final long[] NO_BITMAP = {};
-
   /** 7.2's rules: an unmap that ends at 2^64 works there, which QEMU sends. */
   private static final KernelProfile PROFILE = KernelProfile.LINUX_7_2;
-
-  private static final long PAGE = AddressSpace.PAGE;
 
   /** The device that the mediated one is made of: a name for messages. */
   private record Parent(String name) implements Device {
@@ -90,20 +80,10 @@ public final class UserMemory implements AutoCloseable {
   }
 
   private final SoftIommu iommu = new SoftIommu(PROFILE);
-  private final Container container;
   private final DmaPort port;
-  private final AddressSpace memory = new AddressSpace();
   private final Guard guard = new Guard();
-  private final Optional<Peer> peer;
-  private final ReentrantLock lock = new ReentrantLock();
-  private final Windows windows;
+  private final UserMappings mappings;
   private final IndirectAccess indirect;
-
-  /** Where the kernel tells of a file; the lock covers it. */
-  private final MemorySegment statusBuffer =
-      Arena.ofAuto().allocate(FileStatus.BUFFER_SIZE, Long.BYTES);
-
-  private boolean closed;
 
   /**
    * An empty space.
@@ -127,16 +107,17 @@ public final class UserMemory implements AutoCloseable {
       RemoteMemory remote,
       MemoryLimits limits,
       Optional<Peer> peer) {
-    this.peer = peer;
-    windows = new Windows(memory, limits);
+    AddressSpace memory = new AddressSpace();
+    Windows windows = new Windows(memory, limits);
     Type1Parameters parameters = new Type1Parameters();
     parameters.entryLimit(entryLimit);
     IommuGroup group = iommu.addGroup(1, IommuUnit.NONE, List.of());
     iommu.addDevice(
         group, new MediatedDevice(device, "vfio-user", new Parent("vfio4j"), Isolation.PLAIN));
-    container = new Container("user of " + device, iommu, PROFILE, Type1.V2, parameters);
+    Container container = new Container("user of " + device, iommu, PROFILE, Type1.V2, parameters);
     container.attach(group);
     port = container.emulatedPort(device, iommu::report);
+    mappings = new UserMappings(device, container, memory, windows, guard, peer);
     indirect = new IndirectAccess(device, windows, guard, remote, iommu::report);
   }
 
@@ -160,71 +141,7 @@ public final class UserMemory implements AutoCloseable {
    *     room). Nothing has changed then.
    */
   public void map(long iova, long size, int prot, Optional<Descriptor> file, long offset) {
-    lock.lock();
-    try {
-      checkOpen();
-      if (file.isEmpty()) {
-        // Nothing lies at address 0: the engine checks the call and lets the device fault there.
-        container.map(memory, 0, iova, size, prot);
-        windows.add(new Window(iova, size, prot, null, 0));
-      } else {
-        checkRange(size, offset);
-        mapFile(iova, size, prot, file.get(), offset);
-      }
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  private void checkOpen() {
-    if (closed) {
-      throw new VfioException(
-          Errno.ENODEV, Reason.CONTAINER_STATE, "the user of " + port.device() + " has gone");
-    }
-  }
-
-  /** What no file can be asked for; all that is left of the arguments the engine checks. */
-  private static void checkRange(long size, long offset) {
-    if (size == 0 || ((size | offset) & (PAGE - 1)) != 0) {
-      throw new VfioException(
-          Errno.EINVAL,
-          Reason.BAD_ARGUMENT,
-          "not whole pages of a file: size=0x%x, offset=0x%x".formatted(size, offset));
-    }
-    if (size < 0 || offset < 0 || size + offset < 0) {
-      throw beyond(size, offset, "no file is as long");
-    }
-  }
-
-  private static VfioException beyond(long size, long offset, String end) {
-    return new VfioException(
-        Errno.EFAULT,
-        Reason.BAD_ADDRESS,
-        "0x%x bytes at 0x%x are beyond the end of the file: %s".formatted(size, offset, end));
-  }
-
-  private void mapFile(long iova, long size, int prot, Descriptor descriptor, long offset) {
-    FileStatus status = FileStatus.of(descriptor, statusBuffer);
-    if ((prot & WRITE) != 0 && !status.writable()) {
-      throw new VfioException(
-          Errno.EACCES, Reason.BAD_DESCRIPTOR, "the device may write, the descriptor may not");
-    }
-    if (Long.compareUnsigned(offset + size, ClientFile.pages(status.length())) > 0) {
-      throw beyond(size, offset, "0x%x".formatted(status.length()));
-    }
-    ClientFile file = windows.use(descriptor, status, offset, size);
-    long address = file.addressOf(offset);
-    boolean done = false;
-    try {
-      // What is not lasting is not placed: the table then holds only what may be accessed directly.
-      container.map(memory, file.lasting ? address : 0, iova, size, prot);
-      windows.add(new Window(iova, size, prot, file, address));
-      done = true;
-    } finally {
-      if (!done) {
-        windows.unuse(file);
-      }
-    }
+    mappings.map(iova, size, prot, file, offset);
   }
 
   /**
@@ -240,67 +157,7 @@ public final class UserMemory implements AutoCloseable {
    *     #PATIENCE}: then everything is unmapped, and the client is disconnected.
    */
   public long unmap(long iova, long size, int flags) {
-    if ((flags & ~UNMAP_ALL) != 0) {
-      throw new VfioException(
-          Errno.EINVAL, Reason.BAD_ARGUMENT, "unknown flags of an unmap: 0x%x".formatted(flags));
-    }
-    lock.lock();
-    try {
-      checkOpen();
-      long bytes = container.unmap(memory, iova, size, flags, NO_BITMAP, 0);
-      if (bytes != 0) {
-        boolean all = flags == UNMAP_ALL;
-        forget(all ? 0 : iova, all ? -1L : iova + size - 1);
-      }
-      return bytes;
-    } finally {
-      lock.unlock();
-    }
-  }
-
-  /**
-   * Drops what the container has unmapped.
-   *
-   * @throws VfioException EIO if an access does not leave: the space is of no use any more then
-   */
-  private void forget(long first, long last) {
-    windows.remove(first, last);
-    if (guard.await(PATIENCE.toNanos())) {
-      windows.release();
-    } else {
-      poison();
-      throw new VfioException(
-          Errno.EIO,
-          Reason.CONTAINER_STATE,
-          "an access to unmapped memory has not ended within %s".formatted(PATIENCE));
-    }
-  }
-
-  /**
-   * An access does not end, for whatever reason, so its memory has to stay mapped here; but the
-   * device finds none of it, and the client must not go on as if it were free.
-   */
-  private void poison() {
-    if (!closed) {
-      closed = true;
-      container.close();
-    }
-    windows.remove(0, -1L);
-    String what = "memory of " + port.device() + " that an access does not leave";
-    peer.ifPresent(p -> p.disconnect(what));
-    Runnable release = this::releaseLater;
-    peer.ifPresentOrElse(
-        p -> p.later(what, release), () -> Thread.ofPlatform().daemon().start(release));
-  }
-
-  private void releaseLater() {
-    guard.await(Long.MAX_VALUE / 2);
-    lock.lock();
-    try {
-      windows.release();
-    } finally {
-      lock.unlock();
-    }
+    return mappings.unmap(iova, size, flags);
   }
 
   /** Which accesses are inside; for tests, to be one that does not leave. */
@@ -310,12 +167,12 @@ public final class UserMemory implements AutoCloseable {
 
   /** Live mappings. */
   public int mappings() {
-    return windows.count();
+    return mappings.count();
   }
 
   /** Mappings that can still be added. */
   public long available() {
-    return container.info().entries();
+    return mappings.available();
   }
 
   /** The latest faults, oldest first, 256 at most. */
@@ -454,20 +311,6 @@ public final class UserMemory implements AutoCloseable {
    */
   @Override
   public void close() {
-    lock.lock();
-    try {
-      if (!closed) {
-        closed = true;
-        container.close();
-        windows.remove(0, -1L);
-        if (guard.await(PATIENCE.toNanos())) {
-          windows.release();
-        } else {
-          poison();
-        }
-      }
-    } finally {
-      lock.unlock();
-    }
+    mappings.close();
   }
 }
