@@ -11,40 +11,30 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.BlockingQueue;
-import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
-import org.vfio4j.error.Errno;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.UnixSocket;
 import org.vfio4j.posix.Uses;
 import org.vfio4j.user.wire.Command;
-import org.vfio4j.user.wire.DmaAccess;
-import org.vfio4j.user.wire.DmaRead;
-import org.vfio4j.user.wire.DmaWrite;
 import org.vfio4j.user.wire.Header;
 import org.vfio4j.user.wire.Message;
-import org.vfio4j.user.wire.MessageException;
 
 /**
  * Commands of a client and the replies to them, matched by id. A thread of its own reads: it hands
- * replies to who waits, and answers what the server asks for.
+ * replies to who waits, and what the server asks for to {@link DmaAnswers}.
  */
 final class Exchange implements AutoCloseable {
   /** Resetting a device may take its time; everything else is quick. */
   private static final Duration TIMEOUT = Duration.ofSeconds(30);
-
-  /** The last of the commands to answer. */
-  private static final byte[] END = {};
 
   private static final MemorySegment NO_DATA = MemorySegment.ofArray(new byte[0]);
 
   private final UnixSocket socket;
   private final MessageWriter writer;
   private final MessageReader reader;
-  private final ClientMemory memory = new ClientMemory();
+  private final DmaAnswers answers;
   private final Thread thread;
 
   private final ReentrantLock lock = new ReentrantLock();
@@ -61,11 +51,6 @@ final class Exchange implements AutoCloseable {
 
   private final Arena arena = Arena.ofShared();
   private final MemorySegment out = arena.allocate(Negotiated.CAPACITY, Long.BYTES);
-
-  /** Commands of the server, which a thread of their own answers for the same reason. */
-  private final BlockingQueue<byte[]> commands = new LinkedBlockingQueue<>();
-
-  private final Thread answering;
 
   /** The descriptors that the server takes with one message. */
   private int maxDescriptors = 1;
@@ -96,10 +81,8 @@ final class Exchange implements AutoCloseable {
     reader = new MessageReader(socket, Negotiated.CAPACITY, Negotiated.CAPACITY);
     thread = new Thread(this::run, "vfio-user client");
     thread.setDaemon(true);
-    answering = new Thread(this::answer, "vfio-user client answers");
-    answering.setDaemon(true);
+    answers = new DmaAnswers(socket, writer);
     thread.start();
-    answering.start();
   }
 
   void limit(Negotiated agreed) {
@@ -107,7 +90,7 @@ final class Exchange implements AutoCloseable {
   }
 
   ClientMemory memory() {
-    return memory;
+    return answers.memory();
   }
 
   Reply call(Message command) {
@@ -249,7 +232,7 @@ final class Exchange implements AutoCloseable {
         int at = reader.at();
         switch (Header.flags(in, at) & Header.TYPE) {
           case Header.TYPE_REPLY -> hand(in, at);
-          case Header.TYPE_COMMAND -> commands.add(message(in, at));
+          case Header.TYPE_COMMAND -> answers.add(message(in, at));
           default -> throw new ConnectionException("message of unknown type");
         }
       }
@@ -292,71 +275,15 @@ final class Exchange implements AutoCloseable {
     return in.asSlice(at, reader.size()).toArray(ValueLayout.JAVA_BYTE);
   }
 
-  /** Answers the server's commands until {@link #close}. */
-  private void answer() {
-    try (Arena own = Arena.ofConfined()) {
-      MemorySegment reply = own.allocate(Negotiated.CAPACITY, Long.BYTES);
-      while (true) {
-        byte[] command = commands.take();
-        if (command.length == 0) {
-          return;
-        }
-        serve(MemorySegment.ofArray(command), reply);
-      }
-    } catch (InterruptedException | SystemCallException _) {
-      // Nobody can be answered any more; the thread that reads finds out why.
-      socket.shutdown();
-    }
-  }
-
-  private void serve(MemorySegment in, MemorySegment reply) {
-    int command = Header.command(in, 0);
-    int size = (int) in.byteSize() - Header.SIZE;
-    int flags = Header.TYPE_REPLY;
-    int length = Header.SIZE;
-    int errno = 0;
-    try {
-      length += access(command, in, Header.SIZE, size, reply);
-    } catch (MessageException e) {
-      flags |= Header.ERROR;
-      errno = e.errno().number();
-    }
-    if ((Header.flags(in, 0) & Header.NO_REPLY) == 0) {
-      Header.encode(reply, 0, Header.id(in, 0), command, length, flags, errno);
-      writer.send(reply, length);
-    }
-  }
-
-  private int access(int command, MemorySegment in, int at, int size, MemorySegment reply) {
-    switch (command) {
-      case Command.DMA_READ -> {
-        DmaRead read = DmaRead.parse(in, at, size);
-        if (read.count() < 0 || read.count() > Negotiated.MAX_TRANSFER) {
-          throw new MessageException(Errno.E2BIG, "too much at once: count=" + read.count());
-        }
-        memory.read(read.address(), read.count(), reply, Header.SIZE + DmaAccess.DATA);
-        read.encode(reply, Header.SIZE);
-        return DmaAccess.SIZE + (int) read.count();
-      }
-      case Command.DMA_WRITE -> {
-        DmaWrite write = DmaWrite.parse(in, at, size);
-        memory.write(write.address(), write.count(), in, at + DmaAccess.DATA);
-        write.encode(reply, Header.SIZE);
-        return DmaAccess.SIZE;
-      }
-      default -> throw new MessageException("no such command: command=" + command);
-    }
-  }
-
   @Override
   public void close() {
     socket.shutdown();
-    commands.add(END);
+    answers.end();
     boolean interrupted = false;
-    while (thread.isAlive() || answering.isAlive()) {
+    while (thread.isAlive() || answers.isAlive()) {
       try {
         thread.join();
-        answering.join();
+        answers.join();
       } catch (InterruptedException _) {
         interrupted = true;
       }
