@@ -14,10 +14,10 @@
  * machine.bind("0000:01:00.0", "vfio-pci");
  * try (SoftVfio vmm = machine.process("vmm")) {
  *   int vm = vmm.container();
- *   int group = vmm.group("0000:01:00.0");
- *   vmm.setContainer(group, vm);
+ *   int fd = vmm.group("0000:01:00.0");
+ *   vmm.setContainer(fd, vm);
  *   vmm.setIommu(vm, Type1.V2.number());
- *   int device = vmm.deviceFd(group, Optional.of("0000:01:00.0"));
+ *   int device = vmm.deviceFd(fd, Optional.of("0000:01:00.0"));
  *   long address = vmm.memory().place(Arena.ofAuto().allocate(0x2000, 0x1000));
  *   vmm.map(vm, Vfio.MapRequest.of(address, 0x10000, 0x2000));
  *   vmm.dma(device).read(0x10000, MemorySegment.ofArray(new byte[16]));

@@ -8,6 +8,7 @@
  * <p>What a VMM does before a device is its own, on any machine:
  *
  * {@snippet :
+ * SoftMachine machine = new SoftMachine(KernelProfile.DEFAULT);
  * EngineVfio vmm = new EngineVfio("vmm", machine, new AddressSpace());
  * int vm = vmm.container();
  * int fd = vmm.group("0000:01:00.0");
