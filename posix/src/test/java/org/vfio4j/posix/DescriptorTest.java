@@ -164,51 +164,54 @@ class DescriptorTest {
     }
   }
 
-  @Test
-  void shouldShutDownItsOwnSocketOrNone() throws Exception {
+  /** Two sockets that are connected with each other. */
+  private List<Descriptor> pair() {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment pair = arena.allocate(8, 4);
       int result = calls.socketpair(Constants.AF_UNIX, Constants.SOCK_STREAM, 0, pair);
       assertThat(result).isZero();
-      Descriptor mine = new Descriptor(calls, pair.getAtIndex(ValueLayout.JAVA_INT, 0), "mine");
-      Descriptor theirs = new Descriptor(calls, pair.getAtIndex(ValueLayout.JAVA_INT, 1), "theirs");
-      int number = number(mine);
-      try (UnixSocket socket = UnixSocket.of(mine);
-          UnixSocket _ = UnixSocket.of(theirs)) {
-        calls.beforeNext("shutdown", recycling(mine));
-        socket.shutdown();
-        shouldNotHaveBeenRecycled(number);
-        socket.shutdown();
-      }
+      return List.of(
+          new Descriptor(calls, pair.getAtIndex(ValueLayout.JAVA_INT, 0), "mine"),
+          new Descriptor(calls, pair.getAtIndex(ValueLayout.JAVA_INT, 1), "theirs"));
+    }
+  }
+
+  @Test
+  void shouldShutDownItsOwnSocketOrNone() {
+    List<Descriptor> pair = pair();
+    Descriptor mine = pair.getFirst();
+    int number = number(mine);
+    try (UnixSocket socket = UnixSocket.of(mine);
+        UnixSocket _ = UnixSocket.of(pair.getLast())) {
+      calls.beforeNext("shutdown", recycling(mine));
+      socket.shutdown();
+      shouldNotHaveBeenRecycled(number);
+      socket.shutdown();
     }
   }
 
   @Test
   void shouldSendItsOwnFileOrNone() {
-    try (Arena arena = Arena.ofConfined()) {
-      MemorySegment pair = arena.allocate(8, 4);
-      int result = calls.socketpair(Constants.AF_UNIX, Constants.SOCK_STREAM, 0, pair);
-      assertThat(result).isZero();
-      Descriptor mine = new Descriptor(calls, pair.getAtIndex(ValueLayout.JAVA_INT, 0), "mine");
-      Descriptor theirs = new Descriptor(calls, pair.getAtIndex(ValueLayout.JAVA_INT, 1), "theirs");
-      Descriptor file = Memfd.create(calls, "sent", 8192);
-      try (UnixSocket sender = UnixSocket.of(mine);
-          UnixSocket receiver = UnixSocket.of(theirs)) {
-        calls.beforeNext("sendmsg", recycling(file));
-        Uses uses = Uses.of(List.of(file));
-        try (uses) {
-          sender.send(pair, 0, 1, uses);
-        }
-        assertThat(calls.done()).isTrue();
-        receiver.receive(pair, 0, 1);
-        try (Descriptor taken = receiver.takeDescriptor(0, "taken")) {
-          assertThat(FileStatus.of(taken).length()).as("not the stranger's").isEqualTo(8192);
-        }
-        assertThatThrownBy(() -> sender.send(pair, 0, 1, uses))
-            .as("the uses have ended")
-            .isInstanceOf(IllegalStateException.class);
-        assertThatThrownBy(() -> Uses.of(List.of(file))).isInstanceOf(SystemCallException.class);
+    List<Descriptor> pair = pair();
+    Descriptor file = Memfd.create(calls, "sent", 8192);
+    try (Arena arena = Arena.ofConfined();
+        UnixSocket sender = UnixSocket.of(pair.getFirst());
+        UnixSocket receiver = UnixSocket.of(pair.getLast())) {
+      MemorySegment bytes = arena.allocate(8);
+      calls.beforeNext("sendmsg", recycling(file));
+      Uses uses = Uses.of(List.of(file));
+      try (uses) {
+        sender.send(bytes, 0, 1, uses);
       }
+      assertThat(calls.done()).isTrue();
+      receiver.receive(bytes, 0, 1);
+      try (Descriptor taken = receiver.takeDescriptor(0, "taken")) {
+        assertThat(FileStatus.of(taken).length()).as("not the stranger's").isEqualTo(8192);
+      }
+      assertThatThrownBy(() -> sender.send(bytes, 0, 1, uses))
+          .as("the uses have ended")
+          .isInstanceOf(IllegalStateException.class);
+      assertThatThrownBy(() -> Uses.of(List.of(file))).isInstanceOf(SystemCallException.class);
     }
   }
 

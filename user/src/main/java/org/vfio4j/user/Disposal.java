@@ -15,8 +15,8 @@ import org.vfio4j.posix.UnixSocket;
  * Gives back what clients of one user have brought and what may take for ever to give back: {@code
  * close(2)} of a file on a FUSE mount waits for whoever serves the mount, and so may {@code close}
  * of a socket with such a file, or one with SO_LINGER, in its queue. One thread for each user does
- * it, so that only that user waits. There is no more than one such thread for a user, and none
- * while nothing is to be given back.
+ * it, so that only that user waits. There is no more than one such thread for a user, and it ends
+ * when nothing has come for ten seconds.
  *
  * <p>While something {@link #hangs} nobody of the user gets a new connection, at any server of this
  * process, which bounds what hangs. Thread-safe.
@@ -27,6 +27,14 @@ final class Disposal {
 
   /** How long one thing may take before who waits for all of them waits no longer. */
   private static final long GRACE_NANOS = 3 * PATIENCE_NANOS;
+
+  /**
+   * How long the thread stays when there is nothing to do. Linux gives each new thread a stack, and
+   * takes it back when it ends, while all other threads of the process wait to touch theirs: one
+   * thread for each connection that goes is what a client that comes and goes could have its
+   * neighbours feel.
+   */
+  private static final long LINGER_NANOS = 10_000_000_000L;
 
   /** What waits at a time before who adds to it has to wait. */
   private static final int BACKLOG = 256;
@@ -76,6 +84,7 @@ final class Disposal {
   /** Has the thread run it, in its turn. */
   synchronized void later(String what, Runnable release) {
     tasks.add(new Task(what, release));
+    notifyAll();
     if (!running) {
       running = true;
       Thread.ofPlatform().daemon().name("vfio-user disposal " + uid).start(this::run);
@@ -94,15 +103,34 @@ final class Disposal {
     }
   }
 
+  /** What is next; null if nothing has come for so long that the thread ends. */
   private synchronized @Nullable Task next() {
-    current = tasks.poll();
-    if (current == null) {
-      running = false;
-    } else {
-      current.since = System.nanoTime();
+    current = null;
+    notifyAll();
+    long deadline = System.nanoTime() + LINGER_NANOS;
+    while (tasks.isEmpty()) {
+      long left = (deadline - System.nanoTime()) / 1_000_000;
+      if (left <= 0 || !waited(left)) {
+        running = false;
+        return null;
+      }
     }
+    current = tasks.remove();
+    current.since = System.nanoTime();
     notifyAll();
     return current;
+  }
+
+  /** One wait; who calls asks again what it waits for. Returns false if this thread is to end. */
+  @SuppressWarnings("WaitNotInLoop")
+  private synchronized boolean waited(long millis) {
+    try {
+      wait(millis);
+      return true;
+    } catch (InterruptedException _) {
+      Thread.currentThread().interrupt();
+      return false;
+    }
   }
 
   /**
@@ -125,19 +153,13 @@ final class Disposal {
   }
 
   private synchronized boolean await(int most, long deadline) {
-    while (tasks.size() > most || most == 0 && running) {
+    while (tasks.size() > most || most == 0 && current != null) {
       long end = deadline;
       if (current != null && current.since + GRACE_NANOS - deadline < 0) {
         end = current.since + GRACE_NANOS;
       }
       long left = (end - System.nanoTime()) / 1_000_000;
-      if (left <= 0) {
-        return false;
-      }
-      try {
-        wait(left);
-      } catch (InterruptedException _) {
-        Thread.currentThread().interrupt();
+      if (left <= 0 || !waited(left)) {
         return false;
       }
     }

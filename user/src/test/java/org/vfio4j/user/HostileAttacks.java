@@ -8,6 +8,7 @@ import static org.vfio4j.posix.testing.OpenDescriptors.number;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -36,13 +37,28 @@ final class HostileAttacks {
   private static final int BOTH = 3;
   private static final int NEAR = 50;
 
-  private final HostileVictim victim;
+  private final Path path;
+  private final HostileGifts gifts;
+  private final Left left;
   private final Random random;
   private final HostileCounts counts = new HostileCounts();
   private final TreeMap<String, Integer> done = new TreeMap<>();
 
-  HostileAttacks(HostileVictim victim, long seed) {
-    this.victim = victim;
+  /** Waits until the server has done with a client that has left; or does not, and goes on. */
+  interface Left {
+    void await() throws InterruptedException;
+  }
+
+  /**
+   * Attacks on whoever listens at a path.
+   *
+   * @param gifts what is handed over
+   * @param left called when a client has left
+   */
+  HostileAttacks(Path path, HostileGifts gifts, Left left, long seed) {
+    this.path = path;
+    this.gifts = gifts;
+    this.left = left;
     random = new Random(seed);
   }
 
@@ -56,10 +72,10 @@ final class HostileAttacks {
       case 4 -> foreignDescriptors();
       default -> {
         count("messages at random");
-        HostileMessages.sendTo(victim, random, counts, 20);
+        HostileMessages.sendTo(path, gifts, random, counts, 20);
       }
     }
-    victim.check();
+    gifts.check();
   }
 
   private void count(String what) {
@@ -69,7 +85,7 @@ final class HostileAttacks {
   /** Address space and mappings: 4 KiB at a time of 60 TiB of holes. */
   private void sparseFile() throws Exception {
     count("60 TiB of holes");
-    try (Client client = Client.connect(victim.path());
+    try (Client client = Client.connect(path);
         Descriptor sealed = Memfd.sealed(CALLS, "holes", 60 * TIB);
         Descriptor unsealed = Memfd.create(CALLS, "more holes", 60 * TIB)) {
       for (int n = 0; n < 40; n++) {
@@ -79,7 +95,7 @@ final class HostileAttacks {
       }
       refusable(() -> client.map(0, 50 * TIB, BOTH, sealed, 0));
     }
-    victim.awaitLeft();
+    left.await();
   }
 
   private static void refusable(Runnable command) {
@@ -95,7 +111,7 @@ final class HostileAttacks {
     count("an eventfd that blocks");
     int fd = SystemCallException.check(CALLS.eventfd(0, Constants.EFD_CLOEXEC), "eventfd");
     try (EventFd eventFd = EventFd.of(new Descriptor(CALLS, fd, "blocks"));
-        Client client = Client.connect(victim.path())) {
+        Client client = Client.connect(path)) {
       write(fd, -2L - NEAR);
       client.setIrqs(SetIrqs.of(SetIrqs.DATA_EVENTFD | SetIrqs.TRIGGER, Pci.MSIX, 0, 1), eventFd);
       Thread filling =
@@ -115,7 +131,7 @@ final class HostileAttacks {
         eventFd.await(Duration.ofMillis(1));
       }
     }
-    victim.awaitLeft();
+    left.await();
   }
 
   private static void write(int fd, long value) {
@@ -128,7 +144,7 @@ final class HostileAttacks {
   private void shrinkingFile() throws Exception {
     count("a file that shrinks");
     int bytes = 64 * PAGE;
-    try (Client client = Client.connect(victim.path());
+    try (Client client = Client.connect(path);
         Descriptor file = Memfd.create(CALLS, "shrinks", bytes)) {
       client.map(0, bytes, BOTH, file, 0);
       client.write64(Pci.BAR0, ProbeDevice.FROM, 0);
@@ -140,14 +156,14 @@ final class HostileAttacks {
         CALLS.ftruncate(number(file), bytes);
       }
     }
-    victim.awaitLeft();
+    left.await();
   }
 
   /** A part of a message, with a descriptor beside it, and no more. */
   private void halfMessage() throws Exception {
     count("half a message");
     try (Arena arena = Arena.ofConfined();
-        UnixSocket socket = UnixSocket.connect(CALLS, victim.path())) {
+        UnixSocket socket = UnixSocket.connect(CALLS, path)) {
       MemorySegment out = arena.allocate(256, 8);
       Version version = new Version(0, 1, Negotiated.OURS);
       int size = Header.SIZE + version.length();
@@ -164,14 +180,14 @@ final class HostileAttacks {
     } catch (SystemCallException _) {
       // The server may have ended it already.
     }
-    victim.awaitLeft();
+    left.await();
   }
 
   /** Descriptors of all kinds, as many as go with a message, to whoever will take them. */
   private void foreignDescriptors() throws Exception {
     count("descriptors of all kinds");
     try (Arena arena = Arena.ofConfined();
-        UnixSocket socket = UnixSocket.connect(CALLS, victim.path())) {
+        UnixSocket socket = UnixSocket.connect(CALLS, path)) {
       MemorySegment out = arena.allocate(256, 8);
       Version version = new Version(0, 1, Negotiated.OURS);
       int size = Header.SIZE + version.length();
@@ -187,11 +203,11 @@ final class HostileAttacks {
     } catch (SystemCallException _) {
       // The server may have ended it already.
     }
-    victim.awaitLeft();
+    left.await();
   }
 
   private List<Descriptor> someDescriptors(int count) {
-    List<Descriptor> all = victim.descriptors();
+    List<Descriptor> all = gifts.descriptors();
     List<Descriptor> some = new ArrayList<>();
     for (int n = 0; n < count; n++) {
       some.add(all.get(random.nextInt(all.size())));

@@ -126,7 +126,7 @@ final class HostileConversation {
   private HostileConversation(byte[] input, HostileVictim victim, HostileCounts counts) {
     in = ByteBuffer.wrap(input);
     this.victim = victim;
-    descriptors = victim.descriptors();
+    descriptors = victim.gifts().descriptors();
     client = new HostileClient(victim.path(), counts, () -> manner);
     out = client.out();
   }
@@ -141,7 +141,7 @@ final class HostileConversation {
       // The server has ended the connection, as it may.
     }
     victim.awaitLeft();
-    victim.truncate(Integer.MAX_VALUE >> 12);
+    victim.gifts().truncate(Integer.MAX_VALUE >> 12);
   }
 
   private void run() throws InterruptedException {
@@ -197,7 +197,7 @@ final class HostileConversation {
       case TRUNCATE -> {
         int pages = next8();
         settle();
-        victim.truncate(pages);
+        victim.gifts().truncate(pages);
       }
       case MANNER -> {
         Manner next = MANNERS[next8() % MANNERS.length];

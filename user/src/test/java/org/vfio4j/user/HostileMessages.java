@@ -5,6 +5,7 @@ package org.vfio4j.user;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.BitSet;
 import java.util.List;
@@ -75,12 +76,12 @@ final class HostileMessages {
    *
    * @return how many were sent
    */
-  static int sendTo(HostileVictim victim, Random random, HostileCounts counts, int messages)
+  static int sendTo(
+      Path path, HostileGifts gifts, Random random, HostileCounts counts, int messages)
       throws InterruptedException {
     Random answers = new Random(random.nextLong());
-    try (HostileClient client =
-        new HostileClient(victim.path(), counts, () -> anyManner(answers))) {
-      return new HostileMessages(random).sendTo(client, victim.descriptors(), messages);
+    try (HostileClient client = new HostileClient(path, counts, () -> anyManner(answers))) {
+      return new HostileMessages(random).sendTo(client, gifts.descriptors(), messages);
     }
   }
 

@@ -5,11 +5,8 @@ package org.vfio4j.user;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.sun.management.OperatingSystemMXBean;
-import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.Duration;
 import java.util.Arrays;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicReference;
@@ -18,14 +15,14 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
-import org.vfio4j.posix.Descriptor;
-import org.vfio4j.posix.Memfd;
 import org.vfio4j.user.device.Pci;
 
 /**
  * A hostile client at one server, and clients of two other servers of the process, which must not
- * notice but for the processor time that is taken: their 99th percentile is printed beside the one
- * they have with a harmless client that takes as much.
+ * notice but for the processor time that is taken: their median and 99th percentile are printed
+ * beside those that they have with a harmless client that takes as much. Both clients are processes
+ * of their own and work in turn, a second or less each, so that what else the machine does meets
+ * both.
  *
  * <p>Ten minutes with 10,000 connections: {@code -Dvfio4j.neighbours.seconds=600
  * -Dvfio4j.neighbours.reconnects=10000}.
@@ -38,45 +35,37 @@ class HostileNeighboursTest {
 
   private static final long GIB = 1L << 30;
 
+  /** How long each client works at a time. */
+  private static final long TURN_MILLIS = Math.clamp(SECONDS * 1000L / 24, 200, 1000);
+
+  /** Turns of both that are not measured: what they do is compiled meanwhile. */
+  private static final int WARM_UP = 5;
+
   /** How often a neighbour has a round, so that it leaves time to be taken. */
   private static final long PACE_NANOS = 2_000_000;
 
   @TempDir Path folder = Path.of("");
+
+  private final Phase hostile = new Phase();
+  private final Phase harmless = new Phase();
+  private Usage most = new Usage(0, 0, 0, 0);
 
   @Test
   void shouldNotLetAHostileClientTakeAnythingFromItsNeighbours() throws Exception {
     warmUp();
     Held before = Held.now();
     Usage least = Usage.now();
-    long seconds = Math.max(1, SECONDS / 2);
-    Phase hostile;
-    Phase harmless;
-    Usage most;
     String report;
     try (HostileVictim.Log log = new HostileVictim.Log();
         Neighbour first = new Neighbour(folder.resolve("n1"));
         Neighbour second = new Neighbour(folder.resolve("n2"));
         HostileVictim victim = new HostileVictim(folder.resolve("attacked"))) {
-      HostileAttacks attacks = new HostileAttacks(victim, SEED);
-      for (int n = 0; n < 20; n++) {
-        // What the neighbours do is compiled meanwhile, so that both phases measure the same.
-        attacks.attack();
-      }
-      Phase phase = new Phase(first, second);
-      most = Usage.now();
-      int connections = 0;
-      while (phase.goesOn(seconds) || connections < RECONNECTS) {
-        attacks.attack();
-        connections++;
-        most = most.or(Usage.now());
-      }
-      hostile = phase.end();
-      harmless = harmlessly(seconds, hostile.load(), victim, first, second);
+      report = inTurn(victim, first, second);
+      victim.check();
       stuckFile(victim, first, second);
       first.finish();
       second.finish();
       log.check();
-      report = "%,d connections, %s".formatted(connections, attacks.report());
     }
     System.out.printf(
         "hostile neighbours: seed=%d, %s%n  neighbours' p50 and p99: %s with the hostile client,"
@@ -95,33 +84,38 @@ class HostileNeighboursTest {
   private void warmUp() throws Exception {
     try (HostileVictim.Log _ = new HostileVictim.Log();
         HostileVictim victim = new HostileVictim(folder.resolve("warm"))) {
-      HostileAttacks attacks = new HostileAttacks(victim, 1);
+      HostileAttacks attacks =
+          new HostileAttacks(victim.path(), victim.gifts(), victim::awaitLeft, 1);
       for (int n = 0; n < 20; n++) {
         attacks.attack();
       }
     }
   }
 
-  /** The same neighbours while a client does what clients do, for as much of the processor. */
-  private static Phase harmlessly(
-      long seconds, double load, HostileVictim victim, Neighbour first, Neighbour second)
-      throws Exception {
-    try (Client client = Client.connect(victim.path());
-        Descriptor file = Memfd.sealed(Served.CALLS, "harmless", 1 << 20)) {
-      Phase phase = new Phase(first, second);
-      while (phase.goesOn(seconds)) {
-        if (phase.load() < load) {
-          client.map(0, 1 << 20, 3, file, 0);
-          client.write64(Pci.BAR0, 0x1000, 1);
-          client.read64(Pci.BAR0, 0x1000);
-          client.unmap(0, 1 << 20);
-        } else {
-          LockSupport.parkNanos(100_000);
+  /** The hostile client and the harmless one by turns. Returns what the hostile one did. */
+  private String inTurn(HostileVictim victim, Neighbour first, Neighbour second) throws Exception {
+    long connections = 0;
+    try (HostileProcess attacks =
+            new HostileProcess(HostileProcess.Kind.HOSTILE, victim.path(), folder, SEED);
+        HostileProcess use =
+            new HostileProcess(HostileProcess.Kind.HARMLESS, victim.path(), folder, SEED)) {
+      // So that the harmless one takes as much, it works for as much of the time as that needs.
+      double share = 1;
+      for (int turn = -WARM_UP;
+          turn < 0 || hostile.seconds() + harmless.seconds() < SECONDS || connections < RECONNECTS;
+          turn++) {
+        if (turn == 0) {
+          hostile.clear();
+          harmless.clear();
         }
+        connections += hostile.turn(attacks, 1, first, second);
+        harmless.turn(use, share, first, second);
+        double wanted = share * hostile.load() / harmless.load();
+        share = Math.clamp((share + wanted) / 2, 0.02, 1);
       }
-      return phase.end();
-    } finally {
-      victim.awaitLeft();
+      attacks.finish();
+      use.finish();
+      return "%,d connections, %s".formatted(connections, attacks.report());
     }
   }
 
@@ -179,57 +173,57 @@ class HostileNeighboursTest {
     }
   }
 
-  /** A stretch of time, what it took, and how the neighbours did. */
-  private static final class Phase {
-    private final Neighbour first;
-    private final Neighbour second;
-    private final long begun = System.nanoTime();
-    private final long processorBefore = processor();
-    private long ended;
+  /** The turns of one client, what they took, and how the neighbours did meanwhile. */
+  private final class Phase {
+    private long nanos;
     private long used;
     private long[] latencies = {};
 
-    Phase(Neighbour first, Neighbour second) {
-      this.first = first;
-      this.second = second;
+    void clear() {
+      nanos = 0;
+      used = 0;
+      latencies = new long[0];
+    }
+
+    /** Has it work for a turn. Returns how many connections it made. */
+    long turn(HostileProcess client, double share, Neighbour first, Neighbour second)
+        throws Exception {
       first.latencies();
       second.latencies();
+      long processor = HostileProcess.processor();
+      long begun = System.nanoTime();
+      HostileProcess.Done done = client.work(TURN_MILLIS, share, () -> most = most.or(Usage.now()));
+      nanos += System.nanoTime() - begun;
+      used += HostileProcess.processor() - processor + done.processorNanos();
+      add(first.latencies());
+      add(second.latencies());
+      return done.connections();
     }
 
-    private static long processor() {
-      var system = (OperatingSystemMXBean) ManagementFactory.getOperatingSystemMXBean();
-      return system.getProcessCpuTime();
+    private void add(long[] more) {
+      int count = latencies.length;
+      latencies = Arrays.copyOf(latencies, count + more.length);
+      System.arraycopy(more, 0, latencies, count, more.length);
     }
 
-    boolean goesOn(long seconds) {
-      return System.nanoTime() - begun < Duration.ofSeconds(seconds).toNanos();
+    double seconds() {
+      return nanos / 1e9;
     }
 
-    /** Processor time of all of the process, in cores. */
+    /** Processor time of this process and the client's, in cores. */
     double load() {
-      return ended == 0
-          ? (double) (processor() - processorBefore) / (System.nanoTime() - begun)
-          : (double) used / (ended - begun);
-    }
-
-    Phase end() {
-      used = processor() - processorBefore;
-      ended = System.nanoTime();
-      long[] one = first.latencies();
-      long[] other = second.latencies();
-      latencies = Arrays.copyOf(one, one.length + other.length);
-      System.arraycopy(other, 0, latencies, one.length, other.length);
-      Arrays.sort(latencies);
-      return this;
+      return (double) used / nanos;
     }
 
     String latency() {
       assertThat(latencies).as("rounds of the neighbours").hasSizeGreaterThan(100);
-      return "%.0f and %.0f us".formatted(at(0.5), at(0.99));
+      long[] sorted = latencies.clone();
+      Arrays.sort(sorted);
+      return "%.0f and %.0f us".formatted(at(sorted, 0.5), at(sorted, 0.99));
     }
 
-    private double at(double quantile) {
-      return latencies[(int) (latencies.length * quantile)] / 1e3;
+    private static double at(long[] sorted, double quantile) {
+      return sorted[(int) (sorted.length * quantile)] / 1e3;
     }
   }
 

@@ -54,7 +54,7 @@ final class HostileSeeds {
   /** What once was a bug, as files. */
   static final Path KEPT = Path.of("src/test/resources/fuzz/messages");
 
-  /** Numbers of {@link HostileVictim#descriptors}. */
+  /** Numbers of {@link HostileGifts#descriptors}. */
   private static final int SEALED = 0;
 
   private static final int UNSEALED = 1;

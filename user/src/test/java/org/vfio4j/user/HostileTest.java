@@ -114,7 +114,9 @@ class HostileTest {
       try (HostileVictim victim = new HostileVictim(path)) {
         int left = MESSAGES / CLIENTS;
         while (left > 0) {
-          left -= HostileMessages.sendTo(victim, random, counts, Math.min(left, PER_CONNECTION));
+          left -=
+              HostileMessages.sendTo(
+                  victim.path(), victim.gifts(), random, counts, Math.min(left, PER_CONNECTION));
         }
         victim.checkServes();
         victim.check();
