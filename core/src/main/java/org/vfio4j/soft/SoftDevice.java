@@ -9,6 +9,7 @@ import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.Device;
 import org.vfio4j.vfio.DeviceFile;
+import org.vfio4j.vfio.MachineLock;
 import org.vfio4j.vfio.Vfio;
 
 /** An open device of a {@link SoftMachine}. */
@@ -49,10 +50,12 @@ record SoftDevice(SoftMachine machine, Device device) implements DeviceFile {
           f.name() + " is on a root bus, which cannot be reset",
           f.name());
     }
-    return machine.functions().stream()
-        .filter(o -> o.busNumber().equals(f.busNumber()))
-        .map(o -> new Vfio.Dependent(group(o), o.name()))
-        .toList();
+    try (MachineLock.Held _ = machine.core().lock().hold()) {
+      return machine.functions().stream()
+          .filter(o -> o.busNumber().equals(f.busNumber()))
+          .map(o -> new Vfio.Dependent(group(o), o.name()))
+          .toList();
+    }
   }
 
   /** {@code vfio_pci_fill_devs}: nobody's users can be told of a function without a group. */

@@ -28,13 +28,14 @@ import org.vfio4j.vfio.DeviceFile;
 import org.vfio4j.vfio.DriverKind;
 import org.vfio4j.vfio.KernelBugException;
 import org.vfio4j.vfio.Machine;
+import org.vfio4j.vfio.MachineLock;
 import org.vfio4j.vfio.VfioCore;
 import org.vfio4j.vfio.VfioParameters;
 
 /**
  * A machine in software: functions and their drivers, parents and mediated devices, an embedded
  * IOMMU, and the VFIO core over them. Processes are made by {@link #process}. Thread-safe: one lock
- * covers everything but DMA mapping, which has the container's.
+ * ({@link MachineLock}) covers what there is and whose it is, and nothing that takes long.
  */
 public final class SoftMachine implements Machine {
   /** The driver that wraps a whole function as a mediated device of type {@code backed}. */
@@ -48,6 +49,7 @@ public final class SoftMachine implements Machine {
   private final SoftIommu iommu;
   private final Type1Parameters parameters = new Type1Parameters();
   private final VfioCore core;
+  private final MachineLock lock;
 
   private final Map<String, SoftFunction> functions = new LinkedHashMap<>();
   private final Map<String, IommuGroup> groupOf = new HashMap<>();
@@ -80,6 +82,7 @@ public final class SoftMachine implements Machine {
     this.profile = profile;
     this.iommu = new SoftIommu(profile);
     this.core = new VfioCore(profile, between.apply(iommu), parameters);
+    this.lock = core.lock();
   }
 
   @Override
@@ -108,77 +111,95 @@ public final class SoftMachine implements Machine {
   }
 
   /** Adds an empty IOMMU group. */
-  public synchronized IommuGroup addGroup(int id, IommuUnit unit, List<ReservedRegion> regions) {
-    noiommu.checkFree(id);
-    nextGroup = Math.max(nextGroup, id + 1);
-    return iommu.addGroup(id, unit, regions);
+  public IommuGroup addGroup(int id, IommuUnit unit, List<ReservedRegion> regions) {
+    try (MachineLock.Held _ = lock.hold()) {
+      noiommu.checkFree(id);
+      nextGroup = Math.max(nextGroup, id + 1);
+      return iommu.addGroup(id, unit, regions);
+    }
   }
 
   /** Adds a function without a driver, in a group or, where no IOMMU serves it, in none. */
-  public synchronized void addFunction(SoftFunction function, Optional<IommuGroup> group) {
-    if (functions.putIfAbsent(function.name(), function) != null) {
-      throw new IllegalArgumentException(function.name() + " exists");
+  public void addFunction(SoftFunction function, Optional<IommuGroup> group) {
+    try (MachineLock.Held _ = lock.hold()) {
+      if (functions.putIfAbsent(function.name(), function) != null) {
+        throw new IllegalArgumentException(function.name() + " exists");
+      }
+      group.ifPresent(
+          g -> {
+            iommu.addDevice(g, function);
+            groupOf.put(function.name(), g);
+          });
     }
-    group.ifPresent(
-        g -> {
-          iommu.addDevice(g, function);
-          groupOf.put(function.name(), g);
-        });
   }
 
   /** Takes a function away, as hot-unplug does. It must have no driver. */
-  public synchronized void removeFunction(String name) {
-    SoftFunction function = function(name);
-    if (drivers.containsKey(name)) {
-      throw new IllegalStateException(name + " has a driver");
-    }
-    functions.remove(name);
-    if (groupOf.remove(name) != null) {
-      iommu.removeDevice(function);
+  public void removeFunction(String name) {
+    try (MachineLock.Held _ = lock.hold()) {
+      SoftFunction function = function(name);
+      if (drivers.containsKey(name)) {
+        throw new IllegalStateException(name + " has a driver");
+      }
+      functions.remove(name);
+      if (groupOf.remove(name) != null) {
+        iommu.removeDevice(function);
+      }
     }
   }
 
   /** Has the function's driver offer a type of mediated device. */
-  public synchronized void offer(String name, MdevParent.Type type) {
-    SoftFunction function = function(name);
-    parents.computeIfAbsent(name, k -> new MdevParent(function)).offer(type);
-    if (type.kind() == MdevParent.Kind.AUX) {
-      iommu.enableAux(function, true);
+  public void offer(String name, MdevParent.Type type) {
+    try (MachineLock.Held _ = lock.hold()) {
+      SoftFunction function = function(name);
+      parents.computeIfAbsent(name, k -> new MdevParent(function)).offer(type);
+      if (type.kind() == MdevParent.Kind.AUX) {
+        iommu.enableAux(function, true);
+      }
     }
   }
 
   /** The functions, in the order they were added. */
-  public synchronized List<SoftFunction> functions() {
-    return List.copyOf(functions.values());
+  public List<SoftFunction> functions() {
+    try (MachineLock.Held _ = lock.hold()) {
+      return List.copyOf(functions.values());
+    }
   }
 
   /** The function of that address; ENODEV if there is none. */
-  public synchronized SoftFunction function(String name) {
-    SoftFunction function = functions.get(name);
-    if (function == null) {
-      throw new VfioException(
-          Errno.ENODEV, Reason.NO_GROUP, "no device " + name + " in this machine", name);
+  public SoftFunction function(String name) {
+    try (MachineLock.Held _ = lock.hold()) {
+      SoftFunction function = functions.get(name);
+      if (function == null) {
+        throw new VfioException(
+            Errno.ENODEV, Reason.NO_GROUP, "no device " + name + " in this machine", name);
+      }
+      return function;
     }
-    return function;
   }
 
   @Override
-  public synchronized Optional<Device> device(String name) {
-    return Optional.<Device>ofNullable(functions.get(name))
-        .or(() -> Optional.ofNullable(mdevs.get(name)));
+  public Optional<Device> device(String name) {
+    try (MachineLock.Held _ = lock.hold()) {
+      return Optional.<Device>ofNullable(functions.get(name))
+          .or(() -> Optional.ofNullable(mdevs.get(name)));
+    }
   }
 
   @Override
-  public synchronized Optional<IommuGroup> groupOf(String name) {
-    return Optional.ofNullable(groupOf.get(name));
+  public Optional<IommuGroup> groupOf(String name) {
+    try (MachineLock.Held _ = lock.hold()) {
+      return Optional.ofNullable(groupOf.get(name));
+    }
   }
 
   @Override
-  public synchronized Optional<IommuGroup> group(int number) {
-    return iommu.groups().stream()
-        .filter(g -> g.id() == number)
-        .findFirst()
-        .or(() -> noiommu.find(number));
+  public Optional<IommuGroup> group(int number) {
+    try (MachineLock.Held _ = lock.hold()) {
+      return iommu.groups().stream()
+          .filter(g -> g.id() == number)
+          .findFirst()
+          .or(() -> noiommu.find(number));
+    }
   }
 
   @Override
@@ -197,36 +218,44 @@ public final class SoftMachine implements Machine {
   }
 
   /** The parent that a function is, if it offers a type. */
-  public synchronized Optional<MdevParent> parent(String name) {
-    return Optional.ofNullable(parents.get(name));
+  public Optional<MdevParent> parent(String name) {
+    try (MachineLock.Held _ = lock.hold()) {
+      return Optional.ofNullable(parents.get(name));
+    }
   }
 
   /** The function's driver. */
-  public synchronized Optional<String> driver(String name) {
-    if (mdevs.containsKey(name)) {
-      return Optional.of("vfio_mdev");
+  public Optional<String> driver(String name) {
+    try (MachineLock.Held _ = lock.hold()) {
+      if (mdevs.containsKey(name)) {
+        return Optional.of("vfio_mdev");
+      }
+      return Optional.ofNullable(drivers.get(function(name).name()));
     }
-    return Optional.ofNullable(drivers.get(function(name).name()));
   }
 
   /**
    * The function's driver as sysfs shows it: the link goes before the driver's leaving waits for a
    * user ({@code __device_release_driver}).
    */
-  public synchronized Optional<String> driverLink(String name) {
-    return driver(name).filter(d -> !waiting().contains(name));
+  public Optional<String> driverLink(String name) {
+    try (MachineLock.Held _ = lock.hold()) {
+      return driver(name).filter(d -> !waiting().contains(name));
+    }
   }
 
   /** Members of a group whose drivers do DMA for the host: they make it not viable. */
-  public synchronized List<SoftFunction> hostDriven(IommuGroup group) {
-    return functions.values().stream()
-        .filter(f -> group.equals(groupOf.get(f.name())))
-        .filter(
-            f ->
-                driver(f.name())
-                    .filter(d -> DriverKind.of(d, f.bridge()) == DriverKind.HOST)
-                    .isPresent())
-        .toList();
+  public List<SoftFunction> hostDriven(IommuGroup group) {
+    try (MachineLock.Held _ = lock.hold()) {
+      return functions.values().stream()
+          .filter(f -> group.equals(groupOf.get(f.name())))
+          .filter(
+              f ->
+                  driver(f.name())
+                      .filter(d -> DriverKind.of(d, f.bridge()) == DriverKind.HOST)
+                      .isPresent())
+          .toList();
+    }
   }
 
   /** A process on this machine, with no descriptor open. */
@@ -244,17 +273,21 @@ public final class SoftMachine implements Machine {
    *     it. The function has no driver then.
    * @throws KernelBugException on 5.10, for a host driver into a live group
    */
-  public synchronized boolean bind(String name, String driver) {
-    SoftFunction function = function(name);
-    return unbind(function, () -> probe(function, driver));
+  public boolean bind(String name, String driver) {
+    try (MachineLock.Held _ = lock.hold()) {
+      SoftFunction function = function(name);
+      return unbind(function, () -> probe(function, driver));
+    }
   }
 
   /**
    * What refused the latest bind of a function that had to wait, a {@link VfioException} or a
    * {@link KernelBugException}; empty while it waits, where it was done, and after the next one.
    */
-  public synchronized Optional<RuntimeException> refusedLater(String name) {
-    return Optional.ofNullable(refusedLater.get(function(name)));
+  public Optional<RuntimeException> refusedLater(String name) {
+    try (MachineLock.Held _ = lock.hold()) {
+      return Optional.ofNullable(refusedLater.get(function(name)));
+    }
   }
 
   /**
@@ -263,27 +296,31 @@ public final class SoftMachine implements Machine {
    *
    * @throws IllegalArgumentException if it has a driver, or VFIO cannot have taken it
    */
-  public synchronized void adopt(String name, String driver) {
-    SoftFunction function = function(name);
-    Optional<IommuGroup> group = groupOf(name);
-    DriverKind kind = DriverKind.of(driver, function.bridge());
-    if (drivers.containsKey(name) || (kind.registersWithVfio() && group.isEmpty())) {
-      throw new IllegalArgumentException(name + " cannot have " + driver);
-    }
-    if (kind.registersWithVfio()) {
-      core.register(group.orElseThrow(), function);
-    } else if (kind == DriverKind.HOST) {
-      iommu.bindHostDriver(function);
-    }
-    drivers.put(name, driver);
-    if (kind == DriverKind.WRAPPER) {
-      offer(name, BACKED);
+  public void adopt(String name, String driver) {
+    try (MachineLock.Held _ = lock.hold()) {
+      SoftFunction function = function(name);
+      Optional<IommuGroup> group = groupOf(name);
+      DriverKind kind = DriverKind.of(driver, function.bridge());
+      if (drivers.containsKey(name) || (kind.registersWithVfio() && group.isEmpty())) {
+        throw new IllegalArgumentException(name + " cannot have " + driver);
+      }
+      if (kind.registersWithVfio()) {
+        core.register(group.orElseThrow(), function);
+      } else if (kind == DriverKind.HOST) {
+        iommu.bindHostDriver(function);
+      }
+      drivers.put(name, driver);
+      if (kind == DriverKind.WRAPPER) {
+        offer(name, BACKED);
+      }
     }
   }
 
   /** Unbinds the driver, if there is one; false if that waits for a user. */
-  public synchronized boolean unbind(String name) {
-    return unbind(function(name), () -> {});
+  public boolean unbind(String name) {
+    try (MachineLock.Held _ = lock.hold()) {
+      return unbind(function(name), () -> {});
+    }
   }
 
   private boolean unbind(SoftFunction function, Runnable then) {
@@ -380,8 +417,10 @@ public final class SoftMachine implements Machine {
    *
    * @throws VfioException ENODEV, ENOENT (no such type), EEXIST, ENOSPC (no instance left)
    */
-  public synchronized MediatedDevice createMdev(String parent, String type, String uuid) {
-    return createMdev(parent, type, uuid, nextGroup);
+  public MediatedDevice createMdev(String parent, String type, String uuid) {
+    try (MachineLock.Held _ = lock.hold()) {
+      return createMdev(parent, type, uuid, nextGroup);
+    }
   }
 
   /**
@@ -390,49 +429,52 @@ public final class SoftMachine implements Machine {
    * @throws VfioException as {@link #createMdev(String, String, String)}
    * @throws IllegalArgumentException if the number is taken; nothing has been made then
    */
-  public synchronized MediatedDevice createMdev(
-      String parent, String type, String uuid, int groupId) {
-    if (leaving.containsKey(function(parent))) {
-      throw new VfioException(
-          Errno.ENODEV, Reason.DEVICE_BUSY, "the driver of " + parent + " is leaving", parent);
-    }
-    MdevParent offers =
-        parent(function(parent).name())
-            .orElseThrow(
-                () ->
-                    new VfioException(
-                        Errno.ENOENT,
-                        Reason.BAD_ARGUMENT,
-                        parent + " offers no mediated devices",
-                        parent));
-    if (mdevs.containsKey(uuid)) {
-      throw new VfioException(Errno.EEXIST, Reason.BAD_ARGUMENT, uuid + " exists", uuid);
-    }
-    try (Attempt attempt = new Attempt()) {
-      MediatedDevice device = offers.create(type, uuid);
-      attempt.undo(() -> offers.remove(device));
-      IommuGroup group = addGroup(groupId, IommuUnit.NONE, List.of());
-      attempt.keep();
-      iommu.addDevice(group, device);
-      groupOf.put(uuid, group);
-      mdevs.put(uuid, device);
-      core.register(group, device);
-      return device;
+  public MediatedDevice createMdev(String parent, String type, String uuid, int groupId) {
+    try (MachineLock.Held _ = lock.hold()) {
+      if (leaving.containsKey(function(parent))) {
+        throw new VfioException(
+            Errno.ENODEV, Reason.DEVICE_BUSY, "the driver of " + parent + " is leaving", parent);
+      }
+      MdevParent offers =
+          parent(function(parent).name())
+              .orElseThrow(
+                  () ->
+                      new VfioException(
+                          Errno.ENOENT,
+                          Reason.BAD_ARGUMENT,
+                          parent + " offers no mediated devices",
+                          parent));
+      if (mdevs.containsKey(uuid)) {
+        throw new VfioException(Errno.EEXIST, Reason.BAD_ARGUMENT, uuid + " exists", uuid);
+      }
+      try (Attempt attempt = new Attempt()) {
+        MediatedDevice device = offers.create(type, uuid);
+        attempt.undo(() -> offers.remove(device));
+        IommuGroup group = addGroup(groupId, IommuUnit.NONE, List.of());
+        attempt.keep();
+        iommu.addDevice(group, device);
+        groupOf.put(uuid, group);
+        mdevs.put(uuid, device);
+        core.register(group, device);
+        return device;
+      }
     }
   }
 
   /** Removes a mediated device; false if that waits for a user. ENODEV if there is none. */
-  public synchronized boolean removeMdev(String uuid) {
-    MediatedDevice device = mdevs.get(uuid);
-    if (device == null) {
-      throw new VfioException(Errno.ENODEV, Reason.NO_GROUP, "no mdev " + uuid, uuid);
+  public boolean removeMdev(String uuid) {
+    try (MachineLock.Held _ = lock.hold()) {
+      MediatedDevice device = mdevs.get(uuid);
+      if (device == null) {
+        throw new VfioException(Errno.ENODEV, Reason.NO_GROUP, "no mdev " + uuid, uuid);
+      }
+      if (waits(device)) {
+        leaving.put(device, () -> removeNow(device));
+        return false;
+      }
+      removeNow(device);
+      return true;
     }
-    if (waits(device)) {
-      leaving.put(device, () -> removeNow(device));
-      return false;
-    }
-    removeNow(device);
-    return true;
   }
 
   private void removeNow(MediatedDevice device) {
@@ -445,13 +487,17 @@ public final class SoftMachine implements Machine {
   }
 
   /** Mediated devices, oldest first. */
-  public synchronized List<MediatedDevice> mdevs() {
-    return List.copyOf(mdevs.values());
+  public List<MediatedDevice> mdevs() {
+    try (MachineLock.Held _ = lock.hold()) {
+      return List.copyOf(mdevs.values());
+    }
   }
 
   /** Functions and mediated devices that wait for a user before they can go. */
-  public synchronized List<String> waiting() {
-    return leaving.keySet().stream().map(Device::name).toList();
+  public List<String> waiting() {
+    try (MachineLock.Held _ = lock.hold()) {
+      return leaving.keySet().stream().map(Device::name).toList();
+    }
   }
 
   /** Nobody waits for the device any more: {@link #waits} has said so. */
@@ -490,19 +536,23 @@ public final class SoftMachine implements Machine {
 
   @Override
   public DeviceFile openDevice(IommuGroup group, Device device, String asked) {
-    if (driver(device.name()).equals(Optional.of(DriverKind.WRAPPER_NAME))) {
-      throw new VfioException(
-          Errno.ENODEV,
-          Reason.FUNCTION_WRAPPED,
-          device.name() + " is wrapped as a mediated device: it cannot be opened itself",
-          device.name());
+    try (MachineLock.Held _ = lock.hold()) {
+      if (driver(device.name()).equals(Optional.of(DriverKind.WRAPPER_NAME))) {
+        throw new VfioException(
+            Errno.ENODEV,
+            Reason.FUNCTION_WRAPPED,
+            device.name() + " is wrapped as a mediated device: it cannot be opened itself",
+            device.name());
+      }
+      open.merge(device, 1, Integer::sum);
+      return new SoftDevice(this, device);
     }
-    open.merge(device, 1, Integer::sum);
-    return new SoftDevice(this, device);
   }
 
   void deviceClosed(Device device) {
-    open.computeIfPresent(device, (k, n) -> n == 1 ? null : n - 1);
+    try (MachineLock.Held _ = lock.hold()) {
+      open.computeIfPresent(device, (k, n) -> n == 1 ? null : n - 1);
+    }
   }
 
   @Override

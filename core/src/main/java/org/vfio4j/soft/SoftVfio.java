@@ -10,7 +10,6 @@ import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.Device;
 import org.vfio4j.iommu.DmaPort;
-import org.vfio4j.iommu.IommuDomain;
 import org.vfio4j.mdev.Isolation;
 import org.vfio4j.mdev.MediatedDevice;
 import org.vfio4j.type1.AddressSpace;
@@ -77,10 +76,8 @@ public final class SoftVfio implements Vfio, AutoCloseable {
     return switch (isolation) {
       case Isolation.Plain() -> container.emulatedPort(device.name(), machine.iommu()::report);
       case Isolation.Backed(Device function) -> machine.iommu().port(function);
-      case Isolation.Aux(Device parent) -> {
-        IommuDomain domain = container.domainOf(open.group()).orElseThrow();
-        yield machine.iommu().port(parent, domain);
-      }
+      case Isolation.Aux(Device parent) ->
+          machine.iommu().port(parent, open.domain().orElseThrow());
     };
   }
 

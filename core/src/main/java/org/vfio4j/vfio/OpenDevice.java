@@ -5,7 +5,7 @@ package org.vfio4j.vfio;
 
 import java.util.Optional;
 import org.vfio4j.iommu.Device;
-import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.iommu.IommuDomain;
 import org.vfio4j.type1.Container;
 
 /**
@@ -13,9 +13,9 @@ import org.vfio4j.type1.Container;
  * API, such as the port of the device's DMA, starts here.
  *
  * @param device the device
- * @param group its VFIO group
  * @param file what GET_DEVICE_FD gave
- * @param container the container that the group is in; empty for a group without an IOMMU
+ * @param container the container that its group is in; empty for a group without an IOMMU
+ * @param domain the domain that its group is on; empty for one that no IOMMU serves
  */
 public record OpenDevice(
-    Device device, IommuGroup group, DeviceFile file, Optional<Container> container) {}
+    Device device, DeviceFile file, Optional<Container> container, Optional<IommuDomain> domain) {}

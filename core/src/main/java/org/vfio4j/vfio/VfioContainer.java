@@ -24,10 +24,12 @@ final class VfioContainer {
     this.name = name;
   }
 
-  /** Whether a group is on its way into it; see {@link VfioGroup#joining}. */
-  boolean joining() {
-    return groups.stream().anyMatch(g -> g.joining);
-  }
+  /**
+   * A group is on its way into it or out of it, or SET_IOMMU attaches its groups, with the
+   * machine's lock left. Who wants to do one of these waits, as for {@code group_lock} of the
+   * kernel's container. What is in {@link #groups} and {@link #iommu} stays meanwhile.
+   */
+  boolean busy;
 
   /** Whether its groups have no IOMMU; all have one, or none has. Not while it is empty. */
   boolean noiommu() {

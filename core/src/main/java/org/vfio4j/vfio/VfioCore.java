@@ -27,8 +27,11 @@ import org.vfio4j.unwind.Attempt;
 
 /**
  * Groups and containers of one machine ({@code vfio.c}, {@code group.c}, {@code container.c}): who
- * is in which container, and what that takes. The machine's lock covers it, and it is the machine
- * that tells which devices have a VFIO driver.
+ * is in which container, and what that takes. The machine's lock, which is here, covers it, and it
+ * is the machine that tells which devices have a VFIO driver.
+ *
+ * <p>What a group's way into a container or out of it does to the hardware is done without the
+ * lock: a method here marks what is busy, one does the work, and one says that it is done.
  */
 public final class VfioCore {
   private final KernelProfile profile;
@@ -36,6 +39,7 @@ public final class VfioCore {
   private final Type1Parameters parameters;
   private final Events events;
   private final VfioParameters vfio = new VfioParameters();
+  private final MachineLock lock = new MachineLock();
   private final Map<IommuGroup, VfioGroup> groups = new IdentityHashMap<>();
 
   /**
@@ -64,6 +68,11 @@ public final class VfioCore {
     this.parameters = parameters;
   }
 
+  /** The machine's lock. */
+  public MachineLock lock() {
+    return lock;
+  }
+
   /** The module parameters of vfio. */
   public VfioParameters parameters() {
     return vfio;
@@ -75,12 +84,16 @@ public final class VfioCore {
 
   /** The members of a group that have a VFIO driver; none for a group that VFIO does not offer. */
   public Set<Device> registered(IommuGroup group) {
-    return find(group).map(g -> Set.copyOf(g.devices)).orElse(Set.of());
+    try (MachineLock.Held _ = lock.hold()) {
+      return find(group).map(g -> Set.copyOf(g.devices)).orElse(Set.of());
+    }
   }
 
   /** {@code vfio_register_group_dev}: the device has a VFIO driver now. */
   public void register(IommuGroup group, Device device) {
-    groups.computeIfAbsent(group, VfioGroup::new).devices.add(device);
+    try (MachineLock.Held _ = lock.hold()) {
+      groups.computeIfAbsent(group, VfioGroup::new).devices.add(device);
+    }
   }
 
   /**
@@ -90,23 +103,27 @@ public final class VfioCore {
    * @return whether it is done
    */
   public boolean unregister(IommuGroup group, Device device, boolean open) {
-    Optional<VfioGroup> there = find(group).filter(g -> g.devices.contains(device));
-    if (there.isPresent() && waits(there.get(), open)) {
-      return false;
+    try (MachineLock.Held _ = lock.hold()) {
+      Optional<VfioGroup> there = find(group).filter(g -> g.devices.contains(device));
+      if (there.isPresent() && waits(there.get(), open)) {
+        return false;
+      }
+      there.ifPresent(g -> unregister(g, device));
+      return true;
     }
-    there.ifPresent(g -> unregister(g, device));
-    return true;
   }
 
   /**
    * {@code vfio_unregister_group_dev}, when nobody has the device open any more. The last device
-   * takes the group out of its container where the profile does not wait for that.
+   * takes the group out of its container where the profile does not wait for that; this is the one
+   * detach under the lock, in the unbind of a driver on 5.10.
    */
   private void unregister(VfioGroup group, Device device) {
     group.devices.remove(device);
     if (group.devices.isEmpty()) {
       if (group.container.isPresent()) {
-        leave(group);
+        detach(group);
+        left(group);
       }
       group.dead = true;
       groups.remove(group.group, group);
@@ -119,21 +136,26 @@ public final class VfioCore {
    * @param open whether somebody has the device open
    */
   public boolean waits(IommuGroup group, Device device, boolean open) {
-    return find(group)
-        .filter(g -> g.devices.contains(device))
-        .map(g -> waits(g, open))
-        .orElse(false);
+    try (MachineLock.Held _ = lock.hold()) {
+      return find(group)
+          .filter(g -> g.devices.contains(device))
+          .map(g -> waits(g, open))
+          .orElse(false);
+    }
   }
 
   /** Whether the group is in a container. */
   public boolean contained(IommuGroup group) {
-    return find(group).flatMap(g -> g.container).isPresent();
+    try (MachineLock.Held _ = lock.hold()) {
+      return find(group).flatMap(g -> g.container).isPresent();
+    }
   }
 
   private boolean waits(VfioGroup group, boolean deviceOpen) {
     boolean last = group.devices.size() == 1;
-    boolean kept = last && group.container.isPresent() && !profile.forcedDetachOnUnbind();
-    return deviceOpen || group.joining || kept;
+    boolean kept =
+        last && group.container.map(c -> c.busy || !profile.forcedDetachOnUnbind()).orElse(false);
+    return deviceOpen || group.busy || kept;
   }
 
   /** Refuses a group that somebody of this machine has open. */
@@ -153,53 +175,63 @@ public final class VfioCore {
   void opened(VfioGroup group, String process) {
     group.fileOpen = true;
     group.opener = process;
+    group.busy = true;
   }
 
-  /** A descriptor of the group or of one of its devices is gone. */
-  void closed(VfioGroup group) {
-    if (!group.opened() && group.container.isPresent()) {
-      leave(group);
-    }
-  }
-
-  /** Whether nothing of the group, or of the group that backs it, is used by a host driver. */
+  /**
+   * Whether nothing of the group, or of the group that backs it, is used by a host driver. Asks the
+   * hardware: without the lock.
+   */
   boolean viable(VfioGroup group) {
     Optional<IommuGroup> backing = acquireBacking(group);
     backing.ifPresent(iommu::release);
     return backing.map(iommu::viable).orElse(true);
   }
 
-  int status(VfioGroup group) {
-    checkAlive(group);
-    boolean set = group.container.isPresent();
-    boolean viable = profile.ownership() ? set || viable(group) : viable(group);
+  /** What GROUP_GET_STATUS tells; see {@link #viable} for the lock. */
+  int status(VfioGroup group, boolean set) {
+    boolean viable = (profile.ownership() && set) || viable(group);
     return (viable ? 1 : 0) | (set ? 2 : 0);
   }
 
   /**
-   * {@code vfio_container_attach_group} up to the attach: the group is claimed and in the
-   * container, which cannot lose its driver any more.
-   *
-   * @return the driver of a live container: the caller attaches the group to it, without the
-   *     machine's lock, and then calls {@link #joined}
+   * {@code vfio_container_attach_group}, what comes before the hardware: the group is in the
+   * container from now on, and cannot lose its driver. Both are busy until {@link #joined}.
    */
-  Optional<IommuDriver> setContainer(VfioGroup group, VfioContainer container) {
+  void join(VfioGroup group, VfioContainer container) {
     Noiommu.checkUnmixed(container, group);
-    if (profile.ownership()) {
-      claim(group);
-    }
     group.container = Optional.of(container);
     container.groups.addFirst(group);
-    group.joining = container.iommu.isPresent();
-    return container.iommu;
+    group.busy = true;
+    container.busy = true;
   }
 
-  /** The attach of a group to a live container is over; one that was refused takes all back. */
-  void joined(VfioGroup group, boolean attached) {
-    group.joining = false;
-    if (!attached) {
-      abandon(group);
+  /** The group of a {@link #join} is claimed and, in a live container, attached. No lock held. */
+  void attach(VfioGroup group, VfioContainer container) {
+    try (Attempt attempt = new Attempt()) {
+      if (profile.ownership()) {
+        claim(group);
+        attempt.undo(() -> unclaim(group));
+      }
+      container.iommu.ifPresent(driver -> driver.attach(group.group));
+      attempt.keep();
     }
+  }
+
+  /** The join is over; one that was refused takes the group out again. */
+  void joined(VfioGroup group, VfioContainer container, boolean attached) {
+    if (!attached) {
+      container.groups.remove(group);
+      group.container = Optional.empty();
+    }
+    settled(group, Optional.of(container));
+  }
+
+  /** What was busy is so no more. */
+  void settled(VfioGroup group, Optional<VfioContainer> container) {
+    group.busy = false;
+    container.ifPresent(c -> c.busy = false);
+    lock.settled();
   }
 
   void checkNoContainer(VfioGroup group) {
@@ -220,7 +252,10 @@ public final class VfioCore {
     }
   }
 
-  void unsetContainer(VfioGroup group) {
+  /**
+   * {@code vfio_group_ioctl_unset_container}, what is asked before the group leaves its container.
+   */
+  void checkUnset(VfioGroup group) {
     if (group.container.isEmpty()) {
       throw new VfioException(Errno.EINVAL, Reason.GROUP_STATE, "the group is in no container");
     }
@@ -230,15 +265,46 @@ public final class VfioCore {
           Reason.USERS_REMAIN,
           "%d device descriptors of the group are open".formatted(group.deviceFiles));
     }
-    leave(group);
+  }
+
+  /** The group is on its way out of its container: both are busy until {@link #left}. */
+  void leave(VfioGroup group) {
+    group.busy = true;
+    group.container.orElseThrow().busy = true;
   }
 
   /**
-   * {@code vfio_ioctl_set_iommu}: all groups or none.
+   * The hardware of a group that leaves its container is detached; of the last one, what the
+   * container maps is unmapped. No lock held. Cannot fail.
+   */
+  void detach(VfioGroup group) {
+    VfioContainer container = group.container.orElseThrow();
+    container.iommu.ifPresent(driver -> driver.detach(group.group));
+    unclaim(group);
+    if (container.groups.size() == 1) {
+      container.iommu.ifPresent(IommuDriver::release);
+    }
+  }
+
+  /** The group is out of its container; the last one has taken the IOMMU with it. */
+  void left(VfioGroup group) {
+    VfioContainer container = group.container.orElseThrow();
+    container.groups.remove(group);
+    group.container = Optional.empty();
+    if (container.groups.isEmpty()) {
+      container.iommu = Optional.empty();
+    }
+    settled(group, Optional.of(container));
+  }
+
+  /**
+   * {@code vfio_ioctl_set_iommu}, what comes before the hardware. The container and its groups are
+   * busy until {@link #started}.
    *
    * @param rawIo whether the caller has CAP_SYS_RAWIO
+   * @return the driver to attach the groups to
    */
-  void setIommu(VfioContainer container, int number, boolean rawIo) {
+  IommuDriver start(VfioContainer container, int number, boolean rawIo) {
     if (container.groups.isEmpty() || container.iommu.isPresent()) {
       String state = container.groups.isEmpty() ? "has no group" : "has an IOMMU";
       throw new VfioException(Errno.EINVAL, Reason.CONTAINER_STATE, "the container " + state);
@@ -247,6 +313,13 @@ public final class VfioCore {
         container.noiommu()
             ? Noiommu.open(number, vfio, rawIo)
             : new IommuDriver.OfType1(type1(container.name, number));
+    container.busy = true;
+    container.groups.forEach(g -> g.busy = true);
+    return driver;
+  }
+
+  /** SET_IOMMU attaches all groups of the container, or none. No lock held. */
+  static void attachAll(VfioContainer container, IommuDriver driver) {
     try (Attempt attempt = new Attempt()) {
       attempt.undo(driver::release);
       for (VfioGroup group : container.groups) {
@@ -255,7 +328,18 @@ public final class VfioCore {
       }
       attempt.keep();
     }
-    container.iommu = Optional.of(driver);
+  }
+
+  /**
+   * SET_IOMMU is over.
+   *
+   * @param driver whose the container is now; nobody's if a group was refused
+   */
+  void started(VfioContainer container, Optional<IommuDriver> driver) {
+    container.iommu = driver;
+    container.groups.forEach(g -> g.busy = false);
+    container.busy = false;
+    lock.settled();
   }
 
   private Container type1(String owner, int number) {
@@ -275,23 +359,6 @@ public final class VfioCore {
       }
     }
     return Optional.empty();
-  }
-
-  /** The group leaves its container; the last one takes the IOMMU with it. */
-  private void leave(VfioGroup group) {
-    group.container.flatMap(c -> c.iommu).ifPresent(c -> c.detach(group.group));
-    abandon(group);
-  }
-
-  private void abandon(VfioGroup group) {
-    VfioContainer container = group.container.orElseThrow();
-    container.groups.remove(group);
-    group.container = Optional.empty();
-    unclaim(group);
-    if (container.groups.isEmpty()) {
-      container.iommu.ifPresent(IommuDriver::release);
-      container.iommu = Optional.empty();
-    }
   }
 
   private void claim(VfioGroup group) {

@@ -25,10 +25,11 @@ final class VfioGroup {
   Optional<VfioContainer> container = Optional.empty();
 
   /**
-   * A SET_CONTAINER is under way that has left the machine's lock, because it may replay all memory
-   * of a VM. Whoever wants the group waits for it, as for {@code group_lock} of the kernel.
+   * A call is under way that has left the machine's lock ({@link MachineLock}): it opens the group
+   * or a device of it, closes one, or takes the group into a container or out of it. Whoever wants
+   * the group waits, as for {@code group_lock} of the kernel.
    */
-  boolean joining;
+  boolean busy;
 
   /**
    * The process that has the group's file open; kept while a device's descriptor keeps the group.

@@ -11,10 +11,6 @@ import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
-import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.Executor;
-import java.util.concurrent.TimeUnit;
-import java.util.function.Supplier;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
@@ -31,17 +27,13 @@ import org.vfio4j.testing.WatchedIommu;
 
 /** B27: a group that joins a VM's live container keeps no other VM waiting. */
 class LiveAttachTest {
-  /** A thread for each call: the common pool may have but one, and calls wait here. */
-  private static final Executor THREADS = call -> Thread.ofPlatform().daemon().start(call);
-
   private static final String FIRST = "0000:00:02.0";
   private static final String SECOND = "0000:00:03.0";
   private static final String OTHER = "0000:00:04.0";
 
   /** An IOMMU whose second map, the replay, takes until it is let go, and is refused if told so. */
   private static final class Replaying extends WatchedIommu {
-    private final CountDownLatch reached = new CountDownLatch(1);
-    private final CountDownLatch go = new CountDownLatch(1);
+    private final Stall replay = new Stall();
     private volatile boolean refuse;
     private int maps;
 
@@ -52,20 +44,11 @@ class LiveAttachTest {
     @Override
     protected void before(Call call, Object on) {
       if (call == Call.MAP && ++maps == 2) {
-        reached.countDown();
-        await(go);
+        replay.here();
         if (refuse) {
           throw new VfioException(Errno.ENOMEM, Reason.NO_MEMORY, "planned");
         }
       }
-    }
-  }
-
-  private static void await(CountDownLatch latch) {
-    try {
-      assertThat(latch.await(60, TimeUnit.SECONDS)).as("still waiting after a minute").isTrue();
-    } catch (InterruptedException e) {
-      throw new IllegalStateException(e);
     }
   }
 
@@ -104,18 +87,9 @@ class LiveAttachTest {
     machine.bind(name, "vfio-pci");
   }
 
-  private static <T> CompletableFuture<T> elsewhere(Supplier<T> call) {
-    return CompletableFuture.supplyAsync(call, THREADS).orTimeout(60, TimeUnit.SECONDS);
-  }
-
   private CompletableFuture<Boolean> join() {
-    CompletableFuture<Boolean> join =
-        elsewhere(
-            () -> {
-              vm.setContainer(group, container);
-              return true;
-            });
-    await(iommu.reached);
+    CompletableFuture<Boolean> join = Stall.elsewhere(() -> vm.setContainer(group, container));
+    iommu.replay.awaitReached();
     return join;
   }
 
@@ -124,7 +98,7 @@ class LiveAttachTest {
     prepare();
     CompletableFuture<Boolean> join = join();
     int devices =
-        elsewhere(
+        Stall.elsewhere(
                 () -> {
                   try (SoftVfio other = machine.process("other")) {
                     int its = other.container();
@@ -137,10 +111,10 @@ class LiveAttachTest {
                 })
             .join();
     assertThat(devices).isEqualTo(3);
-    assertThat(elsewhere(() -> vm.checkExtension(container, 3)).join()).isEqualTo(1);
+    assertThat(Stall.elsewhere(() -> vm.checkExtension(container, 3)).join()).isEqualTo(1);
     assertThat(join).as("the group is still joining").isNotDone();
-    CompletableFuture<Integer> status = elsewhere(() -> vm.groupStatus(group, 8));
-    iommu.go.countDown();
+    CompletableFuture<Integer> status = Stall.elsewhere(() -> vm.groupStatus(group, 8));
+    iommu.replay.end();
     assertThat(join.join()).isTrue();
     assertThat(status.join()).as("viable, and in a container").isEqualTo(3);
     vm.close();
@@ -151,14 +125,9 @@ class LiveAttachTest {
   void shouldKeepTheContainerAliveForAGroupThatIsJoining() {
     prepare();
     CompletableFuture<Boolean> join = join();
-    CompletableFuture<Boolean> leave =
-        elsewhere(
-            () -> {
-              vm.unsetContainer(firstGroup);
-              return true;
-            });
+    CompletableFuture<Boolean> leave = Stall.elsewhere(() -> vm.unsetContainer(firstGroup));
     assertThat(machine.unbind(SECOND)).as("the group is joining: its driver waits").isFalse();
-    iommu.go.countDown();
+    iommu.replay.end();
     assertThat(join.join()).isTrue();
     assertThat(leave.join()).isTrue();
     assertThat(machine.waiting()).isEmpty();
@@ -171,7 +140,7 @@ class LiveAttachTest {
     prepare();
     iommu.refuse = true;
     CompletableFuture<Boolean> join = join();
-    iommu.go.countDown();
+    iommu.replay.end();
     assertThatThrownBy(join::join)
         .isInstanceOf(CompletionException.class)
         .cause()

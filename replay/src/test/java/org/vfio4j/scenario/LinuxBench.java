@@ -13,6 +13,7 @@ import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.UUID;
+import java.util.stream.IntStream;
 import org.opentest4j.TestAbortedException;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IommuGroup;
@@ -40,6 +41,11 @@ final class LinuxBench extends ScenarioBench {
   private static final int WATCHED = 1 << 20;
   private static final int STEP = 16;
 
+  /** No process of a scenario has more. */
+  private static final int DESCRIPTORS = 64;
+
+  private static final int FIRST_DESCRIPTOR = 3;
+
   private final KernelProfile kernel;
   private final KernelBench machine;
   private final LinuxIommu iommu = new LinuxIommu(SystemCalls.libc());
@@ -47,29 +53,7 @@ final class LinuxBench extends ScenarioBench {
   private final List<Process> processes = new ArrayList<>();
   private final Set<String> wrapped = new TreeSet<>();
 
-  /** A process, and which of its descriptors are containers. */
-  private record Process(User user, Api api) {}
-
-  private static final class Api extends EngineVfio {
-    final Set<Integer> containers = new TreeSet<>();
-
-    Api(String name, LinuxMachine machine) {
-      super(name, machine, LinuxMachine.memory());
-    }
-
-    @Override
-    public int container() {
-      int fd = super.container();
-      containers.add(fd);
-      return fd;
-    }
-
-    @Override
-    public void close(int fd) {
-      containers.remove(fd);
-      super.close(fd);
-    }
-  }
+  private record Process(User user, EngineVfio api) {}
 
   LinuxBench(KernelProfile kernel, KernelBench machine) {
     this.kernel = kernel;
@@ -79,7 +63,7 @@ final class LinuxBench extends ScenarioBench {
 
   @Override
   User process(String name) {
-    Api api = new Api(name, linux);
+    EngineVfio api = linux.process(name);
     KernelEnvironment environment = new KernelEnvironment(SystemCalls.libc(), PATIENCE);
     User user = new User(new LinuxEnvironment(api, environment));
     processes.add(new Process(user, api));
@@ -190,13 +174,13 @@ final class LinuxBench extends ScenarioBench {
   private List<Runnable> scratch() {
     List<Runnable> undo = new ArrayList<>();
     for (Process process : processes) {
-      for (int container : process.api.containers) {
+      for (int fd : IntStream.range(FIRST_DESCRIPTOR, DESCRIPTORS).toArray()) {
         long vaddr = process.user.environment().buffer() + page();
         try {
-          process.api.map(container, Vfio.MapRequest.of(vaddr, SCRATCH, PAGE));
-          undo.add(() -> process.api.unmap(container, Vfio.UnmapRequest.of(SCRATCH, PAGE)));
+          process.api.map(fd, Vfio.MapRequest.of(vaddr, SCRATCH, PAGE));
+          undo.add(() -> process.api.unmap(fd, Vfio.UnmapRequest.of(SCRATCH, PAGE)));
         } catch (VfioException refused) {
-          // An empty container: nobody does DMA through it.
+          // No container, or an empty one: nobody does DMA through it.
         }
       }
     }

@@ -40,7 +40,10 @@ public record LinuxDeviceFile(LinuxMachine machine, Device device, DeviceCalls c
 
   @Override
   public void close() {
-    calls.close();
-    machine.closed(device);
+    try {
+      calls.close();
+    } finally {
+      machine.closed(device);
+    }
   }
 }

@@ -41,6 +41,10 @@ final class LinuxGroup implements IommuGroup {
 
   private Optional<GroupCalls> file = Optional.empty();
   private final Ownership ownership = new Ownership(this);
+
+  /** Held while it is looked up who its members are and which drivers they have. */
+  private final Object membership = new Object();
+
   private boolean claimed;
   private int openers;
 
@@ -76,6 +80,10 @@ final class LinuxGroup implements IommuGroup {
   @Override
   public Ownership ownership() {
     return ownership;
+  }
+
+  Object membership() {
+    return membership;
   }
 
   List<ReservedRegion> regions() {

@@ -26,6 +26,7 @@ import org.vfio4j.type1.Type1Parameters;
 import org.vfio4j.vfio.DeviceFile;
 import org.vfio4j.vfio.EngineVfio;
 import org.vfio4j.vfio.Machine;
+import org.vfio4j.vfio.MachineLock;
 import org.vfio4j.vfio.VfioCore;
 
 /**
@@ -41,6 +42,7 @@ public final class LinuxMachine implements Machine {
   private final LinuxIommu iommu;
   private final Type1Parameters parameters = new Type1Parameters();
   private final VfioCore core;
+  private final MachineLock lock;
 
   private final Map<String, MdevParent> parents = new LinkedHashMap<>();
   private final Map<String, MediatedGroup> mediated = new LinkedHashMap<>();
@@ -57,6 +59,7 @@ public final class LinuxMachine implements Machine {
     this.profile = profile;
     this.iommu = iommu;
     this.core = new VfioCore(profile, iommu, parameters);
+    this.lock = core.lock();
     // The kernel asks its own parameter at the attach.
     parameters.allowUnsafeInterrupts(true);
   }
@@ -83,15 +86,19 @@ public final class LinuxMachine implements Machine {
    * @param function its PCI address; it needs a VFIO driver
    * @param instances how many devices can be made of it
    */
-  public synchronized void wrap(String function, int instances) {
-    MdevParent parent = new MdevParent(LinuxDevice.pci(function));
-    parent.offer(new MdevParent.Type("backed", MdevParent.Kind.BACKED, instances));
-    parents.put(function, parent);
+  public void wrap(String function, int instances) {
+    try (MachineLock.Held _ = lock.hold()) {
+      MdevParent parent = new MdevParent(LinuxDevice.pci(function));
+      parent.offer(new MdevParent.Type("backed", MdevParent.Kind.BACKED, instances));
+      parents.put(function, parent);
+    }
   }
 
   /** Ends {@link #wrap}. Devices that were made of it must be gone. */
-  public synchronized void unwrap(String function) {
-    parents.remove(function);
+  public void unwrap(String function) {
+    try (MachineLock.Held _ = lock.hold()) {
+      parents.remove(function);
+    }
   }
 
   /**
@@ -99,17 +106,21 @@ public final class LinuxMachine implements Machine {
    *
    * @throws VfioException ENOENT if it is not wrapped, EEXIST, ENOSPC if no instance is left
    */
-  public synchronized MediatedDevice create(String function, String uuid) {
-    MediatedDevice device = parent(function).create("backed", uuid);
-    MediatedGroup group = new MediatedGroup(nextGroup++, device);
-    mediated.put(uuid, group);
-    core.register(group, device);
-    return device;
+  public MediatedDevice create(String function, String uuid) {
+    try (MachineLock.Held _ = lock.hold()) {
+      MediatedDevice device = parent(function).create("backed", uuid);
+      MediatedGroup group = new MediatedGroup(nextGroup++, device);
+      mediated.put(uuid, group);
+      core.register(group, device);
+      return device;
+    }
   }
 
   /** Devices that can still be made of a wrapped function. */
-  public synchronized int available(String function) {
-    return parent(function).available("backed");
+  public int available(String function) {
+    try (MachineLock.Held _ = lock.hold()) {
+      return parent(function).available("backed");
+    }
   }
 
   private MdevParent parent(String function) {
@@ -122,15 +133,17 @@ public final class LinuxMachine implements Machine {
   }
 
   /** Removes a device; false if that waits for a user. ENODEV if there is none. */
-  public synchronized boolean remove(String uuid) {
-    MediatedGroup group = mediated.get(uuid);
-    if (group == null) {
-      throw new VfioException(Errno.ENODEV, Reason.NO_GROUP, "no mdev " + uuid, uuid);
+  public boolean remove(String uuid) {
+    try (MachineLock.Held _ = lock.hold()) {
+      MediatedGroup group = mediated.get(uuid);
+      if (group == null) {
+        throw new VfioException(Errno.ENODEV, Reason.NO_GROUP, "no mdev " + uuid, uuid);
+      }
+      MediatedDevice device = group.devices().getFirst();
+      leaving.add(device);
+      letGo();
+      return !leaving.contains(device);
     }
-    MediatedDevice device = group.devices().getFirst();
-    leaving.add(device);
-    letGo();
-    return !leaving.contains(device);
   }
 
   @Override
@@ -144,40 +157,59 @@ public final class LinuxMachine implements Machine {
   }
 
   @Override
-  public synchronized Optional<Device> device(String name) {
-    return Optional.ofNullable(mediated.get(name))
-        .<Device>map(g -> g.devices().getFirst())
-        .or(() -> iommu.device(name));
+  public Optional<Device> device(String name) {
+    return mediated(name).<Device>map(g -> g.devices().getFirst()).or(() -> iommu.device(name));
   }
 
   @Override
-  public synchronized Optional<IommuGroup> groupOf(String device) {
-    return Optional.<IommuGroup>ofNullable(mediated.get(device)).or(() -> iommu.groupOf(device));
+  public Optional<IommuGroup> groupOf(String device) {
+    return mediated(device).<IommuGroup>map(g -> g).or(() -> iommu.groupOf(device));
   }
 
-  @Override
-  public synchronized Optional<IommuGroup> group(int number) {
-    return mediated.values().stream()
-        .filter(g -> g.id() == number)
-        .<IommuGroup>map(g -> g)
-        .findFirst()
-        .or(() -> iommu.group(number));
-  }
-
-  /** Drivers are bound behind this machine's back: what sysfs says now is what holds. */
-  @Override
-  public synchronized void refresh(IommuGroup group) {
-    readParameters();
-    if (!(group instanceof LinuxGroup linux)) {
-      return;
+  private Optional<MediatedGroup> mediated(String uuid) {
+    try (MachineLock.Held _ = lock.hold()) {
+      return Optional.ofNullable(mediated.get(uuid));
     }
-    Set<Device> offered = new LinkedHashSet<>();
-    linux.devices().stream().filter(d -> iommu.sysfs().offered(d.name())).forEach(offered::add);
-    Set<Device> known = core.registered(group);
-    offered.stream().filter(d -> !known.contains(d)).forEach(d -> core.register(group, d));
-    known.stream()
-        .filter(d -> !offered.contains(d))
-        .forEach(d -> core.unregister(group, d, open.containsKey(d)));
+  }
+
+  @Override
+  public Optional<IommuGroup> group(int number) {
+    Optional<MediatedGroup> made;
+    try (MachineLock.Held _ = lock.hold()) {
+      made = mediated.values().stream().filter(g -> g.id() == number).findFirst();
+    }
+    return made.<IommuGroup>map(g -> g).or(() -> iommu.group(number));
+  }
+
+  /**
+   * Drivers are bound behind this machine's back: what sysfs says now is what holds. It is read
+   * without the machine's lock; of two threads that read of the same group, one comes after the
+   * other, so that what was read first is not taken for what is so now.
+   */
+  @Override
+  public void refresh(IommuGroup group) {
+    readParameters();
+    if (group instanceof LinuxGroup linux) {
+      synchronized (linux.membership()) {
+        Set<Device> offered = new LinkedHashSet<>();
+        for (LinuxDevice member : linux.devices()) {
+          if (iommu.sysfs().offered(member.name())) {
+            offered.add(member);
+          }
+        }
+        offered(group, offered);
+      }
+    }
+  }
+
+  private void offered(IommuGroup group, Set<Device> now) {
+    try (MachineLock.Held _ = lock.hold()) {
+      Set<Device> known = core.registered(group);
+      now.stream().filter(d -> !known.contains(d)).forEach(d -> core.register(group, d));
+      known.stream()
+          .filter(d -> !now.contains(d))
+          .forEach(d -> core.unregister(group, d, open.containsKey(d)));
+    }
   }
 
   private void readParameters() {
@@ -214,12 +246,14 @@ public final class LinuxMachine implements Machine {
                   Errno.ENODEV, Reason.NOT_SUPPORTED, m.name() + " has no driver here", m.name());
           default -> openFunction(device, asked);
         };
-    open.merge(device, 1, Integer::sum);
+    try (MachineLock.Held _ = lock.hold()) {
+      open.merge(device, 1, Integer::sum);
+    }
     return new LinuxDeviceFile(this, device, file);
   }
 
   private DeviceCalls openFunction(Device function, String asked) {
-    if (parents.containsKey(function.name())) {
+    if (wraps(function.name())) {
       throw new VfioException(
           Errno.ENODEV,
           Reason.FUNCTION_WRAPPED,
@@ -229,18 +263,28 @@ public final class LinuxMachine implements Machine {
     return iommu.openDevice(asked);
   }
 
+  private boolean wraps(String function) {
+    try (MachineLock.Held _ = lock.hold()) {
+      return parents.containsKey(function);
+    }
+  }
+
   void closed(Device device) {
-    open.computeIfPresent(device, (k, n) -> n == 1 ? null : n - 1);
+    try (MachineLock.Held _ = lock.hold()) {
+      open.computeIfPresent(device, (k, n) -> n == 1 ? null : n - 1);
+    }
   }
 
   @Override
-  public synchronized void letGo() {
-    for (MediatedDevice device : Set.copyOf(leaving)) {
-      MediatedGroup group = mediated.get(device.name());
-      if (group != null && core.unregister(group, device, open.containsKey(device))) {
-        leaving.remove(device);
-        mediated.remove(device.name());
-        Optional.ofNullable(parents.get(device.parent().name())).ifPresent(p -> p.remove(device));
+  public void letGo() {
+    try (MachineLock.Held _ = lock.hold()) {
+      for (MediatedDevice device : Set.copyOf(leaving)) {
+        MediatedGroup group = mediated.get(device.name());
+        if (group != null && core.unregister(group, device, open.containsKey(device))) {
+          leaving.remove(device);
+          mediated.remove(device.name());
+          Optional.ofNullable(parents.get(device.parent().name())).ifPresent(p -> p.remove(device));
+        }
       }
     }
   }
