@@ -95,10 +95,10 @@ class HostileNeighboursTest {
   /** The hostile client and the harmless one by turns. Returns what the hostile one did. */
   private String inTurn(HostileVictim victim, Neighbour first, Neighbour second) throws Exception {
     long connections = 0;
-    try (HostileProcess attacks =
-            new HostileProcess(HostileProcess.Kind.HOSTILE, victim.path(), folder, SEED);
-        HostileProcess use =
-            new HostileProcess(HostileProcess.Kind.HARMLESS, victim.path(), folder, SEED)) {
+    try (ClientProcess attacks =
+            new ClientProcess(ClientProcess.Kind.HOSTILE, victim.path(), folder, SEED);
+        ClientProcess use =
+            new ClientProcess(ClientProcess.Kind.HARMLESS, victim.path(), folder, SEED)) {
       // So that the harmless one takes as much, it works for as much of the time as that needs.
       double share = 1;
       for (int turn = -WARM_UP;
@@ -186,15 +186,15 @@ class HostileNeighboursTest {
     }
 
     /** Has it work for a turn. Returns how many connections it made. */
-    long turn(HostileProcess client, double share, Neighbour first, Neighbour second)
+    long turn(ClientProcess client, double share, Neighbour first, Neighbour second)
         throws Exception {
       first.latencies();
       second.latencies();
-      long processor = HostileProcess.processor();
+      long processor = ClientProcess.processor();
       long begun = System.nanoTime();
-      HostileProcess.Done done = client.work(TURN_MILLIS, share, () -> most = most.or(Usage.now()));
+      ClientProcess.Done done = client.work(TURN_MILLIS, share, () -> most = most.or(Usage.now()));
       nanos += System.nanoTime() - begun;
-      used += HostileProcess.processor() - processor + done.processorNanos();
+      used += ClientProcess.processor() - processor + done.processorNanos();
       add(first.latencies());
       add(second.latencies());
       return done.connections();

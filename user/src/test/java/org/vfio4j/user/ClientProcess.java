@@ -29,7 +29,7 @@ import org.vfio4j.user.device.Pci;
  * threads that start, memory that is mapped and collected, is then none of the server's. It works
  * for as long as it is told, then waits to be told again.
  */
-final class HostileProcess implements AutoCloseable {
+final class ClientProcess implements AutoCloseable {
   private static final long SAMPLE_MILLIS = 50;
   private static final int POSTS = 32;
   private static final int MIB = 1 << 20;
@@ -62,7 +62,7 @@ final class HostileProcess implements AutoCloseable {
   }
 
   /** Starts it; it does nothing yet. */
-  HostileProcess(Kind kind, Path server, Path folder, long seed) throws IOException {
+  ClientProcess(Kind kind, Path server, Path folder, long seed) throws IOException {
     String classPath =
         System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
     process =
@@ -73,7 +73,7 @@ final class HostileProcess implements AutoCloseable {
                 "-Xmx128m",
                 "-classpath",
                 classPath,
-                HostileProcess.class.getName(),
+                ClientProcess.class.getName(),
                 kind.name(),
                 server.toString(),
                 folder.resolve(kind + ".pipe").toString(),
@@ -101,7 +101,7 @@ final class HostileProcess implements AutoCloseable {
    * @param share of the time that it works, at most 1
    */
   Done work(long millis, double share, Sample sample) throws Exception {
-    orders.write("%d %f%n".formatted(millis, share));
+    orders.write(millis + " " + share + "\n");
     orders.flush();
     String answer;
     while ((answer = answers.poll(SAMPLE_MILLIS, TimeUnit.MILLISECONDS)) == null) {
