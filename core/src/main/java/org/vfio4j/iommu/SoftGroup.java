@@ -40,6 +40,8 @@ final class SoftGroup implements IommuGroup {
   private volatile List<Device> devices = List.of();
 
   private final Ownership ownership = new Ownership(this);
+  private final Lingering lingering = new Lingering(this);
+  private int handedOut;
   private int references;
   private int opens;
   private Optional<SoftDomain> domain = Optional.empty();
@@ -108,7 +110,39 @@ final class SoftGroup implements IommuGroup {
     return references;
   }
 
+  Lingering lingering() {
+    return lingering;
+  }
+
+  synchronized void handOut() {
+    handedOut++;
+  }
+
+  synchronized void closeHandedOut() {
+    handedOut--;
+  }
+
+  synchronized GroupState state() {
+    settle();
+    if (lingering.lingers()) {
+      return GroupState.LINGERING;
+    }
+    return opens > 0 || ownership.claims() > 0 ? GroupState.HELD : GroupState.FREE;
+  }
+
+  private void settle() {
+    if (handedOut == 0) {
+      lingering.end();
+    }
+  }
+
+  private void checkSettled() {
+    settle();
+    lingering.check("VFIO_GROUP_UNSET_CONTAINER");
+  }
+
   synchronized void open() {
+    checkSettled();
     opens++;
   }
 
@@ -117,6 +151,9 @@ final class SoftGroup implements IommuGroup {
       throw new IllegalStateException("group " + id + " closed more often than opened");
     }
     opens--;
+    if (opens == 0 && handedOut > 0) {
+      lingering.begin();
+    }
   }
 
   /** Opens not yet closed. */
@@ -130,6 +167,7 @@ final class SoftGroup implements IommuGroup {
 
   /** Whether user space may claim the group's DMA. */
   synchronized void checkClaim() {
+    checkSettled();
     if (!viable()) {
       throw new VfioException(
           Errno.EPERM,

@@ -199,11 +199,42 @@ public final class SoftIommu implements Iommu {
   @Override
   public void open(IommuGroup group) {
     soft(group).open();
+    soft(group).lingering().tell();
   }
 
   @Override
   public void close(IommuGroup group) {
     soft(group).close();
+  }
+
+  @Override
+  public GroupState state(IommuGroup group) {
+    GroupState state = soft(group).state();
+    soft(group).lingering().tell();
+    return state;
+  }
+
+  @Override
+  public void onFree(IommuGroup group, Runnable then) {
+    soft(group).lingering().await(then);
+    state(group);
+  }
+
+  @Override
+  public void settle() {
+    groups().forEach(this::state);
+  }
+
+  /**
+   * Somebody is handed a descriptor of a device, by whoever has its group: while he has it, the
+   * group {@linkplain GroupState#LINGERING lingers} after it is given back.
+   *
+   * @return what closes the descriptor; once
+   */
+  public Runnable handOut(Device device) {
+    SoftGroup group = present(device);
+    group.handOut();
+    return group::closeHandedOut;
   }
 
   @Override

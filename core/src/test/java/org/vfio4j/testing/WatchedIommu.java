@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import org.vfio4j.iommu.Device;
+import org.vfio4j.iommu.GroupState;
 import org.vfio4j.iommu.Iommu;
 import org.vfio4j.iommu.IommuDomain;
 import org.vfio4j.iommu.IommuGroup;
@@ -104,6 +105,21 @@ public abstract class WatchedIommu implements Iommu {
   @Override
   public final void close(IommuGroup group) {
     target.close(group);
+  }
+
+  @Override
+  public final GroupState state(IommuGroup group) {
+    return target.state(group);
+  }
+
+  @Override
+  public final void onFree(IommuGroup group, Runnable then) {
+    target.onFree(group, then);
+  }
+
+  @Override
+  public final void settle() {
+    target.settle();
   }
 
   @Override

@@ -16,6 +16,7 @@ import org.vfio4j.iommu.IommuDomain;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.IovaRange;
 import org.vfio4j.linux.uapi.ContainerCalls;
+import org.vfio4j.linux.uapi.VfioConstants;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.type1.Type1;
 import org.vfio4j.vfio.Vfio;
@@ -34,6 +35,10 @@ final class LinuxDomain implements IommuDomain {
   private int type = Type1.V2.number();
   private Optional<ContainerCalls> container = Optional.empty();
   private int groups;
+
+  /** Whether a group that has left is still in the kernel's container. */
+  private boolean lingered;
+
   private IovaRange aperture = IovaRange.ALL;
   private long pageSizes = -4096;
   private boolean coherent;
@@ -55,6 +60,7 @@ final class LinuxDomain implements IommuDomain {
     learn(fresh);
     container = Optional.of(fresh);
     groups = 1;
+    lingered = false;
   }
 
   /** One more group has entered the container. */
@@ -63,14 +69,42 @@ final class LinuxDomain implements IommuDomain {
     relearn();
   }
 
-  /** A group has left the container; with the last one it goes, and all mappings with it. */
-  void left() {
+  /**
+   * A group has left the container; with the last one it goes, and all mappings with it.
+   *
+   * @param lingers whether the kernel still has the group in the container
+   */
+  void left(boolean lingers) {
     groups--;
+    lingered |= lingers;
     if (groups == 0) {
+      if (lingered) {
+        unmapAll();
+      }
       container.ifPresent(ContainerCalls::close);
       container = Optional.empty();
     } else {
       relearn();
+    }
+  }
+
+  /**
+   * A group that lingers keeps the kernel's container, and what is mapped in it, when its
+   * descriptor is closed: the device must reach it no more. Before 5.12 the kernel knows no flag
+   * for it.
+   */
+  private void unmapAll() {
+    try {
+      try {
+        attached().unmap(0, 0, VfioConstants.VFIO_DMA_UNMAP_FLAG_ALL);
+      } catch (VfioException unknown) {
+        attached().unmap(0, Long.MIN_VALUE, 0);
+      }
+    } catch (RuntimeException refused) {
+      LOG.log(
+          Level.ERROR,
+          "a device that somebody has open still reaches what was mapped for it: "
+              + refused.getMessage());
     }
   }
 

@@ -14,7 +14,9 @@ import org.vfio4j.error.Holder;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.Refusal;
 import org.vfio4j.error.VfioException;
+import org.vfio4j.iommu.GroupState;
 import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.iommu.Lingering;
 import org.vfio4j.iommu.Ownership;
 import org.vfio4j.iommu.ReservedRegion;
 import org.vfio4j.linux.sysfs.LinuxDevice;
@@ -30,6 +32,10 @@ import org.vfio4j.posix.SystemCalls;
  * An IOMMU group of this machine, by number. The kernel lets its file be opened once, so there is
  * one descriptor for all users here, open while somebody claims the group or has it open; every
  * device opened through it is a descriptor of its user's. The group's own lock covers it.
+ *
+ * <p>A group that is detached while a device of it is open in the kernel {@linkplain
+ * GroupState#LINGERING lingers}: its file stays open, since what UNSET_CONTAINER answers is how the
+ * kernel tells whether it is free.
  */
 final class LinuxGroup implements IommuGroup {
   private static final System.Logger LOG = System.getLogger(LinuxGroup.class.getName());
@@ -41,6 +47,7 @@ final class LinuxGroup implements IommuGroup {
 
   private Optional<GroupCalls> file = Optional.empty();
   private final Ownership ownership = new Ownership(this);
+  private final Lingering lingering = new Lingering(this);
 
   /** Held while it is looked up who its members are and which drivers they have. */
   private final Object membership = new Object();
@@ -90,9 +97,48 @@ final class LinuxGroup implements IommuGroup {
     return sysfs.regions(id);
   }
 
-  synchronized void open() {
-    file();
-    openers++;
+  void open() {
+    synchronized (this) {
+      checkSettled();
+      file();
+      openers++;
+    }
+    lingering.tell();
+  }
+
+  GroupState state() {
+    settle();
+    synchronized (this) {
+      if (lingering.lingers()) {
+        return GroupState.LINGERING;
+      }
+      return file.isPresent() ? GroupState.HELD : GroupState.FREE;
+    }
+  }
+
+  void onFree(Runnable then) {
+    lingering.await(then);
+    settle();
+  }
+
+  /** Asks the kernel whether a group that lingers is free now, and tells those who wait. */
+  void settle() {
+    synchronized (this) {
+      if (lingering.lingers()) {
+        leave();
+        if (!lingering.lingers()) {
+          closeUnused();
+        }
+      }
+    }
+    lingering.tell();
+  }
+
+  private void checkSettled() {
+    if (lingering.lingers()) {
+      leave();
+    }
+    lingering.check("VFIO_GROUP_UNSET_CONTAINER");
   }
 
   synchronized void close() {
@@ -126,6 +172,7 @@ final class LinuxGroup implements IommuGroup {
       String message = "IOMMU group %d has a domain already".formatted(id);
       throw new VfioException(Errno.EBUSY, Reason.BACKING_GROUP_HELD, message, names());
     }
+    checkSettled();
     boolean done = false;
     try {
       if (next.container().isPresent()) {
@@ -164,7 +211,7 @@ final class LinuxGroup implements IommuGroup {
     devices.forEach(DeviceCalls::close);
     devices.clear();
     leave();
-    from.left();
+    from.left(lingering.lingers());
   }
 
   /** GET_DEVICE_FD. The descriptor is its user's; a detach closes it. */
@@ -183,6 +230,7 @@ final class LinuxGroup implements IommuGroup {
     if (parked.isPresent()) {
       return;
     }
+    checkSettled();
     boolean done = false;
     ContainerCalls container = openContainer();
     try {
@@ -224,6 +272,11 @@ final class LinuxGroup implements IommuGroup {
     parked.ifPresent(
         container -> {
           leave();
+          if (lingering.lingers()) {
+            // Nothing of it can be open before it is attached: the file takes it along.
+            lingering.end();
+            closeFile();
+          }
           container.close();
         });
     parked = Optional.empty();
@@ -241,18 +294,32 @@ final class LinuxGroup implements IommuGroup {
   }
 
   /**
-   * UNSET_CONTAINER. If that fails the descriptor goes too: the kernel then detaches the group
-   * itself, at once or with the last mapping of a device's registers.
+   * UNSET_CONTAINER. While a device is open in the kernel, by a mapping of its registers or by a
+   * descriptor that somebody was handed, that is EBUSY, and the group lingers. If it fails
+   * otherwise the file goes too: the kernel then detaches the group itself.
    */
   private void leave() {
     try {
       file().unsetContainer();
-    } catch (RuntimeException refused) {
-      // What a user can reach by keeping registers mapped is nothing to warn of.
-      LOG.log(
-          Level.INFO, "group " + id + " is closed to leave its container: " + refused.getMessage());
-      closeFile();
+      lingering.end();
+    } catch (VfioException refused) {
+      if (refused.errno() == Errno.EBUSY) {
+        // What a user can reach by keeping registers mapped is nothing to warn of.
+        LOG.log(Level.INFO, "group " + id + " lingers: a device of it is open in the kernel");
+        lingering.begin();
+      } else {
+        closeToLeave(refused);
+      }
+    } catch (SystemCallException refused) {
+      closeToLeave(refused);
     }
+  }
+
+  private void closeToLeave(RuntimeException refused) {
+    LOG.log(
+        Level.INFO, "group " + id + " is closed to leave its container: " + refused.getMessage());
+    lingering.end();
+    closeFile();
   }
 
   private GroupCalls file() {
@@ -267,7 +334,13 @@ final class LinuxGroup implements IommuGroup {
   }
 
   private void closeUnused() {
-    if (!claimed && openers == 0) {
+    if (claimed || openers > 0) {
+      return;
+    }
+    if (lingering.lingers()) {
+      leave();
+    }
+    if (!lingering.lingers()) {
       closeFile();
     }
   }

@@ -13,6 +13,7 @@ import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.Device;
+import org.vfio4j.iommu.GroupState;
 import org.vfio4j.iommu.Iommu;
 import org.vfio4j.iommu.IommuDomain;
 import org.vfio4j.iommu.IommuGroup;
@@ -128,6 +129,21 @@ public final class LinuxIommu implements Iommu {
   @Override
   public void close(IommuGroup group) {
     linux(group).close();
+  }
+
+  @Override
+  public GroupState state(IommuGroup group) {
+    return linux(group).state();
+  }
+
+  @Override
+  public void onFree(IommuGroup group, Runnable then) {
+    linux(group).onFree(then);
+  }
+
+  @Override
+  public void settle() {
+    groups.values().forEach(LinuxGroup::settle);
   }
 
   @Override

@@ -19,13 +19,17 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.error.Errno;
+import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
+import org.vfio4j.iommu.GroupState;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.linux.testing.FakeHost;
 import org.vfio4j.linux.testing.FakeKernel;
+import org.vfio4j.linux.uapi.DeviceCalls;
 import org.vfio4j.linux.uapi.GroupCalls;
 import org.vfio4j.linux.uapi.Ioctls;
+import org.vfio4j.posix.Constants;
 import org.vfio4j.posix.MappedMemory;
 import org.vfio4j.posix.OpenFiles;
 import org.vfio4j.posix.SystemCalls;
@@ -177,6 +181,72 @@ class KeptByTheKernelTest {
       vm.detach(group);
       assertThat(vm.mappings()).isZero();
       assertThat(lockedPages()).isZero();
+    }
+  }
+
+  /** B29: while registers are mapped, the group lingers: no warning, nothing mapped for it. */
+  @Test
+  void shouldLetAGroupLingerWhoseRegistersAreStillMapped() {
+    LinuxIommu iommu = iommu(host.kernel());
+    IommuGroup group = iommu.groupOf(FakeHost.A).orElseThrow();
+    List<String> freed = new ArrayList<>();
+    try (MappedMemory buffer = MappedMemory.anonymous(host.kernel(), SIZE);
+        Container vm = container(iommu)) {
+      vm.attach(group);
+      assertThat(iommu.state(group)).isEqualTo(GroupState.HELD);
+      vm.map(memory, buffer.address(), IOVA, SIZE, READ_WRITE);
+      DeviceCalls device = iommu.openDevice(FakeHost.A);
+      int both = Constants.PROT_READ | Constants.PROT_WRITE;
+      MappedMemory registers = MappedMemory.ofFile(device.descriptor(), 0, 4096, both);
+      vm.detach(group);
+      assertThat(levels()).doesNotContain(Level.WARNING, Level.SEVERE);
+      assertThat(iommu.state(group)).isEqualTo(GroupState.LINGERING);
+      assertThat(lockedPages()).as("the device reaches nothing any more").isZero();
+      Container next =
+          new Container("next", iommu, KernelProfile.LINUX_6_1, Type1.V2, new Type1Parameters());
+      VfioException refused = refusal(() -> next.attach(group));
+      assertThat(refused.errno()).isEqualTo(Errno.EBUSY);
+      assertThat(refused.reason()).isEqualTo(Reason.USERS_REMAIN);
+      assertThat(refused).hasMessageContaining("lingers: vm gave it back");
+      assertThat(refused.refusal().devices()).containsExactly(FakeHost.A);
+      assertThat(refused.refusal().holder().orElseThrow().name()).isEqualTo("vm");
+
+      iommu.onFree(group, () -> freed.add("free"));
+      iommu.settle();
+      assertThat(freed).isEmpty();
+      registers.close();
+      iommu.settle();
+      assertThat(freed).containsExactly("free");
+      assertThat(iommu.state(group)).isEqualTo(GroupState.FREE);
+      next.attach(group);
+      assertThat(next.groups()).containsExactly(group);
+      next.close();
+    }
+  }
+
+  /** B29: it lingers in the container that its neighbours go on using, until they have left too. */
+  @Test
+  void shouldUnmapWhatALingeringGroupReachesWithTheLastNeighbour() {
+    LinuxIommu iommu = iommu(host.kernel());
+    IommuGroup group = iommu.groupOf(FakeHost.A).orElseThrow();
+    IommuGroup neighbour = iommu.groupOf(FakeHost.B).orElseThrow();
+    try (MappedMemory buffer = MappedMemory.anonymous(host.kernel(), SIZE);
+        Container vm = container(iommu)) {
+      vm.attach(group);
+      vm.attach(neighbour);
+      vm.map(memory, buffer.address(), IOVA, SIZE, READ_WRITE);
+      DeviceCalls device = iommu.openDevice(FakeHost.A);
+      MappedMemory registers =
+          MappedMemory.ofFile(device.descriptor(), 0, 4096, Constants.PROT_READ);
+      vm.detach(group);
+      assertThat(iommu.state(group)).isEqualTo(GroupState.LINGERING);
+      assertThat(lockedPages()).as("the neighbour's").isEqualTo(SIZE / 4096);
+      vm.detach(neighbour);
+      assertThat(lockedPages()).isZero();
+      assertThat(iommu.state(neighbour)).isEqualTo(GroupState.FREE);
+      assertThat(iommu.state(group)).isEqualTo(GroupState.LINGERING);
+      registers.close();
+      assertThat(iommu.state(group)).isEqualTo(GroupState.FREE);
     }
   }
 
