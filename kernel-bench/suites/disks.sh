@@ -35,23 +35,25 @@ for ((i = 0; i < 300; i++)); do [[ -b $disk ]] && break; sleep 0.1; done
 cp --sparse=always "$disk" /tmp/disk
 
 mkswap "$disk" && swapon "$disk" || exit
-kept swap swap
+kept swap "nvme0n1 swaps"
 swapoff "$disk"
 
 lvm pvcreate -ffy "$disk" && lvm vgcreate -s 1m guests "$disk" && lvm lvcreate -y -Wn -Zn -n first -L 4m guests || exit
-kept LVM "dm-"
+kept LVM "LVM physical volume of guests-first"
 lvm vgchange -an guests && lvm vgremove -ff guests && lvm pvremove -ff "$disk"
 
 mdadm --create /dev/md0 --run --force --metadata=1.2 --level=1 --raid-devices=1 "$disk" </dev/null || exit
-kept MD "md"
+kept MD "a part of md0"
 mdadm --stop /dev/md0
 
 dd if=/tmp/disk of="$disk" bs=1M conv=fsync status=none
-# With nothing left on it, it is anybody's.
-if vfio bind "$nvme" && [[ $(driver) == vfio-pci ]] && vfio release "$nvme"; then
-  said+=("then taken")
+# Nothing is left on it; but the root of this guest is on no disk, so that what the host lives on
+# cannot be told, and bind wants to be told.
+kept "nothing that can be told" "which cannot be told here"
+if vfio bind --force "$nvme" "$nvme" && [[ $(driver) == vfio-pci ]] && vfio release "$nvme"; then
+  said+=("taken with --force")
 else
-  echo "not taken, though the host has nothing on it any more"
+  echo "not taken with --force"
   failed=1
 fi
 (IFS=,; echo "${said[*]}") >"$RESULTS/summary"
