@@ -7,6 +7,7 @@ module org.vfio4j.cli {
   requires org.vfio4j.assign;
   requires org.vfio4j.linux;
   requires org.vfio4j.replay;
+  requires org.slf4j;
   requires org.vfio4j.user;
   requires tools.jackson.core;
   requires static org.jspecify;

@@ -8,11 +8,14 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.function.Function;
 import java.util.stream.Collectors;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.vfio4j.host.PciFunction;
 import org.vfio4j.linux.bind.DriverBinding.Change;
 
 /** What became of a wish to bind or release devices, for readers and as JSON. */
 final class BindingReport {
+  private static final Logger LOG = LoggerFactory.getLogger(BindingReport.class);
 
   private final Console console;
   private final boolean json;
@@ -61,6 +64,11 @@ final class BindingReport {
 
   /** What was done; an address without a change was so already. */
   int done(List<String> addresses, List<Change> changes) {
+    for (Change change : changes) {
+      LOG.atInfo()
+          .addKeyValue("device", change.address())
+          .log("from {} to {}", name(change.before()), name(change.now()));
+    }
     return print("done", addresses, changes);
   }
 

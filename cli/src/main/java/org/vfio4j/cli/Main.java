@@ -38,6 +38,10 @@ public final class Main {
 
   /** Runs the command with the process's streams and ends the process. */
   public static void main(String[] arguments) {
+    String level = System.getenv().getOrDefault("VFIO_LOG", "");
+    if (!level.isEmpty()) {
+      System.setProperty("org.slf4j.simpleLogger.defaultLogLevel", level);
+    }
     System.exit(run(Console.ofProcess(), arguments));
   }
 

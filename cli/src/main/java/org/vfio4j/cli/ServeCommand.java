@@ -100,7 +100,7 @@ final class ServeCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException, InterruptedException {
     Path path = socket.toAbsolutePath().normalize();
-    ServeEvents events = new ServeEvents(console, json);
+    ServeEvents events = new ServeEvents(console, json, model.word());
     Server.Builder builder = Server.at(path).permissions(permissions()).events(events);
     if (group.isPresent()) {
       builder.group(principal(group.get()));
@@ -110,7 +110,7 @@ final class ServeCommand implements Callable<Integer> {
       Thread ending = new Thread(server::close, "vfio-serve-end");
       Runtime.getRuntime().addShutdownHook(ending);
       try {
-        events.serving(model.word(), device.name(), path);
+        events.serving(device.name(), path);
         server.join();
       } catch (InterruptedException _) {
         // Whoever runs this command within his process wants it to end.

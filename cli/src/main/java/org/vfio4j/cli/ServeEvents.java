@@ -11,6 +11,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import org.vfio4j.posix.UnixSocket.Credentials;
 import org.vfio4j.user.Server;
 import picocli.CommandLine.Help.Ansi.Style;
@@ -18,25 +20,29 @@ import tools.jackson.core.JsonGenerator;
 
 /** What {@code vfio serve} prints while it runs: each event at once, as text or as a JSON line. */
 final class ServeEvents implements Server.Events {
+  private static final Logger LOG = LoggerFactory.getLogger(ServeEvents.class);
+
   private final Console console;
   private final boolean json;
+  private final String device;
 
   /** Of those who are there: when they have left, /proc does not tell any more. */
   private final Map<Credentials, String> commands = new ConcurrentHashMap<>();
 
-  ServeEvents(Console console, boolean json) {
+  ServeEvents(Console console, boolean json, String device) {
     this.console = console;
     this.json = json;
+    this.device = device;
   }
 
   /** The device can be plugged in. */
-  void serving(String model, String identity, Path path) {
+  void serving(String identity, Path path) {
     List<String> arguments = qemu(path);
     if (json) {
       event(
           "serving",
           g -> {
-            Json.put(g, "device", model);
+            Json.put(g, "device", device);
             Json.put(g, "identity", identity);
             Json.put(g, "socket", path.toString());
             Json.put(g, "qemu", arguments);
@@ -45,7 +51,7 @@ final class ServeEvents implements Server.Events {
     }
     StringBuilder text = new StringBuilder();
     text.append(
-        "Serving %s (%s) at %s\n".formatted(model, identity, Text.printable(path.toString())));
+        "Serving %s (%s) at %s\n".formatted(device, identity, Text.printable(path.toString())));
     text.append("Give QEMU, with the size that the VM is to have:\n");
     for (int n = 0; n < arguments.size(); n += 2) {
       text.append("  %s %s".formatted(arguments.get(n), quoted(arguments.get(n + 1))));
@@ -105,6 +111,7 @@ final class ServeEvents implements Server.Events {
 
   @Override
   public void abandoned(String what) {
+    LOG.atWarn().addKeyValue("device", device).log("not over: {}", what);
     if (json) {
       event("abandoned", g -> g.writeStringProperty("what", what));
       return;
@@ -119,6 +126,11 @@ final class ServeEvents implements Server.Events {
   }
 
   private void peer(String what, Credentials peer, Optional<String> command, Optional<String> why) {
+    LOG.atInfo()
+        .addKeyValue("device", device)
+        .addKeyValue("vm", peer.pid())
+        .addKeyValue("user", peer.uid())
+        .log(why.map(w -> what + ": " + w).orElse(what));
     if (json) {
       event(
           what,

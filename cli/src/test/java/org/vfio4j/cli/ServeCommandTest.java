@@ -97,6 +97,23 @@ class ServeCommandTest {
   }
 
   @Test
+  void shouldLogWhoComesWithDeviceAndVmAsFields() throws Exception {
+    Path socket = folder.resolve("x.sock");
+    ByteArrayOutputStream log = new ByteArrayOutputStream();
+    PrintStream before = System.err;
+    System.setErr(new PrintStream(log, true, StandardCharsets.UTF_8));
+    try (Running running = new Running("serve", "ioat", "--socket", socket)) {
+      running.await("Ctrl-C");
+      UnixSocket.connect(SystemCalls.libc(), socket).close();
+      running.await("\nleft: ");
+    } finally {
+      System.setErr(before);
+    }
+    assertThat(log.toString(StandardCharsets.UTF_8))
+        .contains("device=ioat", "vm=" + ProcessHandle.current().pid(), "connected");
+  }
+
+  @Test
   void shouldSayWhoWaitsForWhom() throws Exception {
     Path socket = folder.resolve("x.sock");
     try (Running running = new Running("serve", "ioat", "--socket", socket)) {
