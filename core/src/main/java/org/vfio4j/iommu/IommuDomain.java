@@ -3,8 +3,6 @@
 
 package org.vfio4j.iommu;
 
-import java.lang.foreign.MemorySegment;
-
 /**
  * One set of page tables, {@code struct iommu_domain}. Not thread-safe by itself: its owner's lock
  * covers all calls but translation.
@@ -34,15 +32,15 @@ public interface IommuDomain extends AutoCloseable {
   void detachAux(Device parent);
 
   /**
-   * Maps memory.
+   * Maps memory, or part of a file.
    *
    * @param iova first address, aligned to the smallest page size
-   * @param memory what is mapped, its length a multiple of the smallest page size
+   * @param source what is mapped, its size a multiple of the smallest page size
    * @param prot {@link Mapping#READ}, {@link Mapping#WRITE} or both
    * @throws org.vfio4j.error.VfioException EFAULT if the range is beyond the IOMMU's width, EEXIST
-   *     if something is mapped there
+   *     if something is mapped there, ENODEV for a file that this IOMMU cannot map
    */
-  void map(long iova, MemorySegment memory, int prot);
+  void map(long iova, MapSource source, int prot);
 
   /**
    * Unmaps whatever is in the range, in bytes.

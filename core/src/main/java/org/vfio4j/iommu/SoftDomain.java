@@ -105,8 +105,9 @@ final class SoftDomain implements IommuDomain {
   }
 
   @Override
-  public void map(long iova, MemorySegment memory, int prot) {
+  public void map(long iova, MapSource source, int prot) {
     live();
+    MemorySegment memory = memory(source);
     long last = iova + memory.byteSize() - 1;
     if (!aperture().contains(iova, last)) {
       throw new VfioException(
@@ -122,6 +123,19 @@ final class SoftDomain implements IommuDomain {
           Reason.MAPPING_EXISTS,
           "the domain maps something in 0x%x to 0x%x".formatted(iova, last));
     }
+  }
+
+  /** The tables are in the heap, and so is the code that walks them: it reads memory only. */
+  private static MemorySegment memory(MapSource source) {
+    return switch (source) {
+      case MapSource.Memory(MemorySegment segment) -> segment;
+      case MapSource.File file ->
+          throw new VfioException(
+              Errno.ENODEV,
+              Reason.NOT_SUPPORTED,
+              "an IOMMU in software maps memory, no files: 0x%x bytes at offset 0x%x"
+                  .formatted(file.size(), file.offset()));
+    };
   }
 
   @Override

@@ -12,6 +12,7 @@ import java.util.TreeMap;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
+import org.vfio4j.iommu.MapSource;
 
 /**
  * The memory of one process as VFIO sees it ({@code struct mm_struct}): what lies at which virtual
@@ -21,9 +22,9 @@ public final class AddressSpace {
   /** Bytes in a page of the host. */
   public static final long PAGE = 4096;
 
-  private record Area(long start, MemorySegment memory, boolean writable) {
+  private record Area(long start, MapSource.Memory memory, boolean writable) {
     long last() {
-      return start + memory.byteSize() - 1;
+      return start + memory.size() - 1;
     }
 
     boolean reaches(long address) {
@@ -31,10 +32,14 @@ public final class AddressSpace {
     }
   }
 
-  /** A part of what was placed, without a segment of its own. */
-  record Piece(MemorySegment memory, long start, long size) {
-    MemorySegment segment() {
-      return memory.asSlice(start, size);
+  /** A part of what was placed, without a segment of its own; of a file, all that was asked for. */
+  record Piece(MapSource of, long start, long size) {
+    MapSource source() {
+      return switch (of) {
+        case MapSource.Memory(MemorySegment segment) ->
+            new MapSource.Memory(segment.asSlice(start, size));
+        case MapSource.File file -> file;
+      };
     }
   }
 
@@ -42,13 +47,13 @@ public final class AddressSpace {
   @FunctionalInterface
   public interface Window {
     /**
-     * The bytes at an address of the process. What is really there is not looked at: the IOMMU does
-     * that when it pins.
+     * The bytes at an address of the process, or of a file. What is really there is not looked at:
+     * the IOMMU does that when it pins.
      *
      * @param vaddr in bytes
      * @param size bytes, above 0
      */
-    MemorySegment at(long vaddr, long size);
+    MapSource at(long vaddr, long size);
   }
 
   private final TreeMap<Long, Area> areas = new TreeMap<>(Long::compareUnsigned);
@@ -71,7 +76,7 @@ public final class AddressSpace {
    * The memory of a process whose pages the IOMMU pins and counts, as a container of the kernel
    * does: nothing is counted a second time, a mapping stays the one piece that was asked for, and
    * EFAULT and ENOMEM come from the IOMMU's {@code map}. What plain mediated devices are to reach
-   * must still be {@link #place placed}.
+   * must still be {@link #place placed}; of a file they reach nothing.
    */
   public static AddressSpace pinnedByIommu(Window window) {
     return new AddressSpace(Optional.of(window));
@@ -86,7 +91,7 @@ public final class AddressSpace {
    * @throws IllegalArgumentException if that is not so, it wraps, or something is there
    */
   public synchronized void place(long vaddr, MemorySegment memory, boolean writable) {
-    Area area = new Area(vaddr, memory, writable);
+    Area area = new Area(vaddr, new MapSource.Memory(memory), writable);
     if (vaddr % PAGE != 0 || memory.byteSize() % PAGE != 0 || !area.reaches(vaddr)) {
       throw new IllegalArgumentException(
           "not whole pages: vaddr=0x%x, size=0x%x".formatted(vaddr, memory.byteSize()));

@@ -262,6 +262,15 @@ public final class Container implements Ownership.Owner, AutoCloseable {
     return new Info(mappings.pageSizes(), mappings.available(), room.ranges().ranges());
   }
 
+  /** Where something is mapped, ascending. A map or unmap under way is waited for. */
+  public List<IovaRange> mapped() {
+    return locked(
+        () ->
+            mappings.tree().all().stream()
+                .map(dma -> new IovaRange(dma.iova, dma.last()))
+                .toList());
+  }
+
   /** Live mappings. */
   public int mappings() {
     return mappings.count();

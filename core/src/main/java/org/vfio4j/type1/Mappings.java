@@ -3,6 +3,7 @@
 
 package org.vfio4j.type1;
 
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -12,6 +13,7 @@ import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IommuDomain;
+import org.vfio4j.iommu.MapSource;
 import org.vfio4j.iommu.Mapping;
 import org.vfio4j.iommu.PageTable;
 import org.vfio4j.iommu.Translation;
@@ -136,7 +138,7 @@ final class Mappings {
   private static void mapInto(Attempt attempt, IommuDomain domain, Dma dma, List<Piece> pieces) {
     long at = dma.iova;
     for (Piece piece : pieces) {
-      domain.map(at, piece.segment(), dma.prot);
+      domain.map(at, piece.source(), dma.prot);
       long start = at;
       attempt.undo(() -> drop(domain, start, piece.size()));
       at += piece.size();
@@ -254,7 +256,9 @@ final class Mappings {
     Collection<Piece> pieces =
         dma.pinned.orElseGet(() -> dma.mm.resolve(dma.vaddr, dma.size, dma.writable()));
     for (Piece piece : pieces) {
-      table.map(new Mapping(at, piece.size(), piece.memory(), piece.start(), dma.prot));
+      if (piece.of() instanceof MapSource.Memory(MemorySegment memory)) {
+        table.map(new Mapping(at, piece.size(), memory, piece.start(), dma.prot));
+      }
       at += piece.size();
     }
   }

@@ -3,7 +3,6 @@
 
 package org.vfio4j.testing;
 
-import java.lang.foreign.MemorySegment;
 import java.util.Collections;
 import java.util.EnumSet;
 import java.util.List;
@@ -15,6 +14,7 @@ import org.vfio4j.iommu.Iommu;
 import org.vfio4j.iommu.IommuDomain;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.IovaRange;
+import org.vfio4j.iommu.MapSource;
 import org.vfio4j.iommu.ReservedRegion;
 
 /**
@@ -187,9 +187,9 @@ public abstract class WatchedIommu implements Iommu {
     }
 
     @Override
-    public void map(long iova, MemorySegment memory, int prot) {
+    public void map(long iova, MapSource source, int prot) {
       before(Call.MAP, this);
-      target.map(iova, memory, prot);
+      target.map(iova, source, prot);
     }
 
     @Override

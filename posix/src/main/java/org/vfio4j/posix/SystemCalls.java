@@ -58,32 +58,24 @@ public interface SystemCalls {
   int munmap(long address, long length);
 
   /** {@code madvise(2)}. */
-  default int madvise(long address, long length, int advice) {
-    return -ErrnoNames.ENOSYS;
-  }
+  int madvise(long address, long length, int advice);
 
   /** {@code flock(2)}. */
-  default int flock(int fd, int operation) {
-    return -ErrnoNames.ENOSYS;
-  }
+  int flock(int fd, int operation);
 
   /**
    * {@code io_setup(2)}: a context of asynchronous I/O.
    *
    * @param context 8 bytes, zero; the context's number is written there
    */
-  default int ioSetup(int events, MemorySegment context) {
-    return -ErrnoNames.ENOSYS;
-  }
+  int ioSetup(int events, MemorySegment context);
 
   /**
    * {@code io_submit(2)} of one request: 1 if it was taken.
    *
    * @param request pointer to a {@code struct iocb} of 64 bytes
    */
-  default int ioSubmit(long context, MemorySegment request) {
-    return -ErrnoNames.ENOSYS;
-  }
+  int ioSubmit(long context, MemorySegment request);
 
   /**
    * {@code io_getevents(2)}: how many requests are done, and forgets them. Does not wait.
@@ -91,9 +83,7 @@ public interface SystemCalls {
    * @param events {@code struct io_event} of 32 bytes each
    * @param timeout {@code struct timespec} of zero
    */
-  default int ioGetEvents(long context, int most, MemorySegment events, MemorySegment timeout) {
-    return -ErrnoNames.ENOSYS;
-  }
+  int ioGetEvents(long context, int most, MemorySegment events, MemorySegment timeout);
 
   /** {@code memfd_create(2)}: a file that is memory only. */
   int memfdCreate(MemorySegment name, int flags);

@@ -13,6 +13,7 @@ import org.vfio4j.iommu.Device.Bus;
 import org.vfio4j.iommu.IommuDomain;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.IommuUnit;
+import org.vfio4j.iommu.MapSource;
 import org.vfio4j.iommu.Mapping;
 import org.vfio4j.mdev.Isolation;
 import org.vfio4j.mdev.MediatedDevice;
@@ -176,7 +177,7 @@ class GroupModelScenarioTest extends ModelScenario {
     IommuGroup two = group(first, second);
     soft.enableAux(second, true);
     IommuDomain domain = soft.allocate(two);
-    domain.map(IOVA, memory.asSlice(0, PAGE), Mapping.READ);
+    domain.map(IOVA, new MapSource.Memory(memory.asSlice(0, PAGE)), Mapping.READ);
     refused(Errno.EPERM, () -> domain.attach(two));
     assertThat(reads(first, IOVA).isPresent()).isEqualTo(byKernel(true, false, false, false));
     assertThat(reads(second, IOVA)).isEmpty();

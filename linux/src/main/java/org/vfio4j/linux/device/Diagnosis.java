@@ -92,7 +92,7 @@ final class Diagnosis {
   VfioException unopened(VfioException refusal, int group, String address) {
     return switch (refusal.errno()) {
       case ENOENT, ENODEV, ENXIO -> reworded(refusal, notOffered(address, group), address);
-      case EBUSY -> held(refusal, group, address);
+      case EBUSY -> held(refusal.errno(), refusal.reason(), "open", group, address);
       case EACCES, EPERM ->
           reworded(
               refusal,
@@ -137,9 +137,19 @@ final class Diagnosis {
             Optional.empty()));
   }
 
-  /** The group could not be put into the container, or the container got no IOMMU. */
+  /** The group could not be opened, put into the container, or the container got no IOMMU. */
   VfioException notAttached(VfioException refusal, int group, String address) {
-    String call = refusal.refusal().call();
+    if (refusal.reason() == Reason.GROUP_OPEN) {
+      return held(refusal.errno(), refusal.reason(), "open", group, address);
+    }
+    Refusal said = refusal.refusal();
+    String call = said.call();
+    if (call.equals("open")) {
+      return unopened(refusal, group, address);
+    }
+    if (said.reason() == Reason.BACKING_GROUP_HELD && said.holder().isPresent()) {
+      return reworded(refusal, inUse(group, address, true), address);
+    }
     if (call.equals("VFIO_SET_IOMMU") && refusal.errno() == Errno.EPERM) {
       return reworded(
           refusal,
@@ -149,7 +159,7 @@ final class Diagnosis {
               + " /sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts",
           address);
     }
-    if (refusal.errno() == Errno.EPERM && refusal.reason() == Reason.GROUP_NOT_VIABLE) {
+    if (refusal.reason() == Reason.GROUP_NOT_VIABLE) {
       Refusal members = notViable(group, address).refusal();
       return new VfioException(
           new Refusal(
@@ -161,7 +171,7 @@ final class Diagnosis {
               Optional.empty()));
     }
     if (refusal.errno() == Errno.EBUSY) {
-      return held(refusal, group, address);
+      return held(refusal.errno(), refusal.reason(), call, group, address);
     }
     return about(refusal, address);
   }
@@ -214,27 +224,24 @@ final class Diagnosis {
         .formatted(address, driver.get(), address);
   }
 
-  private VfioException held(VfioException refusal, int group, String address) {
+  /** Looks for the process that has the group's file, so nothing is asked of the refusal first. */
+  private VfioException held(Errno errno, Reason reason, String call, int group, String address) {
     String file = "/dev/vfio/" + group;
     List<OpenFiles.User> holders = OpenFiles.users(proc, Path.of(file));
     long self = ProcessHandle.current().pid();
+    boolean own = holders.stream().anyMatch(h -> h.pid() == self);
+    Optional<Holder> holder =
+        holders.stream().findFirst().map(h -> new Holder("process " + h, List.of(file)));
+    return new VfioException(
+        new Refusal(errno, reason, call, inUse(group, address, own), List.of(address), holder));
+  }
+
+  private static String inUse(int group, String address, boolean bySelf) {
     String advice =
-        holders.stream().anyMatch(h -> h.pid() == self)
-            ? "; it is this process: open both devices in one DmaSpace"
-            : "; one process can have a group open at a time";
-    Refusal r = refusal.refusal();
-    Refusal told =
-        new Refusal(
-            r.errno(),
-            r.reason(),
-            r.call(),
-            "IOMMU group %d of %s is in use%s".formatted(group, address, advice),
-            List.of(address),
-            Optional.empty());
-    if (!holders.isEmpty()) {
-      told = told.heldBy(new Holder("process " + holders.getFirst(), List.of(file)));
-    }
-    return new VfioException(told);
+        bySelf
+            ? "it is this process: open both devices in one DmaSpace"
+            : "one process can have a group open at a time";
+    return "IOMMU group %d of %s is in use; %s".formatted(group, address, advice);
   }
 
   private static VfioException about(VfioException refusal, String address) {

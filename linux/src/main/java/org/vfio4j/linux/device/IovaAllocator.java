@@ -46,6 +46,11 @@ final class IovaAllocator {
     taken.forEach(this::cut);
   }
 
+  /** Has {@link #allocate} leave out what others use, until the next {@link #allow}. */
+  synchronized void avoid(List<IovaRange> used) {
+    used.forEach(range -> cut(range.start(), range.last()));
+  }
+
   /** What is allowed. */
   synchronized List<IovaRange> windows() {
     return windows;

@@ -4,6 +4,7 @@
 package org.vfio4j.linux.iommu;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -20,6 +21,15 @@ public final class Kernels {
   /** The release of the running kernel, as {@code uname -r} prints it. */
   public static String release() throws IOException {
     return Files.readString(Path.of("/proc/sys/kernel/osrelease")).strip();
+  }
+
+  /** The profile of the running kernel. */
+  public static KernelProfile running() {
+    try {
+      return profile(release());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   /** The profile of a release: the newest that is not newer. */

@@ -15,6 +15,7 @@ import org.vfio4j.iommu.Device;
 import org.vfio4j.iommu.IommuDomain;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.IovaRange;
+import org.vfio4j.iommu.MapSource;
 import org.vfio4j.linux.uapi.ContainerCalls;
 import org.vfio4j.linux.uapi.VfioConstants;
 import org.vfio4j.posix.SystemCallException;
@@ -34,6 +35,7 @@ final class LinuxDomain implements IommuDomain {
 
   private int type = Type1.V2.number();
   private Optional<ContainerCalls> container = Optional.empty();
+  private final MappedFiles files = new MappedFiles();
   private int groups;
 
   /** Whether a group that has left is still in the kernel's container. */
@@ -81,8 +83,7 @@ final class LinuxDomain implements IommuDomain {
       if (lingered) {
         unmapAll();
       }
-      container.ifPresent(ContainerCalls::close);
-      container = Optional.empty();
+      end();
     } else {
       relearn();
     }
@@ -156,8 +157,15 @@ final class LinuxDomain implements IommuDomain {
 
   /** MAP_DMA of the memory's address: the kernel pins it and counts it. */
   @Override
-  public void map(long iova, MemorySegment memory, int prot) {
-    attached().map(memory.address(), iova, memory.byteSize(), prot);
+  public void map(long iova, MapSource source, int prot) {
+    ContainerCalls to = attached();
+    switch (source) {
+      case MapSource.Memory(MemorySegment memory) ->
+          to.map(memory.address(), iova, memory.byteSize(), prot);
+      case FileMemory.Range file -> files.map(to, iova, file, prot);
+      case MapSource.File file ->
+          throw new IllegalArgumentException("not a file of FileMemory: " + file);
+    }
   }
 
   private ContainerCalls attached() {
@@ -175,7 +183,9 @@ final class LinuxDomain implements IommuDomain {
     }
     for (int attempt = 1; ; attempt++) {
       try {
-        return container.get().unmap(iova, size, 0);
+        long unmapped = container.get().unmap(iova, size, 0);
+        files.close(iova, size);
+        return unmapped;
       } catch (VfioException refused) {
         if (attempt == UNMAP_ATTEMPTS) {
           throw kept(iova, size, refused.errno(), refused.reason(), refused);
@@ -243,8 +253,13 @@ final class LinuxDomain implements IommuDomain {
   public void close() {
     live();
     closed = true;
+    end();
+  }
+
+  private void end() {
     container.ifPresent(ContainerCalls::close);
     container = Optional.empty();
+    files.closeAll();
   }
 
   private void live() {

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
@@ -18,8 +19,12 @@ import org.vfio4j.iommu.Iommu;
 import org.vfio4j.iommu.IommuDomain;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.ReservedRegion;
+import org.vfio4j.linux.sysfs.LinuxDevice;
 import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.linux.uapi.DeviceCalls;
+import org.vfio4j.mdev.Isolation;
+import org.vfio4j.mdev.MediatedDevice;
+import org.vfio4j.mdev.MediatedGroup;
 import org.vfio4j.posix.OpenFiles;
 import org.vfio4j.posix.SystemCalls;
 
@@ -34,6 +39,9 @@ import org.vfio4j.posix.SystemCalls;
  * stands in the way where {@code /proc} shows it. Thread-safe.
  */
 public final class LinuxIommu implements Iommu {
+  /** Above all numbers that the kernel, or a machine with wrapped devices, gives groups. */
+  private static final AtomicInteger NEXT_USER = new AtomicInteger(1 << 28);
+
   private final SystemCalls calls;
   private final Sysfs sysfs;
   private final Function<Path, Optional<OpenFiles.User>> lookup;
@@ -46,7 +54,12 @@ public final class LinuxIommu implements Iommu {
     this(calls, Sysfs.ofThisMachine());
   }
 
-  LinuxIommu(SystemCalls calls, Sysfs sysfs) {
+  /**
+   * The IOMMU as these system calls reach it.
+   *
+   * @param sysfs where devices and groups are found
+   */
+  public LinuxIommu(SystemCalls calls, Sysfs sysfs) {
     this(calls, sysfs, OpenFiles::first);
   }
 
@@ -55,6 +68,32 @@ public final class LinuxIommu implements Iommu {
     this.calls = calls;
     this.sysfs = sysfs;
     this.lookup = lookup;
+  }
+
+  /**
+   * The one that all of this process should use: the kernel gives a group to one opener, so that
+   * who has another {@code LinuxIommu} is refused what is open here.
+   */
+  public static LinuxIommu ofThisProcess() {
+    return OfThisProcess.IOMMU;
+  }
+
+  private static final class OfThisProcess {
+    static final LinuxIommu IOMMU = new LinuxIommu(SystemCalls.libc());
+  }
+
+  /**
+   * A user of a function. Attached to a {@link org.vfio4j.type1.Container} it is one user of the
+   * function's group more, as a device that wraps the function is: the first of them attaches the
+   * group, and with the last it goes.
+   *
+   * @param function its PCI address
+   */
+  public IommuGroup user(String function) {
+    LinuxDevice device = LinuxDevice.pci(function);
+    return new MediatedGroup(
+        NEXT_USER.getAndIncrement(),
+        new MediatedDevice(function, "user", device, new Isolation.Backed(device)));
   }
 
   /**
@@ -175,7 +214,13 @@ public final class LinuxIommu implements Iommu {
     return true;
   }
 
-  Sysfs sysfs() {
+  /** The system calls that reach it. */
+  public SystemCalls calls() {
+    return calls;
+  }
+
+  /** Where its devices and groups are found. */
+  public Sysfs sysfs() {
     return sysfs;
   }
 

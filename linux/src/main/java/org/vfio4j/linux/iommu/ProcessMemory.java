@@ -4,6 +4,7 @@
 package org.vfio4j.linux.iommu;
 
 import java.lang.foreign.MemorySegment;
+import org.vfio4j.iommu.MapSource;
 import org.vfio4j.type1.AddressSpace;
 
 /** The memory of this process, which the kernel pins and counts for every mapping. */
@@ -20,7 +21,7 @@ public final class ProcessMemory {
   }
 
   @SuppressWarnings("restricted")
-  private static MemorySegment at(long vaddr, long size) {
-    return MemorySegment.ofAddress(vaddr).reinterpret(size);
+  private static MapSource at(long vaddr, long size) {
+    return new MapSource.Memory(MemorySegment.ofAddress(vaddr).reinterpret(size));
   }
 }

@@ -8,7 +8,7 @@
  * <p>The engine's own container, with the kernel's below it:
  *
  * {@snippet :
- * LinuxIommu iommu = new LinuxIommu(SystemCalls.libc());
+ * LinuxIommu iommu = LinuxIommu.ofThisProcess();
  * IommuGroup nics = iommu.groupOf("0000:01:00.0").orElseThrow();
  * try (Container vm =
  *     new Container("vm", iommu, KernelProfile.LINUX_6_1, Type1.V2, new Type1Parameters())) {

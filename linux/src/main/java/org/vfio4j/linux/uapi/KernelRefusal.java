@@ -76,6 +76,7 @@ public final class KernelRefusal {
             default -> general(errno);
           };
       case "VFIO_IOMMU_MAP_DMA" -> ofMap(errno);
+      case "mmap" -> errno == Errno.ENODEV ? Reason.NOT_SUPPORTED : general(errno);
       case "VFIO_DEVICE_RESET", "VFIO_DEVICE_GET_PCI_HOT_RESET_INFO" ->
           switch (errno) {
             case EINVAL, ENODEV -> Reason.NOT_SUPPORTED;

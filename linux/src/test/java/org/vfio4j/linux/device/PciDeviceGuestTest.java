@@ -159,7 +159,8 @@ class PciDeviceGuestTest extends GuestTest {
         assertThatThrownBy(() -> PciDevice.open(PAIR))
             .isInstanceOf(VfioException.class)
             .hasMessageContaining("it is this process: open both devices in one DmaSpace")
-            .hasMessageContaining("(open: EBUSY)");
+            .hasMessageContaining("held by DMA space")
+            .hasMessageContaining("(EBUSY)");
       }
       fromDevice(edu, msi, seconds.iova(), 8);
       assertThat(seconds.segment().get(ValueLayout.JAVA_LONG, 0)).isEqualTo(0x1122334455667788L);

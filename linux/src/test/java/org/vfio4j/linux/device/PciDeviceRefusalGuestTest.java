@@ -16,7 +16,7 @@ import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IovaRange;
-import org.vfio4j.linux.sysfs.Sysfs;
+import org.vfio4j.linux.iommu.LinuxIommu;
 import org.vfio4j.linux.testing.OneFailingCall;
 import org.vfio4j.posix.Constants;
 import org.vfio4j.posix.MappedMemory;
@@ -66,7 +66,7 @@ class PciDeviceRefusalGuestTest extends GuestTest {
           .hasMessage(
               "mapping 0x1000 bytes at IOVA 0xfee00000 for 0000:00:02.0: the IOMMU allows whole"
                   + " pages in [0x0-0xfedfffff] [0xfef00000-0xffffffffffff]"
-                  + " (VFIO_IOMMU_MAP_DMA: EINVAL)")
+                  + " (EINVAL)")
           .extracting(e -> ((VfioException) e).errno())
           .isEqualTo(Errno.EINVAL);
       assertThatThrownBy(() -> device.allocate(0x20000000, REACH))
@@ -204,9 +204,7 @@ class PciDeviceRefusalGuestTest extends GuestTest {
 
   /** Everything once, without waiting for a device. */
   private static void useAll(SystemCalls calls) {
-    try (PciDevice device =
-            PciDevice.openAlone(
-                DmaSpace.create(calls, Sysfs.ofThisMachine(), Path.of("/proc")), EDU);
+    try (PciDevice device = PciDevice.openAlone(DmaSpace.create(new LinuxIommu(calls)), EDU);
         DmaBuffer buffer = device.allocate(4096, REACH);
         Interrupts msi = device.enable(InterruptKind.MSI, 1)) {
       device.enableBusMaster();
@@ -214,7 +212,7 @@ class PciDeviceRefusalGuestTest extends GuestTest {
       msi.await(0, Duration.ZERO);
     }
     try (MappedMemory memory = MappedMemory.anonymous(calls, 4096);
-        DmaSpace space = DmaSpace.create(calls, Sysfs.ofThisMachine(), Path.of("/proc"));
+        DmaSpace space = DmaSpace.create(new LinuxIommu(calls));
         PciDevice first = space.open(PAIR)) {
       PciDevice second = space.open(OTHER);
       second.map(memory.segment());

@@ -24,6 +24,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IovaRange;
+import org.vfio4j.linux.iommu.LinuxIommu;
 import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.linux.testing.FakeHost;
 import org.vfio4j.linux.testing.OneFailingCall;
@@ -32,6 +33,7 @@ import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.posix.testing.OpenDescriptors;
 import org.vfio4j.posix.testing.WatchedSystemCalls;
+import org.vfio4j.profile.KernelProfile;
 
 /** The API for drivers, on a machine without VFIO. */
 @Timeout(value = 60, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
@@ -56,7 +58,8 @@ class PciDeviceTest {
   }
 
   private DmaSpace space(SystemCalls calls) {
-    return DmaSpace.create(calls, new Sysfs(host.sys()), Path.of("/proc"));
+    return DmaSpace.create(
+        new LinuxIommu(calls, new Sysfs(host.sys())), KernelProfile.LINUX_6_1, Path.of("/proc"));
   }
 
   private PciDevice open(String address) {
@@ -203,7 +206,7 @@ class PciDeviceTest {
         OneFailingCall one = new OneFailingCall(host.kernel(), failing, errno.number());
         boolean refused = refusedInADriversLife(one);
         String what = "call %d, %s, fails with %s".formatted(failing, one.failed(), errno);
-        assertThat(refused).as("told: " + what).isTrue();
+        assertThat(refused || one.gotRound()).as("told: " + what).isTrue();
         host.shouldBeAsNew();
         assertThat(one.mappings()).as(what).isZero();
         assertThat(OpenDescriptors.now()).as(what).isEqualTo(before);

@@ -36,7 +36,7 @@ import org.vfio4j.linux.uapi.Struct;
 import org.vfio4j.posix.Constants;
 import org.vfio4j.posix.ErrnoNames;
 import org.vfio4j.posix.SystemCalls;
-import org.vfio4j.posix.testing.ForwardedSystemCalls;
+import org.vfio4j.posix.testing.WatchedSystemCalls;
 import org.vfio4j.soft.SoftMachine;
 import org.vfio4j.soft.SoftVfio;
 
@@ -51,7 +51,7 @@ import org.vfio4j.soft.SoftVfio;
  * to, and a mapped BAR keeps the device open until {@code munmap(2)}. Memory that the process got
  * by {@code mmap(2)} can be pinned; RLIMIT_MEMLOCK is kept here. Thread-safe.
  */
-public final class FakeKernel extends ForwardedSystemCalls {
+public final class FakeKernel extends WatchedSystemCalls {
   private static final int ENOTTY = 25;
   private static final int NAME_MAX = 256;
   private static final String VFIO = "/dev/vfio/";

@@ -3,6 +3,8 @@
 
 package org.vfio4j.linux.testing;
 
+import java.util.stream.Stream;
+import org.vfio4j.linux.uapi.Ioctls;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.posix.testing.WatchedSystemCalls;
 
@@ -39,6 +41,15 @@ public final class OneFailingCall extends WatchedSystemCalls {
   /** The call that failed; {@code nothing} if none has. */
   public String failed() {
     return failed;
+  }
+
+  /**
+   * Whether the call that failed takes something away from devices, which is tried again or got
+   * round: UNMAP_DMA is made once more, and after UNSET_CONTAINER the group's file is closed.
+   */
+  public boolean gotRound() {
+    return Stream.of(Ioctls.VFIO_IOMMU_UNMAP_DMA, Ioctls.VFIO_GROUP_UNSET_CONTAINER)
+        .anyMatch(request -> failed.equals("ioctl 0x%x".formatted(request)));
   }
 
   /** How many mappings of memory there are. */
