@@ -3,7 +3,6 @@
 
 package org.vfio4j.type1;
 
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.vfio4j.error.Errno;
@@ -155,11 +154,6 @@ final class Attaching {
   /** {@code vfio_iommu_type1_detach_group}: cannot fail, and an unknown group is no error. */
   void detach(IommuGroup group) {
     attachments.find(group).ifPresent(this::leave);
-  }
-
-  /** {@code vfio_iommu_type1_release}. */
-  void detachAll() {
-    new ArrayList<>(attachments.all()).forEach(this::leave);
   }
 
   private void leave(Attachment entry) {

@@ -213,9 +213,12 @@ public final class Container implements Ownership.Owner, AutoCloseable {
         () -> {
           closed = true;
           listeners.clear();
-          attaching.detachAll();
-          mappings.removeAll();
         });
+    // Nothing comes any more. Each group's leaving is told, and nobody is told under the lock.
+    for (IommuGroup group : groups()) {
+      watch.detach(group, () -> locked(() -> attaching.detach(group)));
+    }
+    locked(mappings::removeAll);
   }
 
   /** How many VFIO groups here use a backing group: the seed's count, read off the list. */

@@ -172,6 +172,15 @@ class EventsTest {
   }
 
   @Test
+  void shouldTellOfTheDetachesThatACloseIs() {
+    Diary diary = new Diary();
+    try (Container c = container("ends", diary)) {
+      c.attach(plain);
+    }
+    assertThat(diary.lines).hasSize(2).last().isEqualTo("detached ends " + plain.id());
+  }
+
+  @Test
   void shouldTellHowLongAnUnmapWaitedForADriver() {
     Diary diary = new Diary();
     try (Container c = container("waits", diary)) {
@@ -189,6 +198,7 @@ class EventsTest {
             "attached waits 10",
             "mapped waits 0x0 0x1000",
             "unmapped waits 0x0 0x1000",
-            "faulted mdev 0x0 4 1");
+            "faulted mdev 0x0 4 1",
+            "detached waits 10");
   }
 }
