@@ -3,10 +3,7 @@
 
 package org.vfio4j.type1;
 
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
@@ -56,9 +53,6 @@ public final class Container implements Ownership.Owner, AutoCloseable {
   /** VFIO_DMA_UNMAP_FLAG_VADDR: invalidate the address, keep the mapping. */
   public static final int UNMAP_VADDR = 4;
 
-  /** How often drivers are asked to unpin before an unmap gives up on them. */
-  private static final int UNMAP_ROUNDS = 10;
-
   private final String name;
   private final Watch watch;
   private final Events events;
@@ -72,7 +66,7 @@ public final class Container implements Ownership.Owner, AutoCloseable {
   private final IovaRoom room;
   private final Attaching attaching;
   private final DmaRules rules;
-  private final Map<IommuGroup, UnmapListener> listeners = new LinkedHashMap<>();
+  private final Unmapping unmapping;
 
   /** Told before a mapping goes away under pages that a driver has pinned. */
   @FunctionalInterface
@@ -143,6 +137,7 @@ public final class Container implements Ownership.Owner, AutoCloseable {
         new Attaching(
             this, new Hardware(iommu, profile, type, parameters), attachments, mappings, room);
     this.rules = new DmaRules(profile, type, attachments, mappings, dirty, room);
+    this.unmapping = new Unmapping(rules, mappings, dirty, this::unlocked);
   }
 
   /** Who it belongs to. */
@@ -192,7 +187,7 @@ public final class Container implements Ownership.Owner, AutoCloseable {
         () ->
             locked(
                 () -> {
-                  listeners.remove(group);
+                  unmapping.forget(group);
                   attaching.detach(group);
                 }));
   }
@@ -212,7 +207,7 @@ public final class Container implements Ownership.Owner, AutoCloseable {
     locked(
         () -> {
           closed = true;
-          listeners.clear();
+          unmapping.forgetAll();
         });
     // Nothing comes any more. Each group's leaving is told, and nobody is told under the lock.
     for (IommuGroup group : groups()) {
@@ -221,7 +216,10 @@ public final class Container implements Ownership.Owner, AutoCloseable {
     locked(mappings::removeAll);
   }
 
-  /** How many VFIO groups here use a backing group: the seed's count, read off the list. */
+  /**
+   * How many VFIO groups here use a backing group: the seed's count, read off the list. An attach
+   * under way is not counted yet, though others are refused the group already.
+   */
   public int useCount(IommuGroup backing) {
     return attachments.useCount(backing);
   }
@@ -325,91 +323,20 @@ public final class Container implements Ownership.Owner, AutoCloseable {
   public long unmap(
       AddressSpace mm, long iova, long size, int flags, long[] bitmap, long bitmapPageSize) {
     Watch.Unmap watched = watch.unmap();
-    long bytes = unmapLocked(watched, mm, iova, size, flags, bitmap, bitmapPageSize);
-    watched.done(iova, bytes);
-    return bytes;
-  }
-
-  private long unmapLocked(
-      Watch.Unmap watched,
-      AddressSpace mm,
-      long iova,
-      long size,
-      int flags,
-      long[] bitmap,
-      long bitmapPageSize) {
+    long bytes;
     lock.lock();
     try {
-      if ((flags & UNMAP_VADDR) != 0) {
-        return invalidate(rules.toUnmap(mm, iova, size, flags, bitmap, bitmapPageSize));
-      }
-      for (int round = 0; ; round++) {
-        List<Dma> going = rules.toUnmap(mm, iova, size, flags, bitmap, bitmapPageSize);
-        List<Dma> pinned = listeners.isEmpty() ? List.of() : pinned(going);
-        if (pinned.isEmpty()) {
-          return remove(going, iova, (flags & UNMAP_DIRTY) != 0, bitmap);
-        }
-        if (round == UNMAP_ROUNDS) {
-          throw new IllegalStateException(
-              "a driver keeps pages pinned in a range that is being unmapped");
-        }
-        watched.waitFor(() -> askToUnpin(pinned));
-      }
+      bytes = unmapping.unmap(watched, mm, iova, size, flags, bitmap, bitmapPageSize);
     } finally {
       lock.unlock();
     }
+    watched.done(iova, bytes);
+    return bytes;
   }
 
   /** Unmaps a range, without dirty bits. */
   public long unmap(AddressSpace mm, long iova, long size) {
     return unmap(mm, iova, size, 0, new long[0], 0);
-  }
-
-  /** Those that a driver who can be told has pinned; what others have pinned goes with them. */
-  private List<Dma> pinned(List<Dma> going) {
-    return going.stream().filter(d -> d.pinnedBy(listeners.keySet())).toList();
-  }
-
-  private long remove(List<Dma> going, long base, boolean wantDirty, long[] bitmap) {
-    long bytes = 0;
-    List<VfioException> refusals = new ArrayList<>();
-    for (Dma dma : going) {
-      if (wantDirty) {
-        dirty.copy(dma, base, bitmap);
-      }
-      try {
-        mappings.remove(dma);
-        bytes += dma.size;
-      } catch (VfioException refused) {
-        refusals.add(refused);
-      }
-    }
-    if (!refusals.isEmpty()) {
-      throw refusals.getFirst();
-    }
-    return bytes;
-  }
-
-  private long invalidate(List<Dma> going) {
-    if (going.stream().anyMatch(d -> d.vaddrInvalid)) {
-      throw new VfioException(
-          Errno.EINVAL, Reason.VADDR_INVALID, "a mapping in the range was invalidated before");
-    }
-    going.forEach(mappings::invalidateVaddr);
-    return going.stream().mapToLong(d -> d.size).sum();
-  }
-
-  /** Drivers unpin through this container, so its lock is not held while they are asked. */
-  private void askToUnpin(List<Dma> pinned) {
-    List<UnmapListener> asked = List.copyOf(listeners.values());
-    lock.unlock();
-    try {
-      for (Dma dma : pinned) {
-        asked.forEach(l -> l.unmapping(dma.iova, dma.size));
-      }
-    } finally {
-      lock.lock();
-    }
   }
 
   /**
@@ -459,7 +386,7 @@ public final class Container implements Ownership.Owner, AutoCloseable {
     locked(
         () -> {
           checkAttached(group);
-          listeners.put(group, listener);
+          unmapping.ask(group, listener);
         });
   }
 
@@ -478,7 +405,7 @@ public final class Container implements Ownership.Owner, AutoCloseable {
         () -> {
           pins.checkCount(pages);
           checkAttached(group);
-          pins.check(group, type, !listeners.isEmpty());
+          pins.check(group, type, unmapping.asksAnybody());
           pins.pin(group, pages, prot);
           attachments.find(group).ifPresent(attachments::scopePinned);
         });
@@ -559,6 +486,16 @@ public final class Container implements Ownership.Owner, AutoCloseable {
       call.run();
     } finally {
       lock.unlock();
+    }
+  }
+
+  /** With the lock left, which this thread holds once. */
+  private void unlocked(Runnable call) {
+    lock.unlock();
+    try {
+      call.run();
+    } finally {
+      lock.lock();
     }
   }
 
