@@ -6,6 +6,7 @@ package org.vfio4j.race;
 import org.jetbrains.lincheck.datastructures.IntGen;
 import org.jetbrains.lincheck.datastructures.Operation;
 import org.jetbrains.lincheck.datastructures.Param;
+import org.jetbrains.lincheck.datastructures.Validate;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.IommuUnit;
@@ -38,8 +39,19 @@ public class TwoContainersModel {
     containers[container].detach(groups[group]);
   }
 
-  @Operation
-  public int useCount(@Param(name = "container") int container) {
-    return containers[container].useCount(backing);
+  /**
+   * What is told without the container's lock may be behind an attach under way, which another has
+   * been refused for already. It is right when nothing is under way.
+   */
+  @Validate
+  public void counted() {
+    for (Container container : containers) {
+      if (container.useCount(backing) != container.groups().size()) {
+        throw new IllegalStateException(container + " counts " + container.useCount(backing));
+      }
+    }
+    if (containers[0].useCount(backing) > 0 && containers[1].useCount(backing) > 0) {
+      throw new IllegalStateException("both containers have the group");
+    }
   }
 }
