@@ -63,8 +63,6 @@ final class ClientProcess implements AutoCloseable {
 
   /** Starts it; it does nothing yet. */
   ClientProcess(Kind kind, Path server, Path folder, long seed) throws IOException {
-    String classPath =
-        System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
     process =
         new ProcessBuilder(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
@@ -72,7 +70,7 @@ final class ClientProcess implements AutoCloseable {
                 "-XX:+UseSerialGC",
                 "-Xmx128m",
                 "-classpath",
-                classPath,
+                TestClassPath.all(),
                 ClientProcess.class.getName(),
                 kind.name(),
                 server.toString(),

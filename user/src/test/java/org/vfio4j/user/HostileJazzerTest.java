@@ -98,8 +98,6 @@ class HostileJazzerTest {
   }
 
   private static List<String> command(Path grown, Path seeds) {
-    String classPath =
-        System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
     return List.of(
         Path.of(System.getProperty("java.home"), "bin", "java").toString(),
         "-XX:+EnableDynamicAgentLoading",
@@ -107,7 +105,7 @@ class HostileJazzerTest {
         "--enable-native-access=ALL-UNNAMED",
         "--sun-misc-unsafe-memory-access=allow",
         "-classpath",
-        classPath,
+        TestClassPath.all(),
         "com.code_intelligence.jazzer.Jazzer",
         "--target_class=" + HostileTarget.class.getName(),
         "--instrumentation_includes=org.vfio4j.**",

@@ -14,6 +14,7 @@ import java.util.zip.CRC32C;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.posix.EventFd;
+import org.vfio4j.user.TestClassPath;
 
 /** The example that the package's Javadoc shows works: it is this very file's neighbour. */
 class ExampleTest {
@@ -54,7 +55,7 @@ class ExampleTest {
                 "-Xdoclint:none",
                 "--ignore-source-errors",
                 "-classpath",
-                System.getProperty("java.class.path"),
+                TestClassPath.all(),
                 "-d",
                 folder.toString(),
                 "--snippet-path",
