@@ -19,7 +19,6 @@ import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.linux.iommu.LinuxIommu;
 import org.vfio4j.linux.iommu.ProcessMemory;
-import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.linux.testing.CountingSystemCalls;
 import org.vfio4j.linux.testing.FakeHost;
 import org.vfio4j.linux.uapi.Ioctls;
@@ -30,8 +29,6 @@ import org.vfio4j.posix.testing.WatchedSystemCalls;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.type1.AddressSpace;
 import org.vfio4j.type1.Container;
-import org.vfio4j.type1.Type1;
-import org.vfio4j.type1.Type1Parameters;
 
 /** A driver and a VM in one process: the engine's rule says who may share a group. */
 class DmaSpaceTest {
@@ -51,7 +48,7 @@ class DmaSpaceTest {
     before = OpenDescriptors.now();
     host = new FakeHost(folder);
     calls = new CountingSystemCalls(host.kernel());
-    iommu = new LinuxIommu(calls, new Sysfs(host.sys()));
+    iommu = host.iommu(calls);
   }
 
   @AfterEach
@@ -61,7 +58,7 @@ class DmaSpaceTest {
   }
 
   private static Container container(String name, LinuxIommu iommu) {
-    return new Container(name, iommu, KernelProfile.LINUX_6_1, Type1.V2, new Type1Parameters());
+    return FakeHost.container(name, iommu);
   }
 
   private DmaSpace space() {
@@ -166,7 +163,7 @@ class DmaSpaceTest {
             return unmap && refuse[0] ? -Errno.EFAULT.number() : 0;
           }
         };
-    LinuxIommu its = new LinuxIommu(stubborn, new Sysfs(host.sys()));
+    LinuxIommu its = host.iommu(stubborn);
     try (Container vm = container("vm", its);
         DmaSpace shared = DmaSpace.in(vm, its)) {
       DmaBuffer buffer = shared.open(FakeHost.A).allocate(PAGE);

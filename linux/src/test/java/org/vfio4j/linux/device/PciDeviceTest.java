@@ -24,8 +24,6 @@ import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IovaRange;
-import org.vfio4j.linux.iommu.LinuxIommu;
-import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.linux.testing.FakeHost;
 import org.vfio4j.linux.testing.OneFailingCall;
 import org.vfio4j.linux.uapi.VfioConstants;
@@ -58,8 +56,7 @@ class PciDeviceTest {
   }
 
   private DmaSpace space(SystemCalls calls) {
-    return DmaSpace.create(
-        new LinuxIommu(calls, new Sysfs(host.sys())), KernelProfile.LINUX_6_1, Path.of("/proc"));
+    return DmaSpace.create(host.iommu(calls), KernelProfile.LINUX_6_1, Path.of("/proc"));
   }
 
   private PciDevice open(String address) {

@@ -6,32 +6,24 @@ package org.vfio4j.linux.iommu;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
-import java.util.logging.Handler;
-import java.util.logging.Level;
-import java.util.logging.LogRecord;
-import java.util.logging.Logger;
-import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IommuGroup;
-import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.linux.testing.FakeHost;
 import org.vfio4j.linux.testing.OneFailingCall;
+import org.vfio4j.linux.testing.OperatorLog;
 import org.vfio4j.linux.uapi.Ioctls;
 import org.vfio4j.posix.MappedMemory;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.testing.OpenDescriptors;
-import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.type1.AddressSpace;
 import org.vfio4j.type1.Container;
-import org.vfio4j.type1.Type1;
-import org.vfio4j.type1.Type1Parameters;
 
 /**
  * A VM comes, shares a group, grows, and goes, and each system call of it fails in turn, with an
@@ -58,37 +50,13 @@ class EachFailingCallTest {
   @TempDir Path folder;
 
   private final AddressSpace memory = ProcessMemory.create();
-  private final Logger log = Logger.getLogger("org.vfio4j.linux.iommu");
-  private final List<String> told = new ArrayList<>();
-  private final Handler operator =
-      new Handler() {
-        @Override
-        public void publish(LogRecord entry) {
-          if (entry.getLevel().intValue() >= Level.WARNING.intValue()) {
-            told.add(entry.getMessage());
-          }
-        }
-
-        @Override
-        public void flush() {}
-
-        @Override
-        public void close() {}
-      };
+  @RegisterExtension private final OperatorLog log = new OperatorLog();
 
   private FakeHost host;
 
   @BeforeEach
   void boot() {
     host = new FakeHost(folder);
-    log.setUseParentHandlers(false);
-    log.addHandler(operator);
-  }
-
-  @AfterEach
-  void speakAgain() {
-    log.removeHandler(operator);
-    log.setUseParentHandlers(true);
   }
 
   @Test
@@ -96,17 +64,17 @@ class EachFailingCallTest {
     Set<String> before = OpenDescriptors.now();
     OneFailingCall none = new OneFailingCall(host.kernel(), 0, 1);
     assertThat(refusedInAVmsLife(none)).isFalse();
-    assertThat(told).isEmpty();
+    assertThat(log.warned()).isFalse();
     int calls = none.made();
     assertThat(calls).isGreaterThan(20);
     for (Errno errno : ERRNOS) {
       for (int failing = 1; failing <= calls; failing++) {
-        told.clear();
+        log.clear();
         OneFailingCall one = new OneFailingCall(host.kernel(), failing, errno.number());
         boolean refused = refusedInAVmsLife(one);
         String what = "call %d, %s, fails with %s".formatted(failing, one.failed(), errno);
         assertThat(one.failed()).as(what).isNotEqualTo("nothing");
-        assertThat(refused || !told.isEmpty() || gotRound(one)).as("told: " + what).isTrue();
+        assertThat(refused || log.warned() || gotRound(one)).as("told: " + what).isTrue();
         host.shouldBeAsNew();
         assertThat(OpenDescriptors.now()).as(what).isEqualTo(before);
         assertThat(refusedInAVmsLife(new OneFailingCall(host.kernel(), 0, 1)))
@@ -124,12 +92,11 @@ class EachFailingCallTest {
 
   /** Whether something was refused. */
   private boolean refusedInAVmsLife(OneFailingCall calls) {
-    LinuxIommu iommu = new LinuxIommu(calls, new Sysfs(host.sys()));
+    LinuxIommu iommu = host.iommu(calls);
     IommuGroup first = FakeHost.wrapped(FakeHost.R1);
     IommuGroup second = FakeHost.wrapped(FakeHost.R2);
     try (MappedMemory buffer = MappedMemory.anonymous(host.kernel(), SIZE);
-        Container vm =
-            new Container("vm", iommu, KernelProfile.LINUX_6_1, Type1.V2, new Type1Parameters())) {
+        Container vm = FakeHost.container("vm", iommu)) {
       vm.attach(first);
       vm.map(memory, buffer.address(), IOVA, PAGE, READ_WRITE);
       iommu.openDevice(FakeHost.R1);

@@ -21,7 +21,6 @@ import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.DmaPort;
-import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.linux.testing.CountingSystemCalls;
 import org.vfio4j.linux.testing.FakeHost;
 import org.vfio4j.linux.testing.OneFailingCall;
@@ -33,11 +32,8 @@ import org.vfio4j.posix.Memfd;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.posix.testing.OpenDescriptors;
-import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.type1.AddressSpace;
 import org.vfio4j.type1.Container;
-import org.vfio4j.type1.Type1;
-import org.vfio4j.type1.Type1Parameters;
 
 /** Part of a file is mapped for devices: by an address, since type1 takes nothing else. */
 class FileMemoryTest {
@@ -57,7 +53,7 @@ class FileMemoryTest {
     before = OpenDescriptors.now();
     host = new FakeHost(folder);
     calls = new CountingSystemCalls(host.kernel());
-    iommu = new LinuxIommu(calls, new Sysfs(host.sys()));
+    iommu = host.iommu(calls);
   }
 
   @AfterEach
@@ -67,7 +63,7 @@ class FileMemoryTest {
   }
 
   private static Container container(LinuxIommu iommu) {
-    return new Container("vm", iommu, KernelProfile.LINUX_6_1, Type1.V2, new Type1Parameters());
+    return FakeHost.container("vm", iommu);
   }
 
   private long lockedPages() {
@@ -175,7 +171,7 @@ class FileMemoryTest {
   }
 
   private boolean refusedInAVmsLife(SystemCalls failing) {
-    LinuxIommu its = new LinuxIommu(failing, new Sysfs(host.sys()));
+    LinuxIommu its = host.iommu(failing);
     try (Descriptor ram = Memfd.create(failing, "ram", 8 * PAGE);
         Container vm = container(its)) {
       AddressSpace file = FileMemory.of(ram);

@@ -10,13 +10,11 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.logging.Handler;
 import java.util.logging.Level;
-import java.util.logging.LogRecord;
-import java.util.logging.Logger;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.extension.RegisterExtension;
 import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
@@ -26,6 +24,7 @@ import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.linux.testing.FakeHost;
 import org.vfio4j.linux.testing.FakeKernel;
+import org.vfio4j.linux.testing.OperatorLog;
 import org.vfio4j.linux.uapi.DeviceCalls;
 import org.vfio4j.linux.uapi.GroupCalls;
 import org.vfio4j.linux.uapi.Ioctls;
@@ -34,11 +33,8 @@ import org.vfio4j.posix.MappedMemory;
 import org.vfio4j.posix.OpenFiles;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.posix.testing.WatchedSystemCalls;
-import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.type1.AddressSpace;
 import org.vfio4j.type1.Container;
-import org.vfio4j.type1.Type1;
-import org.vfio4j.type1.Type1Parameters;
 
 /** What the kernel does not give back, or does not tell: it is neither forgotten nor guessed. */
 class KeptByTheKernelTest {
@@ -49,52 +45,30 @@ class KeptByTheKernelTest {
   @TempDir Path folder;
 
   private final AddressSpace memory = ProcessMemory.create();
-  private final Logger log = Logger.getLogger("org.vfio4j.linux.iommu");
-  private final List<LogRecord> told = new ArrayList<>();
-  private final Handler operator =
-      new Handler() {
-        @Override
-        public void publish(LogRecord entry) {
-          told.add(entry);
-        }
-
-        @Override
-        public void flush() {}
-
-        @Override
-        public void close() {}
-      };
+  @RegisterExtension private final OperatorLog log = new OperatorLog();
 
   private FakeHost host;
 
   @BeforeEach
   void boot() {
     host = new FakeHost(folder);
-    log.setUseParentHandlers(false);
-    log.addHandler(operator);
   }
 
   @AfterEach
-  void speakAgain() {
-    log.removeHandler(operator);
-    log.setUseParentHandlers(true);
+  void shouldLeaveNothing() {
     host.shouldBeAsNew();
   }
 
   private LinuxIommu iommu(SystemCalls calls) {
-    return new LinuxIommu(calls, new Sysfs(host.sys()));
+    return host.iommu(calls);
   }
 
   private static Container container(LinuxIommu iommu) {
-    return new Container("vm", iommu, KernelProfile.LINUX_6_1, Type1.V2, new Type1Parameters());
+    return FakeHost.container("vm", iommu);
   }
 
   private static VfioException refusal(Runnable call) {
     return catchThrowableOfType(VfioException.class, call::run);
-  }
-
-  private List<Level> levels() {
-    return told.stream().map(LogRecord::getLevel).toList();
   }
 
   private long lockedPages() {
@@ -129,7 +103,7 @@ class KeptByTheKernelTest {
       assertThat(refused.errno()).isEqualTo(Errno.EFAULT);
       assertThat(refused).hasMessageContaining("stay mapped");
       assertThat(refused.refusal().call()).isEqualTo("VFIO_IOMMU_UNMAP_DMA");
-      assertThat(levels()).contains(Level.SEVERE);
+      assertThat(log.levels()).contains(Level.SEVERE);
       assertThat(vm.mappings()).isEqualTo(1);
       assertThat(lockedPages()).as("devices still have them").isEqualTo(SIZE / 4096);
       assertThat(refusal(() -> vm.map(memory, buffer.address(), IOVA, 4096, READ_WRITE)).errno())
@@ -199,11 +173,10 @@ class KeptByTheKernelTest {
       int both = Constants.PROT_READ | Constants.PROT_WRITE;
       MappedMemory registers = MappedMemory.ofFile(device.descriptor(), 0, 4096, both);
       vm.detach(group);
-      assertThat(levels()).doesNotContain(Level.WARNING, Level.SEVERE);
+      assertThat(log.levels()).doesNotContain(Level.WARNING, Level.SEVERE);
       assertThat(iommu.state(group)).isEqualTo(GroupState.LINGERING);
       assertThat(lockedPages()).as("the device reaches nothing any more").isZero();
-      Container next =
-          new Container("next", iommu, KernelProfile.LINUX_6_1, Type1.V2, new Type1Parameters());
+      Container next = FakeHost.container("next", iommu);
       VfioException refused = refusal(() -> next.attach(group));
       assertThat(refused.errno()).isEqualTo(Errno.EBUSY);
       assertThat(refused.reason()).isEqualTo(Reason.USERS_REMAIN);

@@ -19,7 +19,6 @@ import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.IovaRange;
-import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.linux.testing.CountingSystemCalls;
 import org.vfio4j.linux.testing.FakeHost;
 import org.vfio4j.linux.testing.FakeKernel;
@@ -27,11 +26,8 @@ import org.vfio4j.linux.uapi.DeviceCalls;
 import org.vfio4j.linux.uapi.GroupCalls;
 import org.vfio4j.posix.MappedMemory;
 import org.vfio4j.posix.testing.OpenDescriptors;
-import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.type1.AddressSpace;
 import org.vfio4j.type1.Container;
-import org.vfio4j.type1.Type1;
-import org.vfio4j.type1.Type1Parameters;
 
 /** Attach, share, refuse, release: the engine's rule over the calls of a kernel, without one. */
 class LinuxIommuTest {
@@ -52,7 +48,7 @@ class LinuxIommuTest {
     before = OpenDescriptors.now();
     host = new FakeHost(folder);
     calls = new CountingSystemCalls(host.kernel());
-    iommu = new LinuxIommu(calls, new Sysfs(host.sys()));
+    iommu = host.iommu(calls);
   }
 
   @AfterEach
@@ -62,7 +58,7 @@ class LinuxIommuTest {
   }
 
   private Container container(String name) {
-    return new Container(name, iommu, KernelProfile.LINUX_6_1, Type1.V2, new Type1Parameters());
+    return FakeHost.container(name, iommu);
   }
 
   private IommuGroup group(String function) {

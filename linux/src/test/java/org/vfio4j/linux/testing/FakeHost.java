@@ -10,13 +10,19 @@ import java.util.UUID;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.SoftIommu;
+import org.vfio4j.linux.iommu.LinuxIommu;
 import org.vfio4j.linux.sysfs.LinuxDevice;
+import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.mdev.Isolation;
 import org.vfio4j.mdev.MediatedDevice;
 import org.vfio4j.mdev.MediatedGroup;
+import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.soft.SoftMachine;
 import org.vfio4j.testing.Q35;
+import org.vfio4j.type1.Container;
+import org.vfio4j.type1.Type1;
+import org.vfio4j.type1.Type1Parameters;
 
 /**
  * A machine without hardware on which {@code linux} runs as on a real one: QEMU's q35 with a {@link
@@ -70,6 +76,16 @@ public final class FakeHost {
   /** In place of {@code /sys}. */
   public Path sys() {
     return sysfs.root();
+  }
+
+  /** The IOMMU of this host, as these calls reach it: the kernel's own, or something before it. */
+  public LinuxIommu iommu(SystemCalls calls) {
+    return new LinuxIommu(calls, new Sysfs(sys()));
+  }
+
+  /** An empty container of type1v2 on such an IOMMU. */
+  public static Container container(String name, LinuxIommu iommu) {
+    return new Container(name, iommu, KernelProfile.LINUX_6_1, Type1.V2, new Type1Parameters());
   }
 
   /** Binds a driver, {@code none} to unbind. */
