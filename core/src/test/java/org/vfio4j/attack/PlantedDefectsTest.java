@@ -10,6 +10,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestInstance;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -37,13 +38,14 @@ class PlantedDefectsTest {
   @MethodSource("defects")
   void shouldFindThePlantedDefect(Patch defect) throws IOException {
     Map<String, String> patched = defect.applyTo(sources);
-    String answer = PatchedEngine.load(patched, Detector.class).apply(OPERATIONS);
+    Function<String, String> detector = PatchedEngine.load(patched, Detector.class);
+    String answer = detector.apply(OPERATIONS);
     assertThat(answer).as("%s: %s", defect.name(), defect.title()).isNotEmpty();
     String[] found = answer.split(Detector.SEPARATOR, -1);
     String when = found[2].equals("0") ? "directed check" : found[2] + " random operations";
     System.out.printf("%s %s%n", defect.name(), defect.title());
     System.out.printf("    %s: %s%n", when, found[1]);
-    String explored = PatchedEngine.load(patched, Detector.class).apply("explore");
+    String explored = detector.apply("explore");
     assertThat(explored).as("%s, by the explorer", defect.name()).isNotEmpty();
     String[] shortest = explored.split(Detector.SEPARATOR, -1);
     System.out.printf("    explorer, %s transitions: %s%n", shortest[2], shortest[1]);
