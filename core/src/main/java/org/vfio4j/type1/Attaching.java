@@ -151,9 +151,15 @@ final class Attaching {
     return new Domain(own);
   }
 
-  /** {@code vfio_iommu_type1_detach_group}: cannot fail, and an unknown group is no error. */
-  void detach(IommuGroup group) {
-    attachments.find(group).ifPresent(this::leave);
+  /**
+   * {@code vfio_iommu_type1_detach_group}: cannot fail, and an unknown group is no error.
+   *
+   * @return whether the group was here
+   */
+  boolean detach(IommuGroup group) {
+    Optional<Attachment> entry = attachments.find(group);
+    entry.ifPresent(this::leave);
+    return entry.isPresent();
   }
 
   private void leave(Attachment entry) {

@@ -188,7 +188,7 @@ public final class Container implements Ownership.Owner, AutoCloseable {
             locked(
                 () -> {
                   unmapping.forget(group);
-                  attaching.detach(group);
+                  return attaching.detach(group);
                 }));
   }
 

@@ -3,6 +3,7 @@
 
 package org.vfio4j.type1;
 
+import java.util.function.BooleanSupplier;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.event.AttachEvent;
 import org.vfio4j.event.DetachEvent;
@@ -50,11 +51,18 @@ final class Watch {
     }
   }
 
-  void detach(IommuGroup group, Runnable call) {
+  /**
+   * A detach.
+   *
+   * @param call does it; false if the group was not here, which nobody is told of
+   */
+  void detach(IommuGroup group, BooleanSupplier call) {
     long start = now();
     DetachEvent event = new DetachEvent();
     event.begin();
-    call.run();
+    if (!call.getAsBoolean()) {
+      return;
+    }
     if (event.shouldCommit()) {
       event.container = container;
       event.group = group.id();

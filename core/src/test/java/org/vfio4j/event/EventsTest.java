@@ -181,6 +181,15 @@ class EventsTest {
   }
 
   @Test
+  void shouldTellNobodyOfTheDetachOfAGroupThatIsNotHere() {
+    Diary diary = new Diary();
+    try (Container c = container("empty", diary)) {
+      c.detach(plain);
+    }
+    assertThat(diary.lines).isEmpty();
+  }
+
+  @Test
   void shouldTellHowLongAnUnmapWaitedForADriver() {
     Diary diary = new Diary();
     try (Container c = container("waits", diary)) {
