@@ -3,12 +3,14 @@
 
 package org.vfio4j.cli;
 
-import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.SequencedMap;
 import java.util.function.ToIntFunction;
 import org.vfio4j.host.Fact;
 import org.vfio4j.host.HostTopology;
+import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciFunction;
 import picocli.CommandLine.Help;
 import picocli.CommandLine.Help.Ansi.Style;
@@ -33,6 +35,9 @@ final class HostTable {
   private final int notesWidth;
   private final TextTable table;
 
+  /** What is said beside each function, wrapped. */
+  private final Map<PciAddress, List<String>> lines = new HashMap<>();
+
   HostTable(Console console, HostTopology host, SequencedMap<Integer, GroupFacts> groups) {
     this.console = console;
     this.host = host;
@@ -43,6 +48,7 @@ final class HostTable {
     this.driverWidth = Math.min(MAX_DRIVER, widest(f -> Text.width(driver(f)), "DRIVER"));
     int before = GROUP + BRACKET + addressWidth + ID + classWidth + driverWidth + 4 * GAP;
     this.notesWidth = Math.max(MIN_NOTES, console.width() - before);
+    host.functions().forEach(f -> lines.put(f.address(), noteLines(f)));
     // A cell that is too long, as a member that is no PCI function, goes on over the next ones.
     this.table =
         console.table(
@@ -65,11 +71,7 @@ final class HostTable {
 
   /** Of a note, in columns: it gets a line of its own, however narrow the screen. */
   private int longestWord() {
-    return host.functions().stream()
-        .flatMap(f -> noteLines(f).stream())
-        .mapToInt(Text::width)
-        .max()
-        .orElse(0);
+    return lines.values().stream().flatMap(List::stream).mapToInt(Text::width).max().orElse(0);
   }
 
   /** The driver, {@code -} without one, {@code ?} where the source does not say. */
@@ -138,7 +140,7 @@ final class HostTable {
   }
 
   private void add(Help.Ansi.Text group, String bracket, PciFunction function) {
-    List<String> lines = noteLines(function);
+    List<String> beside = lines.getOrDefault(function.address(), List.of());
     table.addRowValues(
         group,
         bracketCell(bracket),
@@ -146,9 +148,9 @@ final class HostTable {
         plain(function.id().map(Object::toString).orElse("?")),
         plain(Words.classOf(function)),
         console.styled(Text.cut(driver(function), driverWidth), Holding.of(host, function).style()),
-        plain(lines.isEmpty() ? "" : lines.getFirst()));
+        plain(beside.isEmpty() ? "" : beside.getFirst()));
     Help.Ansi.Text empty = plain("");
-    lines.stream()
+    beside.stream()
         .skip(1)
         .forEach(l -> table.addRowValues(empty, empty, empty, empty, empty, empty, plain(l)));
   }
@@ -156,12 +158,11 @@ final class HostTable {
   /** The notes and, where a line is left for it, the name in words. */
   private List<String> noteLines(PciFunction function) {
     List<String> all = notes.of(function);
-    List<String> lines = new ArrayList<>();
     if (!all.isEmpty()) {
-      lines.addAll(Text.wrap(String.join("; ", all), notesWidth));
-    } else {
-      function.description().ifPresent(d -> lines.add(Text.cut(Text.printable(d), notesWidth)));
+      return Text.wrap(String.join("; ", all), notesWidth);
     }
-    return lines;
+    return function.description().stream()
+        .map(d -> Text.cut(Text.printable(d), notesWidth))
+        .toList();
   }
 }
