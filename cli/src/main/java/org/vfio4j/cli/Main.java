@@ -31,6 +31,9 @@ public final class Main {
   /** A mistake of this program. */
   static final int BROKEN = 70;
 
+  private static final List<String> LOG_LEVELS =
+      List.of("trace", "debug", "info", "warn", "error", "off");
+
   private static final int MIN_HELP_WIDTH = 55;
   private static final int MAX_HELP_WIDTH = 100;
 
@@ -38,11 +41,17 @@ public final class Main {
 
   /** Runs the command with the process's streams and ends the process. */
   public static void main(String[] arguments) {
+    Console console = Console.ofProcess();
     String level = System.getenv().getOrDefault("VFIO_LOG", "");
     if (!level.isEmpty()) {
+      if (!LOG_LEVELS.contains(level)) {
+        int status = badInput(console, "VFIO_LOG=" + level + ": " + String.join(", ", LOG_LEVELS));
+        console.err().flush();
+        System.exit(status);
+      }
       System.setProperty("org.slf4j.simpleLogger.defaultLogLevel", level);
     }
-    System.exit(run(Console.ofProcess(), arguments));
+    System.exit(run(console, arguments));
   }
 
   /**
