@@ -78,13 +78,26 @@ class DmaTruthTest {
     final List<IommuGroup> users = new ArrayList<>();
     final AddressSpace memory;
     final long buffer;
+    private final Iommu iommu;
+    private final KernelProfile profile;
 
     World(Iommu iommu, KernelProfile profile, AddressSpace memory, long buffer) {
+      this.iommu = iommu;
+      this.profile = profile;
       this.memory = memory;
       this.buffer = buffer;
-      for (String name : List.of("vm 1", "vm 2")) {
-        containers.add(new Container(name, iommu, profile, Type1.V2, new Type1Parameters()));
-      }
+      containers.add(container("vm 1"));
+      containers.add(container("vm 2"));
+    }
+
+    private Container container(String name) {
+      return new Container(name, iommu, profile, Type1.V2, new Type1Parameters());
+    }
+
+    /** The VM goes, and another comes: what is closed takes nothing any more. */
+    void closeAndRenew(int container) {
+      containers.get(container).close();
+      containers.set(container, container(containers.get(container).name()));
     }
   }
 
@@ -184,7 +197,7 @@ class DmaTruthTest {
           both(
               "unmap 0x%x +0x%x in %d".formatted(iova, size, container),
               w -> w.containers.get(container).unmap(w.memory, iova, size));
-      default -> both("close %d".formatted(container), w -> w.containers.get(container).close());
+      default -> both("close %d".formatted(container), w -> w.closeAndRenew(container));
     }
   }
 
