@@ -4,80 +4,41 @@
 package org.vfio4j.linux.device;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
-import java.util.Set;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
-import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.linux.iommu.LinuxIommu;
 import org.vfio4j.linux.iommu.ProcessMemory;
-import org.vfio4j.linux.testing.CountingSystemCalls;
 import org.vfio4j.linux.testing.FakeHost;
+import org.vfio4j.linux.testing.OnFakeHost;
 import org.vfio4j.linux.uapi.Ioctls;
 import org.vfio4j.posix.MappedMemory;
 import org.vfio4j.posix.SystemCalls;
-import org.vfio4j.posix.testing.OpenDescriptors;
 import org.vfio4j.posix.testing.WatchedSystemCalls;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.type1.AddressSpace;
 import org.vfio4j.type1.Container;
 
 /** A driver and a VM in one process: the engine's rule says who may share a group. */
-class DmaSpaceTest {
+class DmaSpaceTest extends OnFakeHost {
   private static final long PAGE = 4096;
   private static final int READ_WRITE = Container.MAP_READ | Container.MAP_WRITE;
 
-  @TempDir Path folder;
-
   private final AddressSpace memory = ProcessMemory.create();
-  private FakeHost host;
-  private CountingSystemCalls calls;
-  private LinuxIommu iommu;
-  private Set<String> before = Set.of();
-
-  @BeforeEach
-  void boot() throws Exception {
-    before = OpenDescriptors.now();
-    host = new FakeHost(folder);
-    calls = new CountingSystemCalls(host.kernel());
-    iommu = host.iommu(calls);
-  }
-
-  @AfterEach
-  void shouldLeaveNothing() throws Exception {
-    host.shouldBeAsNew();
-    assertThat(OpenDescriptors.now()).isEqualTo(before);
-  }
-
-  private static Container container(String name, LinuxIommu iommu) {
-    return FakeHost.container(name, iommu);
-  }
 
   private DmaSpace space() {
     return DmaSpace.create(iommu, KernelProfile.LINUX_6_1, Path.of("/proc"));
   }
 
-  private IommuGroup group(String function) {
-    return iommu.groupOf(function).orElseThrow();
-  }
-
-  private static VfioException refusal(Runnable call) {
-    return catchThrowableOfType(VfioException.class, call::run);
-  }
-
   /** It was EBUSY from oneself: the driver opened a group that a container here had. */
   @Test
   void shouldShareAGroupWithTheVmThatHasIt() {
-    try (Container vm = container("vm", iommu);
-        Container other = container("other", iommu)) {
+    try (Container vm = container("vm");
+        Container other = container("other")) {
       vm.attach(group(FakeHost.R1));
       calls.sinceLast();
       try (DmaSpace space = DmaSpace.in(vm, iommu);
@@ -102,7 +63,7 @@ class DmaSpaceTest {
   void shouldLetAVmShareADriversGroup() {
     try (MappedMemory ram = MappedMemory.anonymous(calls, 16 * PAGE);
         DmaSpace space = space();
-        Container other = container("other", iommu)) {
+        Container other = container("other")) {
       PciDevice device = space.open(FakeHost.R2);
       space.container().attach(group(FakeHost.R1));
       assertThat(space.container().useCount(group(FakeHost.R1))).isEqualTo(2);
@@ -137,7 +98,7 @@ class DmaSpaceTest {
   @Test
   void shouldPlaceMemoryBesideWhatTheVmHasMapped() {
     try (MappedMemory ram = MappedMemory.anonymous(calls, 16 * PAGE);
-        Container vm = container("vm", iommu);
+        Container vm = container("vm");
         DmaSpace space = DmaSpace.in(vm, iommu)) {
       vm.attach(group(FakeHost.A));
       vm.map(memory, ram.address(), 0x10000, 16 * PAGE, READ_WRITE);
@@ -164,7 +125,7 @@ class DmaSpaceTest {
           }
         };
     LinuxIommu its = host.iommu(stubborn);
-    try (Container vm = container("vm", its);
+    try (Container vm = FakeHost.container("vm", its);
         DmaSpace shared = DmaSpace.in(vm, its)) {
       DmaBuffer buffer = shared.open(FakeHost.A).allocate(PAGE);
       assertThat(refusal(buffer::close).errno()).isEqualTo(Errno.EFAULT);

@@ -4,7 +4,6 @@
 package org.vfio4j.linux.iommu;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
@@ -12,17 +11,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.DmaPort;
-import org.vfio4j.linux.testing.CountingSystemCalls;
 import org.vfio4j.linux.testing.FakeHost;
+import org.vfio4j.linux.testing.OnFakeHost;
 import org.vfio4j.linux.testing.OneFailingCall;
 import org.vfio4j.posix.Constants;
 import org.vfio4j.posix.Descriptor;
@@ -31,40 +26,14 @@ import org.vfio4j.posix.MappedMemory;
 import org.vfio4j.posix.Memfd;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.SystemCalls;
-import org.vfio4j.posix.testing.OpenDescriptors;
 import org.vfio4j.type1.AddressSpace;
 import org.vfio4j.type1.Container;
 
 /** Part of a file is mapped for devices: by an address, since type1 takes nothing else. */
-class FileMemoryTest {
+class FileMemoryTest extends OnFakeHost {
   private static final long PAGE = 4096;
   private static final long IOVA = 0x100000;
   private static final int READ_WRITE = Container.MAP_READ | Container.MAP_WRITE;
-
-  @TempDir Path folder;
-
-  private FakeHost host;
-  private CountingSystemCalls calls;
-  private LinuxIommu iommu;
-  private Set<String> before = Set.of();
-
-  @BeforeEach
-  void boot() throws Exception {
-    before = OpenDescriptors.now();
-    host = new FakeHost(folder);
-    calls = new CountingSystemCalls(host.kernel());
-    iommu = host.iommu(calls);
-  }
-
-  @AfterEach
-  void shouldLeaveNothing() throws Exception {
-    host.shouldBeAsNew();
-    assertThat(OpenDescriptors.now()).isEqualTo(before);
-  }
-
-  private static Container container(LinuxIommu iommu) {
-    return FakeHost.container("vm", iommu);
-  }
 
   private long lockedPages() {
     return host.kernel().process().memory().lockedPages();
@@ -76,16 +45,12 @@ class FileMemoryTest {
     }
   }
 
-  private static VfioException refusal(Runnable call) {
-    return catchThrowableOfType(VfioException.class, call::run);
-  }
-
   @Test
   void shouldLetDevicesReachAFileFromItsOffsetOn() {
     try (Descriptor ram = Memfd.create(calls, "ram", 8 * PAGE);
         MappedMemory guest =
             MappedMemory.ofFile(ram, 0, 8 * PAGE, Constants.PROT_READ | Constants.PROT_WRITE);
-        Container vm = container(iommu)) {
+        Container vm = container("vm")) {
       vm.attach(iommu.groupOf(FakeHost.A).orElseThrow());
       DmaPort device = dma(iommu.openDevice(FakeHost.A).descriptor());
       AddressSpace file = FileMemory.of(ram);
@@ -108,7 +73,7 @@ class FileMemoryTest {
   @Test
   void shouldEndWhatIsMappedWithTheLastGroup() {
     try (Descriptor ram = Memfd.create(calls, "ram", 8 * PAGE);
-        Container vm = container(iommu)) {
+        Container vm = container("vm")) {
       vm.attach(iommu.groupOf(FakeHost.A).orElseThrow());
       vm.map(FileMemory.of(ram), 0, IOVA, PAGE, READ_WRITE);
       vm.map(FileMemory.of(ram), PAGE, IOVA + PAGE, PAGE, READ_WRITE);
@@ -123,7 +88,7 @@ class FileMemoryTest {
   @Test
   void shouldMapAFileForAGroupThatComesLater() {
     try (Descriptor ram = Memfd.create(calls, "ram", 8 * PAGE);
-        Container vm = container(iommu)) {
+        Container vm = container("vm")) {
       vm.map(FileMemory.of(ram), PAGE, IOVA, PAGE, READ_WRITE);
       vm.attach(iommu.groupOf(FakeHost.A).orElseThrow());
       assertThat(lockedPages()).isEqualTo(1);
@@ -138,7 +103,7 @@ class FileMemoryTest {
     closed.close();
     try (Descriptor rom = Descriptor.open(calls, path.toString(), Constants.O_RDONLY);
         EventFd eventFd = EventFd.create(calls);
-        Container vm = container(iommu)) {
+        Container vm = container("vm")) {
       vm.attach(iommu.groupOf(FakeHost.A).orElseThrow());
       VfioException refused = refusal(() -> vm.map(FileMemory.of(rom), 0, IOVA, PAGE, READ_WRITE));
       assertThat(refused.errno()).isEqualTo(Errno.EACCES);
@@ -173,7 +138,7 @@ class FileMemoryTest {
   private boolean refusedInAVmsLife(SystemCalls failing) {
     LinuxIommu its = host.iommu(failing);
     try (Descriptor ram = Memfd.create(failing, "ram", 8 * PAGE);
-        Container vm = container(its)) {
+        Container vm = FakeHost.container("vm", its)) {
       AddressSpace file = FileMemory.of(ram);
       vm.attach(its.groupOf(FakeHost.A).orElseThrow());
       vm.map(file, 0, IOVA, PAGE, READ_WRITE);

@@ -5,69 +5,30 @@ package org.vfio4j.linux.iommu;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
-import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
-import java.nio.file.Path;
 import java.util.Map;
-import java.util.Set;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.iommu.IovaRange;
-import org.vfio4j.linux.testing.CountingSystemCalls;
 import org.vfio4j.linux.testing.FakeHost;
 import org.vfio4j.linux.testing.FakeKernel;
+import org.vfio4j.linux.testing.OnFakeHost;
 import org.vfio4j.linux.uapi.DeviceCalls;
 import org.vfio4j.linux.uapi.GroupCalls;
 import org.vfio4j.posix.MappedMemory;
-import org.vfio4j.posix.testing.OpenDescriptors;
 import org.vfio4j.type1.AddressSpace;
 import org.vfio4j.type1.Container;
 
 /** Attach, share, refuse, release: the engine's rule over the calls of a kernel, without one. */
-class LinuxIommuTest {
+class LinuxIommuTest extends OnFakeHost {
   private static final long IOVA = 0x100000;
   private static final long SIZE = 0x10000;
   private static final int READ_WRITE = Container.MAP_READ | Container.MAP_WRITE;
 
-  @TempDir Path folder;
-
   private final AddressSpace memory = ProcessMemory.create();
-  private FakeHost host;
-  private CountingSystemCalls calls;
-  private LinuxIommu iommu;
-  private Set<String> before = Set.of();
-
-  @BeforeEach
-  void boot() throws Exception {
-    before = OpenDescriptors.now();
-    host = new FakeHost(folder);
-    calls = new CountingSystemCalls(host.kernel());
-    iommu = host.iommu(calls);
-  }
-
-  @AfterEach
-  void shouldLeaveNothing() throws Exception {
-    host.shouldBeAsNew();
-    assertThat(OpenDescriptors.now()).isEqualTo(before);
-  }
-
-  private Container container(String name) {
-    return FakeHost.container(name, iommu);
-  }
-
-  private IommuGroup group(String function) {
-    return iommu.groupOf(function).orElseThrow();
-  }
-
-  private static VfioException refusal(Runnable call) {
-    return catchThrowableOfType(VfioException.class, call::run);
-  }
 
   @Test
   void S09_S11_S12_shouldServeTwoWrappedDevicesOfOneGroupWithOneAttach() {
