@@ -25,6 +25,8 @@ run() {
       size=$(stty size 2>/dev/null </dev/tty) && COLUMNS=${size#* } && export COLUMNS
     fi
   fi
+  progress=false
+  [ -t 2 ] && progress=true
   # A command is over before C2's code would pay; a server lives as long as its VM.
   case ${1:-} in
     serve) level=4 ;;
@@ -32,6 +34,7 @@ run() {
   esac
   # shellcheck disable=SC2086 # several options
   exec "$java" -XX:AOTCache="$aot" -XX:TieredStopAtLevel=$level $jvm -Dvfio4j.terminal=$terminal \
+    -Dvfio4j.terminal.err=$progress \
     '-Djava.util.logging.SimpleFormatter.format=%4$s: %5$s%6$s%n' \
     -p "$modules" -m $module.Main "$@"
 }

@@ -6,6 +6,7 @@ package org.vfio4j.assign;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.UUID;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.PciAddress;
@@ -28,17 +29,31 @@ public final class Check {
    *     a group that it has not; with the place, where the request was read from a file
    */
   public static Verdict verdict(Request request, HostTopology host, Options options) {
+    return verdict(request, host, options, Progress.NONE);
+  }
+
+  /**
+   * The same, telling how far it is; see {@link #verdict(Request, HostTopology, Options)}.
+   *
+   * @param progress told after each VM, twice where fixes are looked for
+   */
+  public static Verdict verdict(
+      Request request, HostTopology host, Options options, Progress progress) {
     checkDevices(request, host);
     Standing standing = Standing.of(request, host);
     List<Assumption> assumed = new ArrayList<>(Assumptions.of(request, standing.host()));
     assumed.addAll(standing.assumed());
-    return verdict(request, standing.host(), options, assumed);
+    return verdict(request, standing.host(), options, assumed, progress);
   }
 
   private static Verdict verdict(
-      Request request, HostTopology host, Options options, List<Assumption> assumed) {
+      Request request,
+      HostTopology host,
+      Options options,
+      List<Assumption> assumed,
+      Progress progress) {
     String kernel = options.profileFor(host).name();
-    List<VmVerdict> plain = new Run(request, host, options).verdicts();
+    List<VmVerdict> plain = new Run(request, host, options, Set.of(), progress).verdicts();
     boolean refused =
         plain.stream().flatMap(v -> v.devices().stream()).anyMatch(DeviceVerdict::refused);
     if (!refused) {
@@ -48,11 +63,14 @@ public final class Check {
     }
     Fixes fixes = new Fixes(request, host, options, plain);
     List<VmVerdict> explained = new ArrayList<>();
-    for (VmVerdict vm : plain) {
+    for (int i = 0; i < plain.size(); i++) {
+      VmVerdict vm = plain.get(i);
+      VmRequest asked = request.vms().get(i);
       List<DeviceVerdict> devices =
           vm.devices().stream()
-              .map(d -> d.refused() ? d.withFixes(fixes.of(vm.name(), d)) : d)
+              .map(d -> d.refused() ? d.withFixes(fixes.of(asked, d)) : d)
               .toList();
+      progress.at("looking for fixes", i, plain.size());
       explained.add(new VmVerdict(vm.name(), vm.lockedBytes(), devices));
     }
     return new Verdict.Refused(explained, assumed, kernel, false);

@@ -36,6 +36,36 @@ public sealed interface Fix {
    */
   Changed apply(Request request, HostTopology host);
 
+  /** The VMs of the request that it changes, by name. */
+  default List<String> vms() {
+    return switch (this) {
+      case GiveToo f -> List.of(f.vm());
+      case Move f -> List.of(f.from(), f.to());
+      case ShareAddressSpace f -> List.of(f.vm());
+      case AskWhole f -> List.of(f.vm());
+      case RaiseMemlock f -> List.of(f.vm());
+      case LessMemory f -> List.of(f.vm());
+      case AskFor f -> List.of(f.vm());
+      case LeaveOut f -> List.of(f.vm());
+      case OfHost _ -> List.of();
+    };
+  }
+
+  /** The same for another VM that asks for the same. */
+  default Fix renamed(String vm, String other) {
+    return switch (this) {
+      case GiveToo f -> f.vm().equals(vm) ? new GiveToo(other, f.functions()) : f;
+      case Move f -> f.from().equals(vm) ? new Move(f.device(), other, f.to()) : f;
+      case ShareAddressSpace f -> f.vm().equals(vm) ? new ShareAddressSpace(other) : f;
+      case AskWhole f -> f.vm().equals(vm) ? new AskWhole(other, f.function()) : f;
+      case RaiseMemlock f -> f.vm().equals(vm) ? new RaiseMemlock(other, f.bytes(), f.spaces()) : f;
+      case LessMemory f -> f.vm().equals(vm) ? new LessMemory(other, f.bytes()) : f;
+      case AskFor f -> f.vm().equals(vm) ? new AskFor(other, f.device(), f.other(), f.group()) : f;
+      case LeaveOut f -> f.vm().equals(vm) ? new LeaveOut(other, f.device()) : f;
+      case OfHost f -> f;
+    };
+  }
+
   /** The change in a user's words, without a full stop. */
   default String sentence() {
     return FixSentence.of(this);

@@ -8,10 +8,8 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Optional;
 import java.util.Set;
 import org.vfio4j.host.HostTopology;
-import org.vfio4j.host.PciAddress;
 
 /**
  * Finds what to change so that a refused device is had. Every candidate is applied to the request
@@ -22,53 +20,61 @@ final class Fixes {
   /** Candidates that work and are shown, for one device. */
   private static final int SHOWN = 3;
 
-  /** A candidate, and the device for which it is tried. */
-  private record Trial(Fix fix, DeviceRequest wanted) {}
+  /**
+   * What decides which fixes there are for a device: VMs that ask for the same and are refused in
+   * the same way, after the same others, have the same ones.
+   */
+  private record Case(
+      VmRequest shape, DeviceRequest wanted, DeviceRefusal refusal, int position, boolean active) {}
 
-  private final Request request;
-  private final HostTopology host;
-  private final Options options;
-  private final Harm harm;
+  /** The fixes of a case, as they are for the VM that came first. */
+  private record Known(String vm, List<Fix> fixes) {}
+
+  private final Trials trials;
   private final Candidates candidates;
-  private final Map<DeviceRequest, Integer> refused = new HashMap<>();
-  private final Map<Trial, Boolean> tried = new HashMap<>();
+  private final Map<Case, Known> known = new HashMap<>();
 
   Fixes(Request request, HostTopology host, Options options, List<VmVerdict> verdicts) {
-    this.request = request;
-    this.host = host;
-    this.options = options;
-    this.harm = new Harm(request, host);
+    this.trials = new Trials(request, host, options, verdicts);
     this.candidates = new Candidates(request, host);
-    refused.putAll(refusals(verdicts));
-  }
-
-  /** How often each device is refused. */
-  private static Map<DeviceRequest, Integer> refusals(List<VmVerdict> verdicts) {
-    Map<DeviceRequest, Integer> refused = new HashMap<>();
-    verdicts.stream()
-        .flatMap(v -> v.devices().stream())
-        .filter(DeviceVerdict::refused)
-        .forEach(d -> refused.merge(d.request(), 1, Integer::sum));
-    return refused;
   }
 
   /** What to change for a refused device of a VM: at most three ways, the least intrusive first. */
-  List<Fix> of(String vm, DeviceVerdict device) {
+  List<Fix> of(VmRequest vm, DeviceVerdict device) {
     DeviceRefusal refusal = device.refusal().orElseThrow();
+    Case same =
+        new Case(
+            Trials.shape(vm),
+            device.request(),
+            refusal,
+            trials.position(vm.name()),
+            trials.isActive(vm.name()));
+    Known found = known.get(same);
+    if (found == null) {
+      found = new Known(vm.name(), found(vm.name(), device, refusal));
+      known.put(same, found);
+    }
+    String first = found.vm();
+    return first.equals(vm.name())
+        ? found.fixes()
+        : found.fixes().stream().map(f -> f.renamed(first, vm.name())).toList();
+  }
+
+  private List<Fix> found(String vm, DeviceVerdict device, DeviceRefusal refusal) {
     List<Fix> working = new ArrayList<>();
     Set<Object> families = new HashSet<>();
     for (Fix fix : candidates.of(vm, device, refusal)) {
       if (working.size() == SHOWN) {
         break;
       }
-      if (!families.contains(family(fix)) && works(fix, vm, device.request())) {
+      if (!families.contains(family(fix)) && trials.helps(fix, vm, device.request())) {
         families.add(family(fix));
         working.add(fix);
       }
     }
     if (working.isEmpty()) {
       Fix without = candidates.without(vm, device.request());
-      if (works(without, vm, device.request())) {
+      if (trials.helps(without, vm, device.request())) {
         working.add(without);
       }
     }
@@ -81,54 +87,5 @@ final class Fixes {
       case Fix.LessMemory _, Fix.AskFor _ -> fix.getClass();
       default -> fix;
     };
-  }
-
-  private boolean works(Fix fix, String vm, DeviceRequest wanted) {
-    return tried.computeIfAbsent(new Trial(fix, wanted), k -> check(fix, vm, wanted));
-  }
-
-  /** Whether the device is had then, or not asked for, no other is refused, and nobody is hurt. */
-  private boolean check(Fix fix, String vm, DeviceRequest wanted) {
-    Fix.Changed after = fix.apply(request, host);
-    if (harm.in(after, vm)) {
-      return false;
-    }
-    Map<DeviceRequest, Integer> left =
-        refusals(new Run(relevantPart(after, wanted), after.host(), options).verdicts());
-    boolean newOnes =
-        left.entrySet().stream().anyMatch(e -> e.getValue() > refused.getOrDefault(e.getKey(), 0));
-    boolean still =
-        left.entrySet().stream()
-            .filter(e -> e.getKey().sameDevice(wanted))
-            .anyMatch(e -> !e.getKey().equals(wanted) || !fewer(e.getValue(), wanted));
-    return !newOnes && !still;
-  }
-
-  private boolean fewer(int times, DeviceRequest wanted) {
-    return times < refused.getOrDefault(wanted, 0);
-  }
-
-  /**
-   * The part of a request that a change can touch. Groups do not meddle with each other except
-   * through a VM's memory: a VM that has its RAM given is kept whole.
-   */
-  private Request relevantPart(Fix.Changed after, DeviceRequest wanted) {
-    Set<Optional<Integer>> groups = new HashSet<>(harm.groups(after));
-    groups.add(groupOf(wanted));
-    List<VmRequest> vms = new ArrayList<>();
-    for (VmRequest vm : after.request().vms()) {
-      List<DeviceRequest> touched =
-          vm.devices().stream()
-              .filter(d -> groups.contains(groupOf(d)) || groupOf(d).isEmpty())
-              .toList();
-      if (!touched.isEmpty()) {
-        vms.add(vm.memory().isPresent() ? vm : vm.with(touched));
-      }
-    }
-    return after.request().with(vms);
-  }
-
-  private Optional<Integer> groupOf(DeviceRequest device) {
-    return PciAddress.tryParse(device.device()).flatMap(host::groupOf).map(g -> g.id());
   }
 }

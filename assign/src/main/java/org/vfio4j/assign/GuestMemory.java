@@ -3,14 +3,13 @@
 
 package org.vfio4j.assign;
 
-import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import org.vfio4j.type1.AddressSpace;
 
 /**
  * RAM of a guest as QEMU's q35 lays it out. It is there to be counted and to collide, not to be
- * read: all of it is one piece of memory, over and over.
+ * read: it has no bytes.
  */
 final class GuestMemory {
   private static final long GIB = 1L << 30;
@@ -26,7 +25,6 @@ final class GuestMemory {
   private static final long HYPERTRANSPORT = 0xfd_0000_0000L;
 
   private static final long VADDR = 0x10_0000_0000L;
-  private static final MemorySegment PIECE = MemorySegment.ofArray(new long[(2 << 20) / 8]);
 
   /**
    * A contiguous part of guest RAM.
@@ -41,9 +39,7 @@ final class GuestMemory {
 
   /** Puts the memory into the process; returns the address of its first byte. */
   static long place(AddressSpace space, long bytes) {
-    for (long at = 0; at < bytes; at += PIECE.byteSize()) {
-      space.place(VADDR + at, PIECE, true);
-    }
+    space.imagine(VADDR, bytes);
     return VADDR;
   }
 

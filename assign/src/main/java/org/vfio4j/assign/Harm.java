@@ -4,9 +4,10 @@
 package org.vfio4j.assign;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
-import java.util.Optional;
+import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
 import org.vfio4j.host.HostTopology;
@@ -18,56 +19,82 @@ import org.vfio4j.host.PciFunction;
  * request, one that runs, or the host.
  */
 final class Harm {
-  private final Request request;
   private final HostTopology host;
+  private final Places places;
   private final Set<Integer> held = new HashSet<>();
 
+  /** The VMs that ask for a device, by the device. */
+  private final Map<String, Set<String>> asking = new HashMap<>();
+
   Harm(Request request, HostTopology host) {
-    this.request = request;
     this.host = host;
+    this.places = new Places(host);
     request.running().forEach(vm -> held.addAll(vm.allGroups(host)));
+    for (VmRequest vm : request.vms()) {
+      for (DeviceRequest d : vm.devices()) {
+        asking.computeIfAbsent(d.device(), k -> new HashSet<>()).add(vm.name());
+      }
+    }
   }
 
-  /** Whether the change does, made for this VM. */
-  boolean in(Fix.Changed after, String asking) {
-    boolean hurt =
-        request.vms().stream()
-            .filter(v -> !v.name().equals(asking))
-            .anyMatch(v -> hurts(v, after.request().vm(v.name())));
-    List<VmRequest> others = request.vms().stream().filter(v -> !v.name().equals(asking)).toList();
-    Set<PciFunction> taken = taken(after);
-    return hurt
-        || taken.stream().anyMatch(f -> isKept(f) || isAskedFor(f, others))
-        || virtual(taken).stream().anyMatch(f -> isKept(f) || isAskedFor(f, request.vms()));
+  /**
+   * Whether the change does, made for this VM.
+   *
+   * @param before the part of the request that it may touch, in which every VM stands where it
+   *     stands after the change
+   */
+  boolean in(Request before, Fix.Changed after, String vm) {
+    List<VmRequest> now = after.request().vms();
+    for (int i = 0; i < now.size(); i++) {
+      VmRequest was = before.vms().get(i);
+      if (!was.name().equals(vm) && hurts(was, now.get(i))) {
+        return true;
+      }
+    }
+    Set<PciFunction> taken = taken(after.host());
+    taken.addAll(given(before, after.request()));
+    return taken.stream().anyMatch(f -> isKept(f) || isAskedFor(f, vm))
+        || virtual(taken).stream().anyMatch(f -> isKept(f) || asking.containsKey(name(f)));
   }
 
   /** A VM that has all it had, and perhaps more, is not hurt. */
-  private static boolean hurts(VmRequest before, Optional<VmRequest> after) {
-    if (after.isEmpty() || !after.get().with(before.devices()).equals(before)) {
+  private static boolean hurts(VmRequest before, VmRequest after) {
+    if (after == before) {
+      return false;
+    }
+    if (!after.with(before.devices()).equals(before)) {
       return true;
     }
-    List<DeviceRequest> left = new ArrayList<>(after.get().devices());
+    List<DeviceRequest> left = new ArrayList<>(after.devices());
     return !before.devices().stream().allMatch(left::remove);
   }
 
-  /** Functions that the change takes from their drivers, on the host or for a VM. */
-  private Set<PciFunction> taken(Fix.Changed after) {
+  /** Functions that a change of the host takes from their drivers. */
+  private Set<PciFunction> taken(HostTopology after) {
     Set<PciFunction> taken = new HashSet<>();
+    if (after == host) {
+      return taken;
+    }
     for (PciFunction before : host.functions()) {
-      Optional<PciFunction> now = after.host().function(before.address());
       boolean same =
-          now.filter(f -> f.driver().equals(before.driver()) && f.numVfs().equals(before.numVfs()))
+          after
+              .function(before.address())
+              .filter(f -> f.driver().equals(before.driver()) && f.numVfs().equals(before.numVfs()))
               .isPresent();
       if (!same) {
         taken.add(before);
       }
     }
-    Set<DeviceRequest> known = devices(request);
-    devices(after.request()).stream()
+    return taken;
+  }
+
+  /** Functions that a change of the request takes from their drivers. */
+  private Set<PciFunction> given(Request before, Request after) {
+    Set<DeviceRequest> known = devices(before);
+    return devices(after).stream()
         .filter(d -> !known.contains(d) && d.takesFunction())
         .flatMap(d -> PciAddress.tryParse(d.device()).flatMap(host::function).stream())
-        .forEach(taken::add);
-    return taken;
+        .collect(Collectors.toSet());
   }
 
   private static Set<DeviceRequest> devices(Request request) {
@@ -79,13 +106,13 @@ final class Harm {
     return taken.stream().flatMap(f -> host.virtualFunctions(f.address()).stream()).toList();
   }
 
-  /** Every group in which the change moves something: what it can do lies there. */
-  Set<Optional<Integer>> groups(Fix.Changed after) {
+  /** Every place in which a change of the host moves something: what it can do lies there. */
+  Set<Places.Place> places(HostTopology after) {
     Set<PciFunction> taken = taken(after);
-    Set<Optional<Integer>> groups = new HashSet<>();
-    taken.forEach(f -> groups.add(f.group().value()));
-    virtual(taken).forEach(f -> groups.add(f.group().value()));
-    return groups;
+    Set<Places.Place> touched = new HashSet<>();
+    taken.forEach(f -> touched.addAll(places.of(f)));
+    virtual(taken).forEach(f -> touched.addAll(places.of(f)));
+    return touched;
   }
 
   /**
@@ -98,10 +125,12 @@ final class Harm {
         || host.mdevs().stream().anyMatch(m -> m.parent().equals(address));
   }
 
-  private static boolean isAskedFor(PciFunction function, List<VmRequest> vms) {
-    String address = function.address().toString();
-    return vms.stream()
-        .flatMap(v -> v.devices().stream())
-        .anyMatch(d -> d.device().equals(address));
+  private static String name(PciFunction function) {
+    return function.address().toString();
+  }
+
+  /** Whether another VM asks for it. */
+  private boolean isAskedFor(PciFunction function, String vm) {
+    return asking.getOrDefault(name(function), Set.of()).stream().anyMatch(v -> !v.equals(vm));
   }
 }

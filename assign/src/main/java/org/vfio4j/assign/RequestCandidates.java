@@ -42,8 +42,20 @@ final class RequestCandidates {
     }
     holder
         .filter(h -> !h.equals(vm) && request.vm(h).isPresent())
-        .ifPresent(h -> found.add(new Fix.Move(wanted, vm, h)));
+        .ifPresent(h -> found.add(has(h, wanted) ? leaveOut(vm, wanted) : move(wanted, vm, h)));
     return found;
+  }
+
+  private boolean has(String vm, DeviceRequest wanted) {
+    return vm(vm).devices().stream().anyMatch(wanted::sameDevice);
+  }
+
+  private static Fix leaveOut(String vm, DeviceRequest wanted) {
+    return new Fix.LeaveOut(vm, wanted);
+  }
+
+  private static Fix move(DeviceRequest wanted, String from, String to) {
+    return new Fix.Move(wanted, from, to);
   }
 
   /** Locked memory: RAM once, or with an IOMMU in the guest once for each device. */

@@ -12,6 +12,8 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
+import java.util.Set;
+import java.util.stream.Stream;
 import org.vfio4j.assign.DeviceVerdict.Outcome;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.host.HostTopology;
@@ -26,14 +28,35 @@ final class Run {
   private final Request request;
   private final HostTopology host;
   private final Options options;
+  private final Set<DeviceRequest> bound;
+  private final Progress progress;
   private final SoftMachine machine;
   private final Map<String, Guest> guests = new LinkedHashMap<>();
-  private final List<DeviceAttempt> attempts = new ArrayList<>();
+  private final Map<String, List<DeviceAttempt>> attempts = new LinkedHashMap<>();
+
+  /** Those that a container has, in the order of the request. */
+  private final Map<Container, List<DeviceAttempt>> attached = new HashMap<>();
 
   /** Names of mediated devices that were made here, and what they stand for. */
   private final Map<String, String> madeOf = new HashMap<>();
 
   Run(Request request, HostTopology host, Options options) {
+    this(request, host, options, Set.of(), Progress.NONE);
+  }
+
+  /**
+   * One of a part of a request.
+   *
+   * @param bound devices that other VMs ask for: they are bound as well, and nobody opens them
+   */
+  Run(
+      Request request,
+      HostTopology host,
+      Options options,
+      Set<DeviceRequest> bound,
+      Progress progress) {
+    this.bound = bound;
+    this.progress = progress;
     this.request = request;
     this.host = host;
     this.options = options;
@@ -43,11 +66,19 @@ final class Run {
   /** Runs it; every device of every VM is tried, whatever happened to those before. */
   List<VmVerdict> verdicts() {
     for (VmRequest vm : request.vms()) {
-      vm.devices().forEach(d -> attempts.add(new DeviceAttempt(vm.name(), d)));
+      attempts.put(
+          vm.name(), vm.devices().stream().map(d -> new DeviceAttempt(vm.name(), d)).toList());
     }
     request.running().forEach(this::run);
-    new Preparation(host, options, machine).prepare(attempts);
+    new Preparation(host, options, machine)
+        .prepare(
+            Stream.concat(
+                    attempts.values().stream().flatMap(List::stream),
+                    bound.stream().map(d -> new DeviceAttempt("", d)))
+                .toList());
+    int done = 0;
     for (VmRequest vm : request.vms()) {
+      progress.at("checking", done++, request.vms().size());
       Guest guest = guests.computeIfAbsent(vm.name(), name -> new Guest(vm, machine));
       for (DeviceAttempt attempt : attempts(vm)) {
         if (attempt.refusal.isEmpty()) {
@@ -61,7 +92,7 @@ final class Run {
   }
 
   private List<DeviceAttempt> attempts(VmRequest vm) {
-    return attempts.stream().filter(a -> a.vm.equals(vm.name())).toList();
+    return attempts.getOrDefault(vm.name(), List.of());
   }
 
   /** A VM that runs has what it has before anybody asks for more; one that is asked for goes on. */
@@ -85,7 +116,9 @@ final class Run {
     try {
       String name = made(attempt);
       attempt.device = machine.device(name);
-      attempt.container = Optional.of(guest.attach(name));
+      Container container = guest.attach(name);
+      attempt.container = Optional.of(container);
+      attached.computeIfAbsent(container, k -> new ArrayList<>()).add(attempt);
     } catch (VfioException refused) {
       attempt.refuse(refusal(attempt, refused));
     }
@@ -155,9 +188,8 @@ final class Run {
             group
                 .filter(g -> r.allGroups(host).contains(g.id()))
                 .ifPresent(g -> held.addAll(r.devicesIn(host, g.id()))));
-    for (DeviceAttempt other : attempts) {
-      boolean same = other.vm.equals(vm) && other != attempt;
-      if (same && other.container.isPresent() && backing(other.wanted).equals(group)) {
+    for (DeviceAttempt other : attempts.getOrDefault(vm, List.of())) {
+      if (other != attempt && other.container.isPresent() && backing(other.wanted).equals(group)) {
         held.add(other.wanted.device());
       }
     }
@@ -208,9 +240,8 @@ final class Run {
   }
 
   private List<String> sharing(DeviceAttempt attempt, Optional<IommuGroup> backing) {
-    return attempts.stream()
-        .filter(a -> a != attempt && attempt.container.isPresent())
-        .filter(a -> a.container.equals(attempt.container))
+    return attempt.container.map(attached::get).orElse(List.of()).stream()
+        .filter(a -> a != attempt)
         .filter(a -> backing.isPresent() && backing(a.wanted).equals(backing))
         .map(a -> a.wanted.device())
         .toList();

@@ -65,6 +65,11 @@ public record VmRequest(
     return new VmRequest(name, Optional.empty(), Optional.empty(), false, List.of(devices));
   }
 
+  /** The same under another name. */
+  public VmRequest named(String other) {
+    return new VmRequest(other, memory, memlock, viommu, devices);
+  }
+
   /** The same with other devices. */
   public VmRequest with(List<DeviceRequest> other) {
     return new VmRequest(name, memory, memlock, viommu, other);

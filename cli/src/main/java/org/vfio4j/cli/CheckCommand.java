@@ -98,7 +98,10 @@ final class CheckCommand implements Callable<Integer> {
     if (request.host().equals(THIS_MACHINE) && request.running().isEmpty()) {
       request = request.beside(RunningVms.of(Path.of("/")));
     }
-    Verdict verdict = Check.verdict(request, host, options);
+    Verdict verdict;
+    try (ProgressLine progress = ProgressLine.of(console)) {
+      verdict = Check.verdict(request, host, options, progress);
+    }
     if (json) {
       Json.print(console, g -> VerdictJson.write(g, verdict));
     } else {

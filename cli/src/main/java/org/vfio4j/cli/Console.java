@@ -34,6 +34,9 @@ record Console(
 
   private static final int MAX_WIDTH = 1000;
 
+  private static final Help.ColorScheme COLOURS = Help.defaultColorScheme(Help.Ansi.ON);
+  private static final Help.ColorScheme NO_COLOURS = Help.defaultColorScheme(Help.Ansi.OFF);
+
   /** Set by the launcher where standard output is a terminal. */
   private static final String TERMINAL = "vfio4j.terminal";
 
@@ -97,7 +100,7 @@ record Console(
   }
 
   private Help.ColorScheme colours() {
-    return Help.defaultColorScheme(colour ? Help.Ansi.ON : Help.Ansi.OFF);
+    return colour ? COLOURS : NO_COLOURS;
   }
 
   /** The first text where it can be shown, the second in ASCII elsewhere. */

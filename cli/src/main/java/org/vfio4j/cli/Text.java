@@ -35,6 +35,22 @@ final class Text {
 
   /** How many columns of a screen the text takes: a character of Chinese or Japanese takes two. */
   static int width(String text) {
+    return isPlain(text) ? text.length() : measured(text);
+  }
+
+  /** Nearly all text is ASCII, of which nothing has to be looked up. */
+  private static boolean isPlain(String text) {
+    for (int i = 0; i < text.length(); i++) {
+      char c = text.charAt(i);
+      // Picocli reads marks of style that begin with an @.
+      if (c < ' ' || c > '~' || c == '@') {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  private static int measured(String text) {
     return PLAIN.apply(text, List.of()).getCJKAdjustedLength();
   }
 

@@ -28,6 +28,26 @@ public sealed interface MapSource {
   }
 
   /**
+   * Memory that is counted and mapped and has no bytes: of a VM that is only thought of, however
+   * large, one range costs what one page costs. Only an IOMMU in software takes it, and a device
+   * that reads or writes there gets an {@link IndexOutOfBoundsException}.
+   *
+   * @param size bytes, above 0
+   */
+  record Imagined(long size) implements MapSource {
+    /**
+     * Checks.
+     *
+     * @throws IllegalArgumentException if the size is not above 0
+     */
+    public Imagined {
+      if (size <= 0) {
+        throw new IllegalArgumentException("not a size: " + size);
+      }
+    }
+  }
+
+  /**
    * Part of a file. Which file it is only the domain's own IOMMU knows, since core opens none: it
    * is a descriptor of {@code org.vfio4j.posix} for the kernel's.
    */

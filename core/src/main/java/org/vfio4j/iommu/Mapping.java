@@ -52,13 +52,18 @@ public final class Mapping {
    * @throws IllegalArgumentException if one of these does not hold
    */
   public Mapping(long iova, long size, MemorySegment memory, long start, int prot) {
-    if (size <= 0 || Long.compareUnsigned(iova, -size) > 0) {
-      throw new IllegalArgumentException("not a range: iova=0x%x, size=0x%x".formatted(iova, size));
-    }
+    this(iova, size, prot, memory, start);
     if (start < 0 || memory.byteSize() - start < size) {
       throw new IllegalArgumentException(
           "memory too small: size=0x%x, start=0x%x, memory=0x%x"
               .formatted(size, start, memory.byteSize()));
+    }
+  }
+
+  /** Whether the memory holds the range is for the caller to know. */
+  private Mapping(long iova, long size, int prot, MemorySegment memory, long start) {
+    if (size <= 0 || Long.compareUnsigned(iova, -size) > 0) {
+      throw new IllegalArgumentException("not a range: iova=0x%x, size=0x%x".formatted(iova, size));
     }
     if ((prot & ~(READ | WRITE)) != 0) {
       throw new IllegalArgumentException("unknown permission: prot=0x%x".formatted(prot));
@@ -68,6 +73,16 @@ public final class Mapping {
     this.prot = prot;
     this.memory = memory;
     this.start = start;
+  }
+
+  /**
+   * A mapping of memory that has no bytes: {@link #memory()} is empty, and whoever accesses it gets
+   * an {@link IndexOutOfBoundsException}.
+   *
+   * @throws IllegalArgumentException as for a constructor
+   */
+  static Mapping imagined(long iova, long size, int prot) {
+    return new Mapping(iova, size, prot, MemorySegment.NULL, 0);
   }
 
   private Mapping() {
@@ -128,7 +143,7 @@ public final class Mapping {
 
   /** The part {@code [iova, iova + size)} of this mapping as one of its own. */
   Mapping part(long iova, long size) {
-    return new Mapping(iova, size, memory, offset(iova), prot);
+    return new Mapping(iova, size, prot, memory, offset(iova));
   }
 
   @Override

@@ -107,8 +107,8 @@ final class SoftDomain implements IommuDomain {
   @Override
   public void map(long iova, MapSource source, int prot) {
     live();
-    MemorySegment memory = memory(source);
-    long last = iova + memory.byteSize() - 1;
+    checkMemory(source);
+    long last = iova + source.size() - 1;
     if (!aperture().contains(iova, last)) {
       throw new VfioException(
           Errno.EFAULT,
@@ -116,7 +116,7 @@ final class SoftDomain implements IommuDomain {
           "IOVA 0x%x to 0x%x is beyond %d bits".formatted(iova, last, unit.addressBits()));
     }
     try {
-      table.map(new Mapping(iova, memory.byteSize(), memory, allowed(prot)));
+      table.map(mapping(iova, source, allowed(prot)));
     } catch (IllegalStateException overlap) {
       throw new VfioException(
           Errno.EEXIST,
@@ -126,16 +126,20 @@ final class SoftDomain implements IommuDomain {
   }
 
   /** The tables are in the heap, and so is the code that walks them: it reads memory only. */
-  private static MemorySegment memory(MapSource source) {
-    return switch (source) {
-      case MapSource.Memory(MemorySegment segment) -> segment;
-      case MapSource.File file ->
-          throw new VfioException(
-              Errno.ENODEV,
-              Reason.NOT_SUPPORTED,
-              "an IOMMU in software maps memory, no files: 0x%x bytes at offset 0x%x"
-                  .formatted(file.size(), file.offset()));
-    };
+  private static void checkMemory(MapSource source) {
+    if (source instanceof MapSource.File file) {
+      throw new VfioException(
+          Errno.ENODEV,
+          Reason.NOT_SUPPORTED,
+          "an IOMMU in software maps memory, no files: 0x%x bytes at offset 0x%x"
+              .formatted(file.size(), file.offset()));
+    }
+  }
+
+  private static Mapping mapping(long iova, MapSource source, int prot) {
+    return source instanceof MapSource.Memory(MemorySegment segment)
+        ? new Mapping(iova, segment.byteSize(), segment, prot)
+        : Mapping.imagined(iova, source.size(), prot);
   }
 
   @Override

@@ -22,7 +22,7 @@ public final class AddressSpace {
   /** Bytes in a page of the host. */
   public static final long PAGE = 4096;
 
-  private record Area(long start, MapSource.Memory memory, boolean writable) {
+  private record Area(long start, MapSource memory, boolean writable) {
     long last() {
       return start + memory.size() - 1;
     }
@@ -38,6 +38,7 @@ public final class AddressSpace {
       return switch (of) {
         case MapSource.Memory(MemorySegment segment) ->
             new MapSource.Memory(segment.asSlice(start, size));
+        case MapSource.Imagined _ -> new MapSource.Imagined(size);
         case MapSource.File file -> file;
       };
     }
@@ -91,10 +92,26 @@ public final class AddressSpace {
    * @throws IllegalArgumentException if that is not so, it wraps, or something is there
    */
   public synchronized void place(long vaddr, MemorySegment memory, boolean writable) {
-    Area area = new Area(vaddr, new MapSource.Memory(memory), writable);
-    if (vaddr % PAGE != 0 || memory.byteSize() % PAGE != 0 || !area.reaches(vaddr)) {
+    place(new Area(vaddr, new MapSource.Memory(memory), writable));
+  }
+
+  /**
+   * Puts writable memory without bytes at an address: it is counted, and no device reads it.
+   *
+   * @param vaddr a multiple of {@link #PAGE}
+   * @param size bytes, a whole number of pages above 0
+   * @throws IllegalArgumentException if that is not so, it wraps, or something is there
+   */
+  public synchronized void imagine(long vaddr, long size) {
+    place(new Area(vaddr, new MapSource.Imagined(size), true));
+  }
+
+  private void place(Area area) {
+    long vaddr = area.start();
+    long size = area.memory().size();
+    if (vaddr % PAGE != 0 || size % PAGE != 0 || !area.reaches(vaddr)) {
       throw new IllegalArgumentException(
-          "not whole pages: vaddr=0x%x, size=0x%x".formatted(vaddr, memory.byteSize()));
+          "not whole pages: vaddr=0x%x, size=0x%x".formatted(vaddr, size));
     }
     Map.Entry<Long, Area> before = areas.floorEntry(area.last());
     if (before != null && before.getValue().reaches(vaddr)) {

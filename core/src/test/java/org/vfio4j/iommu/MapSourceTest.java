@@ -52,4 +52,35 @@ class MapSourceTest {
       assertThat(vm.mappings()).isZero();
     }
   }
+
+  /** A VM that is only thought of: counted to the page, one leaf of the table where it fits. */
+  @Test
+  void shouldMapMemoryWithoutBytesAsOnePiece() {
+    SoftIommu iommu = new SoftIommu(KernelProfile.DEFAULT);
+    IommuGroup group = iommu.addGroup(1, IommuUnit.VT_D, List.of());
+    Device function = new Function("0000:01:00.0");
+    iommu.addDevice(group, function);
+    AddressSpace memory = new AddressSpace();
+    long size = 1L << 46;
+    memory.imagine(1L << 20, size);
+    try (Container vm =
+        new Container("vm", iommu, KernelProfile.DEFAULT, Type1.V2, new Type1Parameters())) {
+      vm.attach(group);
+      vm.map(memory, 1L << 20, 1L << 46, size, Container.MAP_READ);
+      assertThat(memory.lockedPages()).isEqualTo(size / AddressSpace.PAGE);
+      Mapping found = iommu.port(function).find((1L << 46) + 0x1234);
+      assertThat(found.size()).isEqualTo(size);
+      assertThat(found.memory().byteSize()).isZero();
+      assertThat(vm.unmap(memory, 1L << 46, size)).isEqualTo(size);
+      assertThat(memory.lockedPages()).isZero();
+    }
+  }
+
+  @Test
+  void shouldRefuseMemoryOfNoSize() {
+    assertThat(
+            catchThrowableOfType(
+                IllegalArgumentException.class, () -> new AddressSpace().imagine(0, 0)))
+        .hasMessage("not a size: 0");
+  }
 }

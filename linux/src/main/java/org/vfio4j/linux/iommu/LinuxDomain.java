@@ -165,6 +165,8 @@ final class LinuxDomain implements IommuDomain {
       case FileMemory.Range file -> files.map(to, iova, file, prot);
       case MapSource.File file ->
           throw new IllegalArgumentException("not a file of FileMemory: " + file);
+      case MapSource.Imagined imagined ->
+          throw new IllegalArgumentException("a kernel maps no memory without bytes: " + imagined);
     }
   }
 
