@@ -3,207 +3,181 @@
 
 package org.vfio4j.cli;
 
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
+import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.Callable;
-import java.util.stream.Collectors;
-import org.vfio4j.error.Errno;
+import org.vfio4j.cli.explain.Answer;
+import org.vfio4j.cli.explain.Code;
+import org.vfio4j.cli.explain.Codes;
+import org.vfio4j.cli.explain.Explainer;
+import org.vfio4j.host.HostSource;
+import org.vfio4j.host.HostTopology;
+import org.vfio4j.host.input.BadInputException;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.Help.Ansi.Style;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
-import tools.jackson.core.JsonGenerator;
 
 /** {@code vfio explain}: what a refusal or a message means. */
 @Command(
     name = "explain",
     mixinStandardHelpOptions = true,
     description = {
-      "Says what is behind a refusal: its code, an errno, or a message that QEMU, libvirt, a"
-          + " kernel or another program printed."
+      "Says what is behind a message of a kernel, QEMU, libvirt, Proxmox VE, KubeVirt, DPDK and"
+          + " others: the cause, commands that show whether it is so, and what helps. It also"
+          + " explains the codes of 'vfio check', and errnos.",
+      "A whole log comes from a file or a pipe; the line that decides is found from its end."
     },
     sortOptions = false,
     footerHeading = "%nExamples%n",
     footer = {
+      "  vfio explain 'vfio 0000:01:00.0: group 1 is not viable'",
+      "  vfio explain --file /var/log/libvirt/qemu/win10.log",
+      "  journalctl -b -k | vfio explain --host live",
       "  vfio explain BACKING_GROUP_HELD",
       "  vfio explain EBUSY             all that it can mean, by call",
-      "  vfio explain \"vfio 0000:01:00.0: group 1 is not viable\"",
-      "Exit status 1 where nothing is known."
+      "  vfio explain --list            what is known",
+      "A single word that is the name of a file means the file; - is standard input, and so is"
+          + " nothing at all where that is no terminal. Exit status 1 where nothing is known."
     })
 final class ExplainCommand implements Callable<Integer> {
 
-  /** Longer messages are cut: what is known is found in far fewer characters. */
-  private static final int MAX_QUERY = 10_000;
-
-  private static final int INDENT = 2;
+  private static final String LIVE = "live";
 
   private final Console console;
+  private final InputStream in;
 
   @Parameters(
-      paramLabel = "CODE|ERRNO|MESSAGE",
-      arity = "1..*",
-      description = "What to explain; a message best in quotes.")
+      paramLabel = "MESSAGE|CODE|ERRNO",
+      arity = "0..*",
+      completionCandidates = Names.class,
+      description = "What to explain; a message best in single quotes. - reads standard input.")
   private List<String> words = new ArrayList<>();
 
-  @Option(names = "--json", description = "Print what is known as JSON.")
+  @Option(
+      names = {"-f", "--file"},
+      paramLabel = "LOG",
+      description = "Explain the text of this file; - reads standard input.")
+  private Optional<Path> file = Optional.empty();
+
+  @Option(
+      names = "--host",
+      paramLabel = "SOURCE",
+      description =
+          "Name the devices that it is about: on the host that this file or folder describes, or"
+              + " 'live' for this machine.")
+  private Optional<String> host = Optional.empty();
+
+  @Option(
+      names = "--list",
+      description = "List all kinds of message that are known, by who says them.")
+  private boolean list;
+
+  @Option(names = "--json", description = "Print the answer as JSON.")
   private boolean json;
 
   ExplainCommand(Console console) {
-    this.console = console;
+    this(console, System.in);
   }
 
-  /** What was found; where nothing was, what could have been meant. */
-  private record Found(
-      Optional<Errno> errno, List<Code> codes, List<Symptom> symptoms, List<String> near) {
+  ExplainCommand(Console console, InputStream in) {
+    this.console = console;
+    this.in = in;
+  }
 
-    boolean nothing() {
-      return codes.isEmpty() && symptoms.isEmpty();
+  /** The codes, for the completion of shells. */
+  static final class Names implements Iterable<String> {
+    @Override
+    public Iterator<String> iterator() {
+      return new Codes().all().stream().map(Code::name).iterator();
     }
   }
 
   @Override
-  public Integer call() {
-    String joined = String.join(" ", words);
-    String query = joined.substring(0, Math.min(MAX_QUERY, joined.length()));
-    Found found = find(query);
+  public Integer call() throws IOException {
+    Explainer explainer = new Explainer();
+    if (list) {
+      if (json) {
+        Json.print(console, g -> ExplainJson.writeRules(g, explainer.rulebook().rules()));
+      } else {
+        ExplainText.printRules(console, explainer.rulebook().rules());
+      }
+      return Main.OK;
+    }
+    Pasted pasted = pasted();
+    Answer answer = explainer.explain(pasted.text());
+    Optional<HostTopology> topology = host.map(ExplainCommand::topology);
+    if (answer instanceof Answer.Explained(var decided, int lines, var also)) {
+      Optional<ConcernedDevices> concerned =
+          topology.map(t -> ConcernedDevices.of(t, host.equals(Optional.of(LIVE)), decided));
+      Answer.Explained told =
+          new Answer.Explained(
+              concerned.map(c -> decided.with(c.things())).orElse(decided), lines, also);
+      if (json) {
+        Json.print(console, g -> ExplainJson.write(g, pasted, told, concerned));
+      } else {
+        new ExplainText(console, pasted).print(told, concerned);
+      }
+      return Main.OK;
+    }
     if (json) {
-      Json.print(console, g -> write(g, query, found));
+      Json.print(console, g -> ExplainJson.write(g, pasted, answer, Optional.empty()));
     } else {
-      print(query, found);
+      new ExplainText(console, pasted).print(answer, Optional.empty());
     }
-    return found.nothing() ? Main.REFUSED : Main.OK;
+    return answer instanceof Answer.Unknown ? Main.REFUSED : Main.OK;
   }
 
-  private static Found find(String query) {
-    Knowledge knowledge = new Knowledge();
-    Optional<Code> code = knowledge.code(query);
-    if (code.isPresent()) {
-      return new Found(Optional.empty(), List.of(code.get()), List.of(), List.of());
-    }
-    Optional<Errno> errno = Knowledge.errno(query);
-    if (errno.isEmpty()) {
-      List<Symptom> symptoms = knowledge.symptomsOf(query);
-      if (!symptoms.isEmpty()) {
-        return new Found(Optional.empty(), List.of(), symptoms, List.of());
+  /** What is to be explained, from wherever it comes. */
+  private Pasted pasted() throws IOException {
+    if (file.isPresent()) {
+      if (!words.isEmpty()) {
+        throw bad("give a message or --file, not both");
       }
-      errno = Knowledge.errnoIn(query);
+      return file.get().toString().equals("-")
+          ? Pasted.ofStandardInput(in)
+          : Pasted.ofFile(file.get());
     }
-    List<Code> codes = errno.map(knowledge::codesOf).orElse(List.of());
-    return new Found(errno, codes, List.of(), codes.isEmpty() ? knowledge.near(query) : List.of());
-  }
-
-  private void print(String query, Found found) {
-    if (found.nothing()) {
-      printNothing(query, found);
-      return;
+    if (words.equals(List.of("-"))) {
+      return Pasted.ofStandardInput(in);
     }
-    if (found.errno().isPresent()) {
-      printErrno(found.errno().get(), found.codes());
-      return;
-    }
-    found.codes().forEach(this::printCode);
-    for (int i = 0; i < found.symptoms().size(); i++) {
-      if (i > 0) {
-        console.out().println();
+    if (words.isEmpty()) {
+      if (Pasted.isTerminal()) {
+        throw bad("nothing to explain: give a message, a code, an errno, or a log with --file");
       }
-      printSymptom(found.symptoms().get(i));
+      return Pasted.ofStandardInput(in);
+    }
+    Optional<Path> named = words.size() == 1 ? fileNamed(words.getFirst()) : Optional.empty();
+    return named.isPresent() ? Pasted.ofFile(named.get()) : Pasted.ofWords(words);
+  }
+
+  /** A file that a single word names, unless the word is a code. */
+  private static Optional<Path> fileNamed(String word) {
+    if (new Codes().named(word).isPresent() || word.isBlank()) {
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(Path.of(word)).filter(Files::isRegularFile);
+    } catch (InvalidPathException _) {
+      // A message with characters that no name of a file has.
+      return Optional.empty();
     }
   }
 
-  private void printNothing(String query, Found found) {
-    String errno =
-        found.errno().map(e -> e + " is an errno, but none that VFIO answers with.").orElse("");
-    String shown = Text.cut(Text.printable(query), 60);
-    para(errno.isEmpty() ? "Nothing is known of '" + shown + "'." : errno, 0);
-    if (!found.near().isEmpty()) {
-      console.out().println("Perhaps:");
-      found.near().forEach(n -> para(n, INDENT));
+  private static HostTopology topology(String source) {
+    if (source.equals(LIVE)) {
+      return HostSource.live();
     }
+    return HostChoice.read(Path.of(source), Optional.empty());
   }
 
-  private void printErrno(Errno errno, List<Code> codes) {
-    title(errno.name() + " (" + errno.number() + ") can mean");
-    for (Code code : codes) {
-      String calls =
-          code.answers().stream()
-              .filter(a -> a.errno() == errno)
-              .flatMap(a -> a.calls().stream())
-              .collect(Collectors.joining(", "));
-      console.out().println();
-      console.out().println(console.paint(Style.bold, code.name()));
-      para("from " + calls, INDENT);
-      para(code.means(), INDENT);
-    }
-    console.out().println();
-    para("'vfio explain CODE' says what helps.", 0);
-  }
-
-  private void printCode(Code code) {
-    title(code.name());
-    para(code.means(), INDENT);
-    for (Code.Answer answer : code.answers()) {
-      para(answer.errno() + " from " + String.join(", ", answer.calls()), INDENT);
-    }
-    printFixes(code.fixes());
-  }
-
-  private void printSymptom(Symptom symptom) {
-    title(symptom.title());
-    symptom.causes().forEach(c -> para(c, INDENT));
-    printFixes(symptom.fixes());
-    console.out().println("Could be told before: " + symptom.foreseeable());
-    para("More: vfio explain " + String.join(" | ", symptom.codes()), 0);
-  }
-
-  private void printFixes(List<String> fixes) {
-    console.out().println("What helps");
-    fixes.forEach(f -> console.out().println(Text.wrap(f, console.width(), "  - ", "    ")));
-  }
-
-  private void title(String text) {
-    console.out().println(console.paint(Style.bold, text));
-  }
-
-  private void para(String text, int indent) {
-    String before = " ".repeat(indent);
-    console.out().println(Text.wrap(text, console.width(), before, before));
-  }
-
-  private static void write(JsonGenerator g, String query, Found found) {
-    g.writeStartObject();
-    Json.put(g, "query", query);
-    g.writeBooleanProperty("found", !found.nothing());
-    Json.put(g, "errno", found.errno());
-    Json.objects(
-        g,
-        "codes",
-        found.codes(),
-        (to, code) -> {
-          Json.put(to, "code", code.name());
-          Json.put(to, "means", code.means());
-          Json.objects(
-              to,
-              "answers",
-              code.answers(),
-              (at, answer) -> {
-                Json.put(at, "errno", answer.errno().name());
-                Json.put(at, "calls", answer.calls());
-              });
-          Json.put(to, "fixes", code.fixes());
-        });
-    Json.objects(
-        g,
-        "symptoms",
-        found.symptoms(),
-        (to, symptom) -> {
-          Json.put(to, "title", symptom.title());
-          Json.put(to, "causes", symptom.causes());
-          Json.put(to, "fixes", symptom.fixes());
-          Json.put(to, "foreseeable", symptom.foreseeable());
-          Json.put(to, "codes", symptom.codes());
-        });
-    Json.put(g, "suggestions", found.near());
-    g.writeEndObject();
+  private static BadInputException bad(String message) {
+    return new BadInputException("explain", 0, "", message);
   }
 }

@@ -41,7 +41,6 @@ class MainTest {
         "replay x.vt --host y --kernel 9",
         "replay x.vt --host y --on hardware",
         "replay . --host ../examples/hosts/qemu-q35.json",
-        "explain",
         "serve",
         "serve ioat",
         "serve nvme --socket x.sock",

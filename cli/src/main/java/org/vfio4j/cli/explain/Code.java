@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the vfio4j authors
 
-package org.vfio4j.cli;
+package org.vfio4j.cli.explain;
 
 import java.util.List;
 import org.vfio4j.error.Errno;
@@ -14,10 +14,10 @@ import org.vfio4j.error.Errno;
  * @param answers the errno and the calls that answer with it, none where no kernel is asked
  * @param fixes what can be done
  */
-record Code(String name, String means, List<Answer> answers, List<String> fixes) {
+public record Code(String name, String means, List<Answer> answers, List<String> fixes) {
 
   /** An errno, and the calls that answer with it. */
-  record Answer(Errno errno, List<String> calls) {
+  public record Answer(Errno errno, List<String> calls) {
 
     private static Answer parse(String text) {
       List<String> words = List.of(text.split(" "));
@@ -34,7 +34,7 @@ record Code(String name, String means, List<Answer> answers, List<String> fixes)
   }
 
   /** Whether a kernel can answer so with this errno. */
-  boolean answersWith(Errno errno) {
+  public boolean answersWith(Errno errno) {
     return answers.stream().anyMatch(a -> a.errno() == errno);
   }
 }
