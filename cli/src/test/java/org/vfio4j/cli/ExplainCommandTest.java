@@ -216,6 +216,37 @@ class ExplainCommandTest {
     }
   }
 
+  /** Lines of one shape are read once, the last of them; a line that differs is not lost. */
+  @Test
+  void shouldReadALogOfManyMegabytes() throws IOException {
+    StringBuilder log = new StringBuilder();
+    for (int i = 0; i < 100_000; i++) {
+      log.append(
+          "[%5d.%06d] usb 1-1: new high-speed USB device number 7 using xhci_hcd\n"
+              .formatted(i, i));
+      if (i == 50_000) {
+        log.append("[50000.1] vfio 0000:01:00.0: group 1 is not viable\n");
+      }
+    }
+    Path big = Files.writeString(folder.resolve("journal.log"), log);
+    Ran ran = Ran.vfio("explain", big);
+    assertThat(ran.status()).as(ran.err()).isZero();
+    assertThat(ran.out()).contains("The group is not viable", "line 50002 of 100001");
+  }
+
+  /** The kernel's line says which of the causes of QEMU's line it was. */
+  @Test
+  void shouldLetALineDecideThatSettlesWhichCauseItWas() {
+    String log =
+        """
+        [  102.100000] DMAR: Device is ineligible for IOMMU domain attach due to platform RMRR requirement.
+        qemu-kvm: vfio 0000:04:00.1: failed to setup container for group 37: Failed to set iommu for container: Operation not permitted
+        """;
+    Ran ran = Ran.vfio("explain", "--", log);
+    assertThat(ran.lines()).first().isEqualTo("Firmware reserves memory for the device (RMRR)");
+    assertThat(ran.out()).contains("line 1 of 2", "line 2 of 2: The IOMMU refuses the group");
+  }
+
   @Test
   void shouldAskForTheLinesBeforeAConsequence() {
     Ran ran = Ran.vfio("explain", "TASK ERROR: start failed: QEMU exited with code 1");
@@ -281,6 +312,9 @@ class ExplainCommandTest {
       assertThat(ran.status()).as(path + ": " + ran.out() + ran.err()).isEqualTo(2);
       assertThat(ran.err()).startsWith("vfio: ").hasLineCount(1);
     }
+    Ran json = Ran.vfio("explain", "--json", "--file", folder.resolve("missing"));
+    assertThat(json.status()).isEqualTo(2);
+    assertThat(json.out()).contains("\"error\": \"").contains("missing");
     assertThat(piped(binary).status()).isEqualTo(2);
     assertThat(piped(new byte[0]).status()).isEqualTo(2);
     assertThat(Ran.vfio("explain", "a", "--file", empty).status()).isEqualTo(2);

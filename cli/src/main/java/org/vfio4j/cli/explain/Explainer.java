@@ -89,16 +89,27 @@ public final class Explainer {
     return byLine.stream().flatMap(Optional::stream).toList();
   }
 
-  /** The last of the weightiest level; consequences decide nothing. */
+  /**
+   * The last of the weightiest level; consequences decide nothing. Where the last has several
+   * causes and another line names one of them, that line decides.
+   */
   private static Optional<Finding> decided(List<Finding> found) {
     for (Level level : List.of(Level.ERROR, Level.WARNING, Level.INFO)) {
-      for (Finding finding : found.reversed()) {
-        if (finding.rule().level() == level) {
-          return Optional.of(finding);
-        }
+      List<Finding> same = found.stream().filter(f -> f.rule().level() == level).toList();
+      if (!same.isEmpty()) {
+        Finding last = same.getLast();
+        return Optional.of(
+            same.reversed().stream().filter(f -> settles(f, last)).findFirst().orElse(last));
       }
     }
     return Optional.empty();
+  }
+
+  /** Whether a line says which of the causes of another one it was. */
+  private static boolean settles(Finding line, Finding open) {
+    return open.rule().certainty() == Certainty.ONE_OF
+        && line.rule().certainty() != Certainty.ONE_OF
+        && line.rule().codes().stream().anyMatch(open.rule().codes()::contains);
   }
 
   private static List<Finding> also(List<Finding> found, Finding decided) {

@@ -4,7 +4,9 @@
 package org.vfio4j.cli.explain;
 
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.List;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
@@ -19,6 +21,12 @@ final class LogText {
 
   /** A message that was broken into more lines than this is not put together. */
   private static final int MAX_JOINED = 6;
+
+  /** In a text of more lines than this, lines of one shape are read once. */
+  private static final int MAX_EACH = 2000;
+
+  /** Longer runs of hexadecimal digits do not tell two lines apart. */
+  private static final int MAX_KEPT = 3;
 
   private static final Pattern ANSI =
       Pattern.compile(
@@ -35,22 +43,60 @@ final class LogText {
 
   /** The messages of a text, in its order; empty lines are none. */
   static List<LogLine> lines(String text) {
-    List<LogLine> lines = new ArrayList<>();
-    int number = 0;
-    for (String line : text.split("\r\n|\r|\n", -1)) {
-      number++;
-      String raw = clean(line);
-      for (String message : Envelope.messages(raw)) {
-        for (String part : ESCAPED_BREAK.split(message)) {
-          String unquoted = ESCAPED_QUOTE.matcher(part).replaceAll("$1");
-          String bare = cut(SPACES.matcher(Prefixes.strip(unquoted).strip()).replaceAll(" "));
-          if (!bare.isEmpty()) {
-            lines.add(new LogLine(number, raw, bare));
-          }
+    String[] all = text.split("\r\n|\r|\n", -1);
+    boolean flood = all.length > MAX_EACH;
+    Set<String> seen = new HashSet<>();
+    List<LogLine> reversed = new ArrayList<>();
+    for (int i = all.length - 1; i >= 0; i--) {
+      if (flood && !seen.add(shape(all[i]))) {
+        continue;
+      }
+      for (LogLine message : messages(i + 1, clean(all[i])).reversed()) {
+        reversed.add(message);
+      }
+    }
+    return reversed.reversed();
+  }
+
+  private static List<LogLine> messages(int number, String raw) {
+    List<LogLine> messages = new ArrayList<>();
+    for (String message : Envelope.messages(raw)) {
+      for (String part : ESCAPED_BREAK.split(message)) {
+        String unquoted = ESCAPED_QUOTE.matcher(part).replaceAll("$1");
+        String stripped = Prefixes.strip(unquoted).strip();
+        String bare = cut(SPACES.matcher(stripped).replaceAll(" "));
+        if (!bare.isEmpty()) {
+          messages.add(new LogLine(number, raw, bare));
         }
       }
     }
-    return lines;
+    return messages;
+  }
+
+  /**
+   * A line with its long numbers taken out. Of the lines of a flood that differ in stamps and
+   * memory addresses only, the last one says what they all say; short numbers, such as those of
+   * groups, of errnos and in PCI addresses, tell lines apart.
+   */
+  private static String shape(String line) {
+    StringBuilder shape = new StringBuilder(line.length());
+    int begin = -1;
+    // The stamp of the kernel differs in each line.
+    int from = line.startsWith("[") ? line.indexOf(']') + 1 : 0;
+    for (int i = from; i <= line.length(); i++) {
+      char c = i < line.length() ? line.charAt(i) : ' ';
+      boolean hexadecimal = c >= '0' && c <= '9' || c >= 'a' && c <= 'f';
+      if (hexadecimal && begin < 0) {
+        begin = i;
+      } else if (!hexadecimal) {
+        if (begin >= 0) {
+          shape.append(i - begin > MAX_KEPT ? "#" : line.substring(begin, i));
+          begin = -1;
+        }
+        shape.append(c);
+      }
+    }
+    return shape.toString();
   }
 
   /** Lines that may be one message, from the first to the last index, put together. */

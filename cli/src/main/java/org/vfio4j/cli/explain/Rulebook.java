@@ -4,7 +4,6 @@
 package org.vfio4j.cli.explain;
 
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 
@@ -54,11 +53,14 @@ public final class Rulebook {
 
   /** The kind of a message: the heaviest that fits, of equal ones that which stands first. */
   Optional<Finding> find(Statement statement, Scene scene) {
-    return rules.stream()
-        .map(r -> r.find(statement, scene))
-        .flatMap(Optional::stream)
-        .max(
-            Comparator.comparingInt(Finding::weight)
-                .thenComparingInt(f -> -rules.indexOf(f.rule())));
+    Optional<Finding> best = Optional.empty();
+    for (Rule rule : rules) {
+      Optional<Finding> found = rule.find(statement, scene);
+      int least = best.map(Finding::weight).orElse(Integer.MIN_VALUE);
+      if (found.isPresent() && found.get().weight() > least) {
+        best = found;
+      }
+    }
+    return best;
   }
 }

@@ -32,7 +32,7 @@ public record Statement(
 
   /** An option may name anything, such as a ROM file; what failed stands behind it. */
   private static final Pattern OPTION =
-      Pattern.compile("-(?:device|object|netdev|drive) (?:\\{.*?\\}|\\S+): ");
+      Pattern.compile("-(?:device|object|netdev) (?:\\{.*?\\}|\\S+): ");
 
   private static final Pattern SPACES = Pattern.compile(" {2,}");
 
