@@ -7,6 +7,7 @@
 module org.vfio4j.host {
   requires transitive org.vfio4j.core;
   requires transitive tools.jackson.core;
+  requires java.xml;
   requires static org.jspecify;
 
   exports org.vfio4j.host;

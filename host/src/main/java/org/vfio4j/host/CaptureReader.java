@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.UUID;
 import java.util.function.Function;
 import java.util.stream.Collectors;
@@ -30,10 +31,13 @@ final class CaptureReader {
 
   static final String VERSION_FIELD = "vfio4j-capture";
 
-  /** The first version; it has no roles but the first three, and is read as the newest is. */
+  /**
+   * The first version; it has no roles but the first three. The second has not how the host was
+   * started, nor driver overrides, nor losses. Both are read as the newest is.
+   */
   private static final int FIRST_VERSION = 1;
 
-  static final int VERSION = 2;
+  static final int VERSION = 3;
 
   private static final Set<String> ROOT =
       Set.of(
@@ -48,7 +52,11 @@ final class CaptureReader {
           "functions",
           "groups",
           "mdevParents",
-          "mdevs");
+          "mdevs",
+          "commandLine",
+          "moduleParameters",
+          "iommuSigns",
+          "losses");
   private static final Set<String> FUNCTION =
       Set.of(
           "address",
@@ -58,6 +66,7 @@ final class CaptureReader {
           "header",
           "pcie",
           "driver",
+          "driverOverride",
           "group",
           "physfn",
           "numVfs",
@@ -118,9 +127,35 @@ final class CaptureReader {
     boolean partial = root.field("partial").map(Tree::asBoolean).orElse(false);
     root.field("roles").ifPresent(r -> roles(r.asObject(), partial));
     text(root, "kernel").ifPresent(host::kernel);
+    host.setup(setup(root));
+    root.field("losses").ifPresent(l -> l.map(CaptureReader::loss).forEach(host::lost));
     Origin origin =
         root.field("origin").map(t -> word(t, Origin.values(), Origin::word)).orElse(Origin.MANUAL);
     return host.build(text(root, "name").orElse(fallbackName), origin, partial);
+  }
+
+  private static HostSetup setup(Tree.Obj root) {
+    TreeMap<String, String> parameters = new TreeMap<>();
+    root.field("moduleParameters")
+        .ifPresent(
+            p ->
+                p.asObject()
+                    .fields()
+                    .forEach((name, value) -> parameters.put(name, value.asText())));
+    List<IommuSign> signs =
+        root.field("iommuSigns")
+            .map(l -> l.map(t -> word(t, IommuSign.values(), IommuSign::word)))
+            .orElse(List.of());
+    return new HostSetup(text(root, "commandLine"), parameters, Set.copyOf(signs));
+  }
+
+  private static Loss loss(Tree from) {
+    Tree.Obj object = from.asObject();
+    object.only(Set.of("line", "text", "why"));
+    return new Loss(
+        object.required("line").asInt(0, Integer.MAX_VALUE),
+        object.required("text").asText(),
+        word(object.required("why"), Loss.Reason.values(), Loss.Reason::word));
   }
 
   private static Place place(Tree tree) {
@@ -137,6 +172,7 @@ final class CaptureReader {
     to.headerType(from.field("header").map(t -> word(t, HeaderType.values(), HeaderType::word)));
     to.pcieType(from.field("pcie").map(t -> word(t, PcieType.values(), PcieType::word)));
     to.driver(fact(from, "driver", Tree::asText));
+    to.driverOverride(fact(from, "driverOverride", Tree::asText));
     Fact<Integer> group = fact(from, "group", t -> t.asInt(0, Integer.MAX_VALUE));
     group.value().ifPresent(g -> host.member(g, address.toString(), place(from)));
     to.group(group);
@@ -279,10 +315,18 @@ final class CaptureReader {
         from.field("interruptRemapping").map(Tree::asBoolean),
         from.field("cacheCoherency").map(Tree::asBoolean),
         from.field("addressWidth").map(t -> t.asInt(1, 64)),
-        from.field("pageSizes").map(l -> l.map(t -> t.asLong(1, Long.MAX_VALUE))),
+        from.field("pageSizes").map(l -> l.map(CaptureReader::pageSize)),
         from.field("allowUnsafeInterrupts").map(Tree::asBoolean),
         from.field("dmaEntryLimit").map(t -> t.asLong(0, Long.MAX_VALUE)),
         from.field("rmrrs").map(l -> l.map(CaptureReader::region)));
+  }
+
+  private static long pageSize(Tree from) {
+    long size = from.asLong(1, Long.MAX_VALUE);
+    if (Long.bitCount(size) != 1) {
+      throw from.at().error("a page size is a power of two, not " + size);
+    }
+    return size;
   }
 
   private void roles(Tree.Obj from, boolean partial) {

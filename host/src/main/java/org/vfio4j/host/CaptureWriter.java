@@ -38,6 +38,7 @@ public final class CaptureWriter {
       parts.add(field("partial", g -> g.writeBoolean(true)));
     }
     host.kernel().ifPresent(k -> parts.add(field("kernel", g -> g.writeString(k))));
+    addSetup(parts, host.setup());
     if (!host.iommu().equals(IommuFacts.UNKNOWN)) {
       parts.add(field("iommu", g -> writeIommu(g, host.iommu())));
     }
@@ -50,7 +51,38 @@ public final class CaptureWriter {
     addLines(parts, "groups", groups, CaptureWriter::writeGroup);
     addLines(parts, "mdevParents", host.mdevParents(), CaptureWriter::writeParent);
     addLines(parts, "mdevs", host.mdevs(), CaptureWriter::writeMdev);
+    addLines(parts, "losses", host.losses(), CaptureWriter::writeLoss);
     return "{\n  " + String.join(",\n  ", parts) + "\n}\n";
+  }
+
+  private static void addSetup(List<String> parts, HostSetup setup) {
+    setup.commandLine().ifPresent(c -> parts.add(field("commandLine", g -> g.writeString(c))));
+    if (!setup.moduleParameters().isEmpty()) {
+      parts.add(
+          field(
+              "moduleParameters",
+              g -> {
+                g.writeStartObject();
+                setup.moduleParameters().forEach(g::writeStringProperty);
+                g.writeEndObject();
+              }));
+    }
+    if (!setup.signs().isEmpty()) {
+      parts.add(
+          field(
+              "iommuSigns",
+              g -> {
+                g.writeStartArray();
+                setup.signs().forEach(s -> g.writeString(s.word()));
+                g.writeEndArray();
+              }));
+    }
+  }
+
+  private static void writeLoss(JsonGenerator g, Loss loss) {
+    g.writeNumberProperty("line", loss.line());
+    g.writeStringProperty("text", loss.text());
+    g.writeStringProperty("why", loss.reason().word());
   }
 
   /** The groups of which nothing is known but the members, which name their group themselves. */
@@ -104,6 +136,7 @@ public final class CaptureWriter {
     text(g, "header", f.headerType().map(HeaderType::word));
     text(g, "pcie", f.pcieType().map(PcieType::word));
     text(g, "driver", f.driver());
+    text(g, "driverOverride", f.driverOverride());
     number(g, "group", f.group());
     text(g, "physfn", f.physicalFunction());
     number(g, "numVfs", f.numVfs());

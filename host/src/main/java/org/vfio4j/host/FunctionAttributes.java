@@ -41,6 +41,11 @@ final class FunctionAttributes {
     out.subsystem(id(store, "subsystem_vendor", "subsystem_device"));
     out.classCode(hex(store, "class").map(PciClass::of24));
     out.driver(store.link("driver"));
+    out.driverOverride(
+        store
+            .text("driver_override")
+            .map(t -> t.isEmpty() || t.equals("(null)") ? Fact.<String>none() : Fact.known(t))
+            .orElse(Fact.unknown()));
     out.numaNode(
         number(store, "numa_node")
             .map(n -> n < 0 ? Fact.<Integer>none() : Fact.known(n))

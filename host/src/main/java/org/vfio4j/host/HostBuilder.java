@@ -51,7 +51,9 @@ final class HostBuilder {
   private final Set<Role> partlyKnown = EnumSet.noneOf(Role.class);
   private final Map<PciAddress, List<String>> because = new HashMap<>();
   private final Map<String, Place> places = new HashMap<>();
+  private final List<Loss> losses = new ArrayList<>();
   private IommuFacts iommu = IommuFacts.UNKNOWN;
+  private HostSetup setup = HostSetup.UNKNOWN;
   private Optional<String> kernel = Optional.empty();
 
   HostBuilder(String source) {
@@ -237,6 +239,14 @@ final class HostBuilder {
     iommu = facts;
   }
 
+  void setup(HostSetup how) {
+    setup = setup.and(how);
+  }
+
+  void lost(Loss loss) {
+    losses.add(loss);
+  }
+
   void kernel(String version) {
     kernel = Optional.of(version);
   }
@@ -306,6 +316,17 @@ final class HostBuilder {
               throw error(place, v.field(), v.message());
             });
     return new HostTopology(
-        name, origin, kernel, partial, built, hostGroups, parents, children, iommu, duties);
+        name,
+        origin,
+        kernel,
+        partial,
+        built,
+        hostGroups,
+        parents,
+        children,
+        iommu,
+        duties,
+        setup,
+        losses);
   }
 }

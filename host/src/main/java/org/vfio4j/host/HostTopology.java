@@ -26,6 +26,8 @@ import java.util.function.Function;
  * @param mdevs the mediated devices that exist, sorted by UUID
  * @param iommu what is known of the IOMMU
  * @param roles which functions carry the host's own disk, network and console
+ * @param setup how the host was started
+ * @param losses lines of the source that name something of the host and do not count in this value
  */
 public record HostTopology(
     String name,
@@ -37,7 +39,9 @@ public record HostTopology(
     List<MdevOffers> mdevParents,
     List<Mdev> mdevs,
     IommuFacts iommu,
-    Roles roles) {
+    Roles roles,
+    HostSetup setup,
+    List<Loss> losses) {
 
   /**
    * Sorts, copies and checks.
@@ -48,12 +52,44 @@ public record HostTopology(
     functions = sorted(functions, Comparator.comparing(PciFunction::address));
     groups = sorted(groups, Comparator.comparingInt(HostGroup::id));
     mdevParents = sorted(mdevParents, Comparator.comparing(MdevOffers::device));
+    losses = List.copyOf(losses);
     mdevs = sorted(mdevs, Comparator.comparing(m -> m.uuid().toString()));
     TopologyRules.firstViolation(partial, functions, groups, mdevParents, mdevs, roles)
         .ifPresent(
             v -> {
               throw new IllegalArgumentException(v.subject() + ": " + v.message());
             });
+  }
+
+  /**
+   * A host of which nothing is known beside its devices, and nothing is lost.
+   *
+   * @throws IllegalArgumentException if the parts contradict each other
+   */
+  public HostTopology(
+      String name,
+      Origin origin,
+      Optional<String> kernel,
+      boolean partial,
+      List<PciFunction> functions,
+      List<HostGroup> groups,
+      List<MdevOffers> mdevParents,
+      List<Mdev> mdevs,
+      IommuFacts iommu,
+      Roles roles) {
+    this(
+        name,
+        origin,
+        kernel,
+        partial,
+        functions,
+        groups,
+        mdevParents,
+        mdevs,
+        iommu,
+        roles,
+        HostSetup.UNKNOWN,
+        List.of());
   }
 
   private static <T> List<T> sorted(List<T> list, Comparator<T> order) {
@@ -129,22 +165,99 @@ public record HostTopology(
         mdevParents,
         mdevs,
         iommu,
-        roles);
+        roles,
+        setup,
+        losses);
   }
 
   /** The same host with an IOMMU of which other things are known. */
   public HostTopology with(IommuFacts other) {
     return new HostTopology(
-        name, origin, kernel, partial, functions, groups, mdevParents, mdevs, other, roles);
+        name,
+        origin,
+        kernel,
+        partial,
+        functions,
+        groups,
+        mdevParents,
+        mdevs,
+        other,
+        roles,
+        setup,
+        losses);
   }
 
   /** The same host under another name. */
   public HostTopology named(String newName) {
     return new HostTopology(
-        newName, origin, kernel, partial, functions, groups, mdevParents, mdevs, iommu, roles);
+        newName,
+        origin,
+        kernel,
+        partial,
+        functions,
+        groups,
+        mdevParents,
+        mdevs,
+        iommu,
+        roles,
+        setup,
+        losses);
   }
 
-  /** The same host without the names of its devices in words. */
+  /** The same host of which it is known otherwise how it was started. */
+  HostTopology with(HostSetup other) {
+    return new HostTopology(
+        name,
+        origin,
+        kernel,
+        partial,
+        functions,
+        groups,
+        mdevParents,
+        mdevs,
+        iommu,
+        roles,
+        other,
+        losses);
+  }
+
+  /** The same host with this kernel. */
+  HostTopology onKernel(String version) {
+    return new HostTopology(
+        name,
+        origin,
+        Optional.of(version),
+        partial,
+        functions,
+        groups,
+        mdevParents,
+        mdevs,
+        iommu,
+        roles,
+        setup,
+        losses);
+  }
+
+  /** The same host with these lines lost. */
+  HostTopology with(List<Loss> lost) {
+    return new HostTopology(
+        name,
+        origin,
+        kernel,
+        partial,
+        functions,
+        groups,
+        mdevParents,
+        mdevs,
+        iommu,
+        roles,
+        setup,
+        lost);
+  }
+
+  /**
+   * The same host without what the source has in words of its own: names, and lines as they are.
+   */
   public HostTopology withoutDescriptions() {
     return new HostTopology(
         name,
@@ -156,7 +269,9 @@ public record HostTopology(
         mdevParents.stream().map(HostTopology::withoutDescription).toList(),
         mdevs,
         iommu,
-        roles);
+        roles,
+        new HostSetup(Optional.empty(), setup.moduleParameters(), setup.signs()),
+        List.of());
   }
 
   private static MdevOffers withoutDescription(MdevOffers parent) {

@@ -76,6 +76,18 @@ public record IommuFacts(
         rmrrs);
   }
 
+  /** What this and another part of the same source say; where they differ, the other counts. */
+  IommuFacts and(IommuFacts other) {
+    return new IommuFacts(
+        other.interruptRemapping.or(() -> interruptRemapping),
+        other.cacheCoherency.or(() -> cacheCoherency),
+        other.addressWidth.or(() -> addressWidth),
+        other.pageSizes.or(() -> pageSizes),
+        other.allowUnsafeInterrupts.or(() -> allowUnsafeInterrupts),
+        other.dmaEntryLimit.or(() -> dmaEntryLimit),
+        other.rmrrs.or(() -> rmrrs));
+  }
+
   /** Copies the lists and checks the width. */
   public IommuFacts {
     pageSizes = pageSizes.map(l -> l.stream().sorted().distinct().toList());

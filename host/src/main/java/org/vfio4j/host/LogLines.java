@@ -45,6 +45,9 @@ final class LogLines {
       Pattern.compile(
           ".*\\b" + ADDRESS + ": (?:DMAR: )?(?:Device is ineligible|Firmware has requested).*");
 
+  private static final Pattern FRAMEBUFFER =
+      Pattern.compile(".*\\b" + ADDRESS + ": BAR \\d+: assigned to (\\w+)\\s*");
+
   private final VtdUnits units = new VtdUnits();
   private final List<ReservedRegion> rmrrs = new ArrayList<>();
   private Optional<Boolean> remapping = Optional.empty();
@@ -71,6 +74,16 @@ final class LogLines {
         || STAMP.matcher(line).matches();
   }
 
+  /** Whether the line says something of the IOMMU or of a function, and its end is missing. */
+  static boolean isCut(String line) {
+    boolean unit = line.contains(": reg_base_addr ") && !UNIT.matcher(line).matches();
+    boolean rmrr = line.contains("RMRR base:") && !RMRR.matcher(line).matches();
+    Matcher found = FOUND.matcher(line);
+    boolean type =
+        found.matches() && found.group(5) != null && PcieType.ofKernelLog(found.group(5)).isEmpty();
+    return unit || rmrr || type;
+  }
+
   /** Whether the line names a function or a group, and not only a fact of the machine. */
   static boolean namesDevice(String line) {
     return line.contains("dding to iommu group ")
@@ -78,22 +91,28 @@ final class LogLines {
         || line.contains(": [") && FOUND.matcher(line).matches();
   }
 
-  /** Takes what the line says; a line that says nothing of interest is passed over. */
-  void add(String line, HostBuilder host, Place place) {
+  /**
+   * Takes what the line says.
+   *
+   * @return whether it says something that is read
+   */
+  boolean add(String line, HostBuilder host, Place place) {
     if (line.contains(": Adding") || line.contains("Adding device ")) {
-      addMember(line, host, place);
+      return addMember(line, host, place);
     } else if (line.contains(": Removing from iommu group ")) {
       host.removeMember(wordBefore(line, line.indexOf(": Removing from iommu group ")));
     } else if (line.contains("Removing device ")) {
       host.removeMember(wordAfter(line, line.indexOf("Removing device ") + 16));
     } else if (line.contains("pci ") && line.contains(": [") && !line.contains("identity map")) {
-      addFunction(line, host, place);
+      return addFunction(line, host, place);
     } else if (line.contains("PCI bridge to [bus ")) {
-      addBridge(line, host, place);
+      return addBridge(line, host, place);
+    } else if (FRAMEBUFFER.matcher(line).matches()) {
+      return addFramebuffer(line, host, place);
     } else if (line.contains("DMAR")
         || line.contains("Device is ineligible")
         || line.contains("Firmware has requested")) {
-      addDmar(line, host, place);
+      return addDmar(line, host, place);
     } else if (line.contains("AMD-Vi: Interrupt remapping enabled")) {
       remapping = Optional.of(true);
     } else if (line.contains("Linux version ")) {
@@ -101,10 +120,13 @@ final class LogLines {
       if (m.matches()) {
         host.kernel(m.group(1));
       }
+    } else {
+      return false;
     }
+    return true;
   }
 
-  private static void addMember(String line, HostBuilder host, Place place) {
+  private static boolean addMember(String line, HostBuilder host, Place place) {
     int at = line.lastIndexOf(ADD);
     int old = line.lastIndexOf(ADD_OLD);
     String device = at >= 0 ? wordBefore(line, at) : "";
@@ -118,17 +140,18 @@ final class LogLines {
       if (tail.startsWith("Adding") && "Adding to iommu group".startsWith(tail)) {
         throw host.error(place, "", "the line is cut off: no group number");
       }
-      return;
+      return false;
     }
     String before = line.substring(0, line.lastIndexOf(device));
     if (before.contains("[") && !before.contains("]") || device.contains("[")) {
       // A lost piece of a serial log: the last twelve characters are the address, or nothing is.
       device = device.substring(Math.max(0, device.length() - 12));
       if (device.length() < 12 || PciAddress.tryParse(device).isEmpty()) {
-        return;
+        return false;
       }
     }
     host.member(Integer.parseInt(number), device, place);
+    return true;
   }
 
   private static String wordBefore(String line, int end) {
@@ -140,11 +163,11 @@ final class LogLines {
     return end < 0 ? line.substring(begin) : line.substring(begin, end);
   }
 
-  private static void addFunction(String line, HostBuilder host, Place place) {
+  private static boolean addFunction(String line, HostBuilder host, Place place) {
     Matcher m = FOUND.matcher(line);
     Optional<PciAddress> address = m.matches() ? PciAddress.tryParse(m.group(1)) : Optional.empty();
     if (address.isEmpty()) {
-      return;
+      return false;
     }
     PciFunction.Builder function = host.function(address.get(), place);
     function.id(Optional.of(PciId.parse(m.group(2))));
@@ -155,21 +178,37 @@ final class LogLines {
     if (m.group(5) != null) {
       PcieType.ofKernelLog(m.group(5)).ifPresent(t -> function.pcieType(Optional.of(t)));
     }
+    return true;
   }
 
-  private static void addBridge(String line, HostBuilder host, Place place) {
+  private static boolean addBridge(String line, HostBuilder host, Place place) {
     Matcher m = BRIDGE.matcher(line);
     if (!m.matches()) {
-      return;
+      return false;
     }
     int secondary = Integer.parseInt(m.group(2), 16);
     int subordinate = m.group(3) == null ? secondary : Integer.parseInt(m.group(3), 16);
+    PciFunction.Builder bridge = host.function(m.group(1), place);
+    bridge.headerType(bridge.build().headerType().or(() -> Optional.of(HeaderType.BRIDGE)));
     if (secondary <= subordinate) {
-      host.function(m.group(1), place).buses(Optional.of(new BusRange(secondary, subordinate)));
+      bridge.buses(Optional.of(new BusRange(secondary, subordinate)));
     }
+    return true;
   }
 
-  private void addDmar(String line, HostBuilder host, Place place) {
+  /** The framebuffer that firmware left in a function's memory: the console is on it. */
+  private static boolean addFramebuffer(String line, HostBuilder host, Place place) {
+    Matcher m = FRAMEBUFFER.matcher(line);
+    if (!m.matches()) {
+      return false;
+    }
+    PciAddress address = host.function(m.group(1), place).address();
+    host.role(Role.CONSOLE, List.of(address), true);
+    host.because(address, List.of("the boot framebuffer (" + m.group(2) + ") lies in its memory"));
+    return true;
+  }
+
+  private boolean addDmar(String line, HostBuilder host, Place place) {
     Matcher rmrr = RMRR.matcher(line);
     Matcher unit = UNIT.matcher(line);
     Matcher identity = IDENTITY.matcher(line);
@@ -192,7 +231,10 @@ final class LogLines {
       remapping = Optional.of(true);
     } else if (line.contains("Failed to enable irq remapping")) {
       remapping = Optional.of(false);
+    } else {
+      return false;
     }
+    return true;
   }
 
   /** What the log says of the IOMMU. */

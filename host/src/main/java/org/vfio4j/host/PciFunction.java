@@ -34,6 +34,7 @@ import org.vfio4j.iommu.ReservedRegion;
  * @param rmrrLocked true where the kernel log says that it refuses to attach the function because
  *     of such a range
  * @param description name of the device, in words
+ * @param driverOverride the driver that alone may bind to it ({@code driver_override}); none: any
  */
 public record PciFunction(
     PciAddress address,
@@ -56,7 +57,8 @@ public record PciFunction(
     Optional<String> iommuUnit,
     List<ReservedRegion> identityMaps,
     Optional<Boolean> rmrrLocked,
-    Optional<String> description) {
+    Optional<String> description,
+    Fact<String> driverOverride) {
 
   /** Copies the lists; where the reset methods are known, so is whether there is one. */
   public PciFunction {
@@ -94,7 +96,8 @@ public record PciFunction(
         .iommuUnit(iommuUnit)
         .identityMaps(identityMaps)
         .rmrrLocked(rmrrLocked)
-        .description(description);
+        .description(description)
+        .driverOverride(driverOverride);
   }
 
   /**
@@ -137,6 +140,7 @@ public record PciFunction(
     private List<ReservedRegion> identityMaps = List.of();
     private Optional<Boolean> rmrrLocked = Optional.empty();
     private Optional<String> description = Optional.empty();
+    private Fact<String> driverOverride = Fact.unknown();
 
     private Builder(PciAddress address) {
       this.address = address;
@@ -145,6 +149,12 @@ public record PciFunction(
     /** The address of the function that is being built. */
     public PciAddress address() {
       return address;
+    }
+
+    /** Sets the driver that alone may bind to it. */
+    public Builder driverOverride(Fact<String> value) {
+      driverOverride = value;
+      return this;
     }
 
     /** Sets vendor and device. */
@@ -290,7 +300,8 @@ public record PciFunction(
           iommuUnit,
           identityMaps,
           rmrrLocked,
-          description);
+          description,
+          driverOverride);
     }
   }
 }

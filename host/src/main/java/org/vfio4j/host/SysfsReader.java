@@ -13,6 +13,9 @@ import java.util.Collection;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
+import java.util.SortedMap;
+import java.util.TreeMap;
 import java.util.UUID;
 import java.util.stream.Stream;
 import org.vfio4j.host.HostBuilder.Place;
@@ -300,6 +303,24 @@ final class SysfsReader {
         .or(() -> folder.text("version").map(v -> v.replaceFirst("Linux version (\\S+).*", "$1")))
         .filter(v -> !v.isEmpty() && v.length() < 100)
         .ifPresent(host::kernel);
+    Optional<String> commandLine = folder.text("cmdline").filter(c -> !c.isEmpty());
+    host.setup(new HostSetup(commandLine, moduleParameters(), Set.of()));
+  }
+
+  /** Parameters of the modules that decide what becomes of a device that is given away. */
+  private SortedMap<String, String> moduleParameters() {
+    TreeMap<String, String> parameters = new TreeMap<>();
+    for (Path module : entries(sys.resolve("module"))) {
+      String name = module.getFileName().toString();
+      if (name.startsWith("vfio") || name.startsWith("kvm") || name.startsWith("iommu")) {
+        Folder folder = new Folder(module.resolve("parameters"));
+        for (Path parameter : entries(module.resolve("parameters"))) {
+          String key = parameter.getFileName().toString();
+          folder.text(key).ifPresent(value -> parameters.put(name + "." + key, value));
+        }
+      }
+    }
+    return parameters;
   }
 
   /** The text of a file without the last line break; empty if it cannot be read. */

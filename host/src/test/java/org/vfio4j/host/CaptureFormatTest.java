@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.UUID;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -60,6 +61,7 @@ class CaptureFormatTest {
             .iommuUnit(Optional.of("dmar0"))
             .identityMaps(List.of(new ReservedRegion(0, 0xfff, ReservedRegion.Type.DIRECT)))
             .rmrrLocked(Optional.of(true))
+            .driverOverride(Fact.known("vfio-pci"))
             .build();
     PciFunction virtual =
         PciFunction.builder(PciAddress.parse("0000:01:00.1"))
@@ -118,7 +120,12 @@ class CaptureFormatTest {
                 Role.NETWORK,
                 List.of()),
             Set.of(Role.STORAGE),
-            Map.of(pf, List.of("sda2 is mounted on /var"))));
+            Map.of(pf, List.of("sda2 is mounted on /var"))),
+        new HostSetup(
+            Optional.of("ro quiet intel_iommu=on"),
+            new TreeMap<>(Map.of("vfio_pci.ids", "1af4:0201")),
+            Set.of(IommuSign.VTD_ACTIVE)),
+        List.of(new Loss(7, "02:00.0 what", Loss.Reason.NOT_READ)));
   }
 
   @Test
@@ -233,7 +240,7 @@ class CaptureFormatTest {
   @ValueSource(
       strings = {
         "{}",
-        "{\"vfio4j-capture\": 3, \"functions\": []}",
+        "{\"vfio4j-capture\": 4, \"functions\": []}",
         "{\"vfio4j-capture\": 0, \"functions\": []}",
         "{\"vfio4j-capture\": 1}",
         "{\"vfio4j-capture\": 1, \"functions\": [",

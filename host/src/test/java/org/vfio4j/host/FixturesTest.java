@@ -27,7 +27,7 @@ class FixturesTest {
 
   @ParameterizedTest
   @CsvSource({
-    "arm64-d05-1, 12, 8, 12, 3",
+    "arm64-d05-1, 17, 8, 12, 3",
     "arm64-d05-2, 12, 6, 12, 5",
     "asm1812, 11, 11, 11, 1",
     "b450m-mortar, 33, 13, 33, 8",

@@ -65,10 +65,12 @@ class LspciReaderTest {
   }
 
   @Test
-  void shouldTakeAListingThatBeginsAnewForAnotherHost() {
-    assertThat(Samples.parse(verbose + "\n" + verbose))
+  void shouldTakeAListingThatBeginsAnewForAnotherHostWhereItIsOne() {
+    String other = verbose.replace("1af4:0201", "1af4:0999");
+    assertThat(Samples.parse(verbose + "\n" + other))
         .extracting(HostTopology::name)
         .containsExactly("listing-1", "listing-2");
+    assertThat(Samples.only(verbose + "\n" + verbose)).isEqualTo(Samples.only(verbose));
   }
 
   @Test

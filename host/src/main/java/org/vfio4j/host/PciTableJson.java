@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.host;
+
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
+import tools.jackson.core.JacksonException;
+import tools.jackson.core.JsonParser;
+import tools.jackson.core.JsonToken;
+import tools.jackson.core.ObjectReadContext;
+import tools.jackson.core.json.JsonFactory;
+
+/** The same devices as JSON: Proxmox' {@code pvesh} and {@code lshw -json}. */
+final class PciTableJson implements TextForm {
+
+  private static final int MAX_LENGTH = 8 << 20;
+
+  private final StringBuilder block = new StringBuilder();
+  private TextLine first = new TextLine(0, "", "", 0);
+  private int depth;
+  private boolean inString;
+
+  @Override
+  public boolean take(TextLine line, TextReading reading) {
+    if (block.isEmpty()) {
+      if (!line.bare().matches("\\[|\\[? ?\\{(?:\\s*\"[\\w-]+\"\\s*:.*)?")) {
+        return false;
+      }
+      first = line;
+    }
+    block.append(line.bare()).append('\n');
+    count(line.bare());
+    if (depth <= 0 || block.length() > MAX_LENGTH) {
+      flush(reading);
+    }
+    return true;
+  }
+
+  private void count(String text) {
+    for (int i = 0; i < text.length(); i++) {
+      char c = text.charAt(i);
+      if (inString) {
+        i += c == '\\' ? 1 : 0;
+        inString = c != '"';
+      } else if (c == '"') {
+        inString = true;
+      } else if (c == '[' || c == '{') {
+        depth++;
+      } else if (c == ']' || c == '}') {
+        depth--;
+      }
+    }
+    inString = false;
+  }
+
+  @Override
+  public void end(TextReading reading) {
+    if (!block.isEmpty()) {
+      flush(reading);
+    }
+  }
+
+  private void flush(TextReading reading) {
+    String json = block.toString();
+    block.setLength(0);
+    depth = 0;
+    try (JsonParser parser = new JsonFactory().createParser(ObjectReadContext.empty(), json)) {
+      if (!objects(parser, reading) && SaysNothing.namesSomething(json)) {
+        reading.lost(first, Loss.Reason.NOT_READ);
+      }
+    } catch (JacksonException e) {
+      reading.lost(first, Loss.Reason.CUT);
+    }
+  }
+
+  /** Takes each object that tells of a function; whether there was one. */
+  private static boolean objects(JsonParser parser, TextReading reading) {
+    boolean any = false;
+    java.util.ArrayDeque<Map<String, String>> open = new java.util.ArrayDeque<>();
+    for (JsonToken t = parser.nextToken(); t != null; t = parser.nextToken()) {
+      if (t == JsonToken.START_OBJECT) {
+        open.push(new HashMap<>());
+      } else if (t == JsonToken.END_OBJECT) {
+        any |= put(open.pop(), reading);
+      } else if (t.isScalarValue() && !open.isEmpty() && parser.currentName() != null) {
+        open.peek().putIfAbsent(parser.currentName(), parser.getString());
+      }
+    }
+    return any;
+  }
+
+  private static boolean put(Map<String, String> object, TextReading reading) {
+    String bus = object.getOrDefault("businfo", "");
+    if (!bus.startsWith("pci@")) {
+      return object.containsKey("iommugroup") && PciTable.put(object, reading);
+    }
+    Optional<PciAddress> address = PciAddress.tryParse(bus.substring(4));
+    if (address.isEmpty()) {
+      return false;
+    }
+    PciFunction.Builder function = reading.function(address.get());
+    PciClassNames.classOf(object.getOrDefault("description", ""))
+        .ifPresent(c -> function.classCode(Optional.of(c)));
+    Optional.ofNullable(object.get("product")).ifPresent(p -> function.description(Optional.of(p)));
+    Optional.ofNullable(object.get("driver")).ifPresent(d -> function.driver(Fact.known(d)));
+    return true;
+  }
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.host;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Forms of text that people paste, beside those of docs/reports, and what is told of them. */
+class PastedFormsTest {
+
+  private static String row(PciFunction f) {
+    return f.address()
+        + " "
+        + fact(f.group())
+        + " "
+        + f.id().map(PciId::toString).orElse("?")
+        + " "
+        + f.classCode().map(PciClass::toString).orElse("?")
+        + " "
+        + fact(f.driver());
+  }
+
+  private static String fact(Fact<?> fact) {
+    return fact.isUnknown() ? "?" : fact.isNone() ? "-" : fact.toString();
+  }
+
+  private static List<String> rows(String text) {
+    return Samples.only(text).functions().stream().map(PastedFormsTest::row).toList();
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "IOMMU Group 7:\n\t01:00.0 3D controller [0302]: Imagined [1af4:0201]\n",
+        "==== IOMMU group #7 ====\n  01:00.0 3D controller [0302]: Imagined [1af4:0201]\n",
+        "--- Group 7 (1 device) ---\n* 01:00.0 3D controller [0302]: Imagined [1af4:0201]\n",
+        "**IOMMU Group 7**\n- 01:00.0 3D controller [0302]: Imagined [1af4:0201]\n",
+        "(7) 01:00.0 3D controller [0302]: Imagined [1af4:0201]\n",
+        "iommu_group=7 | 01:00.0 3D controller [0302]: Imagined [1af4:0201]\n",
+        "Group:  7   0000:01:00.0 3D controller [0302]: Imagined [1af4:0201]\n",
+        "01:00.0 3D controller [0302]: Imagined [1af4:0201]\n\tFlags: bus master, fast devsel,"
+            + " latency 0, IRQ 16, IOMMU group 7\n",
+        "Slot:\t01:00.0\nClass:\t3D controller [0302]\nVendor:\tImagined [1af4]\n"
+            + "Device:\tThing [0201]\nIOMMUGroup:\t7\n",
+        "/sys/kernel/iommu_groups/7/devices/0000:01:00.0 -> "
+            + "../../../../devices/pci0000:00/0000:01:00.0\n01:00.0 0302: 1af4:0201\n",
+        "$ ls /sys/kernel/iommu_groups/7/devices\n0000:01:00.0\n$ lspci -n\n"
+            + "01:00.0 0302: 1af4:0201\n",
+        "/sys/kernel/iommu_groups\n└── 7\n    ├── devices\n    │   └── 0000:01:00.0 ->"
+            + " ../../../../devices/pci0000:00/0000:01:00.0\n    └── type\n"
+            + "01:00.0 0302: 1af4:0201\n"
+      })
+  void shouldReadTheGroupWhereverItStands(String text) {
+    assertThat(rows(text)).containsExactly("0000:01:00.0 7 1af4:0201 0302 ?");
+    assertThat(Samples.only(text).losses()).isEmpty();
+  }
+
+  @Test
+  void shouldReadTheGroupAtTheEndOfFlagsThatAreWrapped() {
+    String head = "01:00.0 3D controller [0302]: Imagined [1af4:0201]\n";
+    assertThat(rows(head + "\tFlags: bus master, fast devsel,\nIOMMU group 7\n"))
+        .containsExactly("0000:01:00.0 7 1af4:0201 0302 ?");
+  }
+
+  @Test
+  void shouldJoinWhatOnePersonPastes() {
+    HostTopology host =
+        Samples.only(
+            "root@pve:~# cat /proc/cmdline\nBOOT_IMAGE=/boot/vmlinuz-6.8.12-4-pve ro quiet"
+                + " intel_iommu=on iommu=pt\n"
+                + "root@pve:~# dmesg | grep -e DMAR\nDMAR: IOMMU enabled\n"
+                + "root@pve:~# find /sys/kernel/iommu_groups -type l\n"
+                + "/sys/kernel/iommu_groups/1/devices/0000:01:00.0\n"
+                + "root@pve:~# lspci -nnk\n"
+                + "01:00.0 3D controller [0302]: Imagined [1af4:0201]\n"
+                + "\tKernel driver in use: vfio-pci\n");
+    assertThat(host.kernel()).contains("6.8.12-4-pve");
+    assertThat(host.setup().signs())
+        .containsExactlyInAnyOrder(
+            IommuSign.ASKED_INTEL, IommuSign.PASS_THROUGH, IommuSign.OPTION_REPEATED);
+    assertThat(row(host.functions().getFirst()))
+        .isEqualTo("0000:01:00.0 1 1af4:0201 0302 vfio-pci");
+  }
+
+  @Test
+  void shouldNotLetALineBetweenEndAFunction() {
+    assertThat(
+            rows(
+                "01:00.0 Ethernet controller [0200]: Imagined [1af4:0201]\n\tIOMMU group: 17\n"
+                    + "pcilib: sysfs_read_vpd: read failed: No such device\n"
+                    + "\tKernel driver in use: r8169\n"))
+        .containsExactly("0000:01:00.0 17 1af4:0201 0200 r8169");
+  }
+
+  @Test
+  void shouldTellDetailsWhoseFunctionIsMissing() {
+    HostTopology host =
+        Samples.only(
+            "01:00.0 3D controller [0302]: Imagined [1af4:0201]\n"
+                + "\tSubsystem: Imagined [1af4:1100]\n\tKernel driver in use: vfio-pci\n"
+                + "\tSubsystem: Imagined [1af4:1101]\n\tKernel driver in use: r8169\n");
+    assertThat(row(host.functions().getFirst())).endsWith("vfio-pci");
+    assertThat(host.losses()).extracting(Loss::line).containsExactly(4, 5);
+    assertThat(host.losses()).extracting(Loss::reason).containsOnly(Loss.Reason.NO_HEAD);
+  }
+
+  @Test
+  void shouldTellALineThatIsCutOffAndNotGuessItsId() {
+    HostTopology host =
+        Samples.only(
+            "01:00.1 Audio device [0403]: Imagined High Definition Audio [10d\n"
+                + "\tSubsystem: Imagined [1043:861e]\n\tKernel driver in use: snd_hda_intel\n");
+    assertThat(row(host.functions().getFirst())).isEqualTo("0000:01:00.1 ? ? 0403 snd_hda_intel");
+    assertThat(host.losses()).extracting(Loss::reason).containsExactly(Loss.Reason.CUT);
+  }
+
+  @Test
+  void shouldCountWhatItDoesNotKnow() {
+    HostTopology host =
+        Samples.only(
+            "01:00.0 3D controller [0302]: Imagined [1af4:0201]\n"
+                + "the card in 02:00.0 hangs, and group 4 is odd\n");
+    assertThat(host.losses())
+        .containsExactly(
+            new Loss(2, "the card in 02:00.0 hangs, and group 4 is odd", Loss.Reason.NOT_READ));
+  }
+
+  @Test
+  void shouldSayNothingOfResetsWithoutAColumnForThem() {
+    String line = "[1af4:0201] 01:00.0  3D controller  Thing\n";
+    assertThat(Samples.only("IOMMU group 7:\n" + line).functions().getFirst().resettable())
+        .isEmpty();
+    assertThat(
+            Samples.only(
+                    "IOMMU group 7:\n" + line + "[1af4:0202] [R] 01:00.1  Audio device  Thing\n")
+                .functions()
+                .getFirst()
+                .resettable())
+        .contains(false);
+  }
+
+  @Test
+  void shouldTakeNumbersOfLinesForNoGroups() {
+    HostTopology host =
+        Samples.only(
+            "  1 01:00.0 3D controller [0302]: Imagined [1af4:0201]\n"
+                + "  2 01:00.1 Audio device [0403]: Imagined [1af4:0202]\n");
+    assertThat(host.groups()).isEmpty();
+  }
+
+  @Test
+  void shouldReadThePatternThatAShellLeavesAsNoGroups() {
+    HostTopology host =
+        Samples.only("IOMMU Group *:\n\t01:00.0 3D controller [0302]: Imagined [1af4:0201]\n");
+    assertThat(host.functions().getFirst().group().isNone()).isTrue();
+  }
+}
