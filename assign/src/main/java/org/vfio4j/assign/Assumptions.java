@@ -11,12 +11,15 @@ import java.util.Set;
 import java.util.TreeSet;
 import org.vfio4j.host.HostGroup;
 import org.vfio4j.host.HostTopology;
+import org.vfio4j.host.Loss;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciFunction;
 import org.vfio4j.host.Role;
 
 /** What a source leaves open that a verdict on a request rests on. */
 final class Assumptions {
+  private static final int MAX_LOSSES = 5;
+
   private final HostTopology host;
   private final Set<Assumption> found = new LinkedHashSet<>();
 
@@ -44,7 +47,20 @@ final class Assumptions {
     for (int id : groups) {
       assumptions.ofGroup(id, requested);
     }
+    assumptions.ofLosses();
     return new ArrayList<>(assumptions.found);
+  }
+
+  /** What the source says and could not be read is taken for nothing. */
+  private void ofLosses() {
+    List<Loss> losses = host.losses();
+    for (Loss loss : losses.subList(0, Math.min(MAX_LOSSES, losses.size()))) {
+      String what = "what this says, " + loss.reason().sentence() + ": '" + loss.text() + "'";
+      add("line " + loss.line() + " of the source", what, "nothing");
+    }
+    if (losses.size() > MAX_LOSSES) {
+      add("the source", "what " + (losses.size() - MAX_LOSSES) + " more lines say", "nothing");
+    }
   }
 
   private void ofHost(Request request) {

@@ -3,8 +3,10 @@
 
 package org.vfio4j.cli;
 
+import java.util.Locale;
 import org.vfio4j.host.CaptureWriter;
 import org.vfio4j.host.HostTopology;
+import org.vfio4j.host.IommuState;
 import org.vfio4j.host.PciFunction;
 import org.vfio4j.host.Role;
 import tools.jackson.core.JsonGenerator;
@@ -21,9 +23,18 @@ final class HostJson {
           g.writeStartObject();
           g.writeName("capture");
           g.writeRawValue(CaptureWriter.write(host).stripTrailing());
+          writeIommu(g, IommuState.of(host));
           Json.objects(g, "groups", GroupFacts.of(host).values(), HostJson::writeGroup);
           g.writeEndObject();
         });
+  }
+
+  private static void writeIommu(JsonGenerator g, IommuState state) {
+    g.writeObjectPropertyStart("iommu");
+    Json.put(g, "state", state.answer().name().toLowerCase(Locale.ROOT));
+    Json.put(g, "because", state.because());
+    Json.put(g, "advice", state.advice());
+    g.writeEndObject();
   }
 
   private static void writeGroup(JsonGenerator g, GroupFacts group) {

@@ -12,6 +12,8 @@ import java.util.SequencedMap;
 import java.util.stream.Collectors;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.IommuFacts;
+import org.vfio4j.host.IommuState;
+import org.vfio4j.host.Loss;
 import org.vfio4j.host.Mdev;
 import org.vfio4j.host.PciFunction;
 import org.vfio4j.host.Role;
@@ -22,6 +24,9 @@ final class HostText {
 
   /** Columns that the table needs. */
   private static final int WIDE = 80;
+
+  private static final int MAX_LOSSES = 5;
+  private static final int LOSS_TEXT = 120;
 
   private final Console console;
   private final HostTopology host;
@@ -44,6 +49,47 @@ final class HostText {
     printMdevs();
     printShared();
     printSummary();
+    printIommu();
+    printLosses();
+  }
+
+  /** Why there is no IOMMU, or why it is not known, and what to do. */
+  private void printIommu() {
+    IommuState state = IommuState.of(host);
+    if (state.answer() == IommuState.Answer.ON && state.advice().isEmpty()) {
+      return;
+    }
+    console.out().println();
+    String head =
+        switch (state.answer()) {
+          case ON -> "The IOMMU is on.";
+          case OFF -> "The IOMMU is off, or there is none.";
+          case UNKNOWN -> "Whether the IOMMU is on the source does not say.";
+        };
+    console.out().println(console.paint(Style.bold, head));
+    state.because().forEach(b -> console.out().println(Text.wrap(b, console.width(), "  ", "  ")));
+    state
+        .advice()
+        .forEach(a -> console.out().println(Text.wrap(a, console.width(), "  - ", "    ")));
+  }
+
+  /** Lines of the source that name something of the host and do not count above. */
+  private void printLosses() {
+    List<Loss> losses = host.losses();
+    if (losses.isEmpty()) {
+      return;
+    }
+    console.out().println();
+    String head = Text.count(losses.size(), "line") + " of the source not counted above";
+    console.out().println(console.paint(Style.bold, head));
+    for (Loss loss : losses.subList(0, Math.min(MAX_LOSSES, losses.size()))) {
+      String text = Text.cut(Text.printable(loss.text()), LOSS_TEXT);
+      String shown = "line " + loss.line() + ": " + loss.reason().sentence() + ": " + text;
+      console.out().println(Text.wrap(shown, console.width(), "  ", "      "));
+    }
+    if (losses.size() > MAX_LOSSES) {
+      console.out().println("  and " + (losses.size() - MAX_LOSSES) + " more: --json has all");
+    }
   }
 
   private void printHead() {
@@ -179,7 +225,10 @@ final class HostText {
     Map<Holding, Integer> counts = new EnumMap<>(Holding.class);
     groups.values().forEach(g -> counts.merge(g.holding(), 1, Integer::sum));
     if (counts.isEmpty()) {
-      line("No IOMMU groups: ", "the IOMMU is off, or the source does not show them.", Style.bold);
+      boolean none = host.functions().stream().anyMatch(f -> f.group().isNone());
+      console
+          .out()
+          .println(none ? "There are no IOMMU groups." : "The source shows no IOMMU groups.");
       return;
     }
     console.out().println();
