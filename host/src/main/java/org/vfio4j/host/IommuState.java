@@ -85,7 +85,11 @@ public record IommuState(Answer answer, List<String> because, List<String> advic
       if (none) {
         because.add("There are no IOMMU groups on this host.");
       }
-      boolean off = offByOption() | guest(none) | wrongMaker() | noTable();
+      // All that apply are told, not only the first.
+      boolean off = offByOption();
+      off |= guest(none);
+      off |= wrongMaker();
+      off |= noTable();
       if (off || none) {
         if (!off) {
           off(none);
