@@ -5,6 +5,9 @@ package org.vfio4j.cli.explain;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -104,6 +107,17 @@ class RulebookTest {
         assertThat(ruleOf(wrapped)).as(wrapped).isEqualTo(rule.name());
       }
     }
+  }
+
+  /** Lines of logs that are not about VFIO, and lines about it that tell of nothing. */
+  static List<String> unrelated() throws IOException {
+    return Files.readAllLines(Path.of("src/test/resources/explain/unrelated.txt"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("unrelated")
+  void shouldKnowNothingOfOtherLines(String line) {
+    assertThat(EXPLAINER.explain(line)).isInstanceOf(Answer.Unknown.class);
   }
 
   /** A terminal of eighty columns, or a mailer, breaks a message into lines. */
