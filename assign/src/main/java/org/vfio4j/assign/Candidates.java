@@ -29,6 +29,7 @@ final class Candidates {
       case RefusalCode.Engine(Reason reason) -> found.addAll(of(vm, wanted, refusal, reason));
       case RefusalCode.Host.NO_IOMMU_GROUP -> found.addAll(ofHost.showGroups(wanted, true));
       case RefusalCode.Host.GROUP_UNKNOWN -> found.addAll(ofHost.showGroups(wanted, false));
+      case RefusalCode.Host.MDEV_IN_USE -> found.addAll(ofRequest.eitherOf(vm, wanted, refusal));
       case RefusalCode.Host _ -> {}
     }
     found.addAll(ofRequest.another(vm, wanted));
@@ -37,7 +38,11 @@ final class Candidates {
 
   private List<Fix> of(String vm, DeviceRequest wanted, DeviceRefusal refusal, Reason reason) {
     return switch (reason) {
-      case GROUP_NOT_VIABLE -> unblock(vm, wanted);
+      case GROUP_NOT_VIABLE -> {
+        List<Fix> found = new ArrayList<>(ofHost.removeVirtual(wanted));
+        found.addAll(unblock(vm, wanted));
+        yield found;
+      }
       case BACKING_GROUP_HELD, GROUP_OPEN -> ofRequest.join(vm, wanted, refusal);
       case MULTIPLE_ADDRESS_SPACES -> List.of(new Fix.ShareAddressSpace(vm));
       case FUNCTION_WRAPPED -> List.of(new Fix.AskWhole(vm, PciAddress.parse(wanted.device())));

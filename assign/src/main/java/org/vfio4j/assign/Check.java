@@ -4,12 +4,10 @@
 package org.vfio4j.assign;
 
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
-import java.util.UUID;
 import org.vfio4j.host.HostTopology;
-import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.input.BadInputException;
 
 /**
@@ -25,8 +23,9 @@ public final class Check {
    * @param request which VM gets which devices, and what runs on the host already
    * @param host the host; what runs counts where the two contradict each other
    * @param options how to check
-   * @throws BadInputException if the request names a device that the host has not, or a running VM
-   *     a group that it has not; with the place, where the request was read from a file
+   * @throws BadInputException if a running VM has a group that the host has not, or a driver is
+   *     named for a function that it has not; with the place, where the request was read from a
+   *     file. A device that a VM asks for and the host has not is a verdict of its own.
    */
   public static Verdict verdict(Request request, HostTopology host, Options options) {
     return verdict(request, host, options, Progress.NONE);
@@ -39,28 +38,46 @@ public final class Check {
    */
   public static Verdict verdict(
       Request request, HostTopology host, Options options, Progress progress) {
-    checkDevices(request, host);
-    Standing standing = Standing.of(request, host);
+    HostTopology bound = request.bound(host);
+    Standing standing = Standing.of(request, bound);
     List<Assumption> assumed = new ArrayList<>(Assumptions.of(request, standing.host()));
     assumed.addAll(standing.assumed());
-    return verdict(request, standing.host(), options, assumed, progress);
+    Findings plain =
+        new Findings(
+            host.name(),
+            options.kernelFor(host),
+            new Run(request, standing.host(), options, Set.of(), progress).verdicts(),
+            assumed,
+            Beyond.of(request, standing.host()),
+            Warnings.of(request, standing.host(), options));
+    boolean refused =
+        plain.vms().stream().flatMap(v -> v.devices().stream()).anyMatch(DeviceVerdict::refused);
+    if (refused) {
+      return new Verdict.Refused(
+          plain.with(explained(request, standing.host(), options, plain.vms(), progress)),
+          Set.of());
+    }
+    Set<Verdict.Strictness> strictly = strictly(plain, options);
+    return strictly.isEmpty() ? new Verdict.Admitted(plain) : new Verdict.Refused(plain, strictly);
   }
 
-  private static Verdict verdict(
+  private static Set<Verdict.Strictness> strictly(Findings findings, Options options) {
+    Set<Verdict.Strictness> strictly = EnumSet.noneOf(Verdict.Strictness.class);
+    if (options.strict() && !findings.assumed().isEmpty()) {
+      strictly.add(Verdict.Strictness.ASSUMED);
+    }
+    if (options.strict() && !findings.beyond().isEmpty()) {
+      strictly.add(Verdict.Strictness.BEYOND_LINUX);
+    }
+    return strictly;
+  }
+
+  private static List<VmVerdict> explained(
       Request request,
       HostTopology host,
       Options options,
-      List<Assumption> assumed,
+      List<VmVerdict> plain,
       Progress progress) {
-    String kernel = options.profileFor(host).name();
-    List<VmVerdict> plain = new Run(request, host, options, Set.of(), progress).verdicts();
-    boolean refused =
-        plain.stream().flatMap(v -> v.devices().stream()).anyMatch(DeviceVerdict::refused);
-    if (!refused) {
-      return options.strict() && !assumed.isEmpty()
-          ? new Verdict.Refused(plain, assumed, kernel, true)
-          : new Verdict.Admitted(plain, assumed, kernel);
-    }
     Fixes fixes = new Fixes(request, host, options, plain);
     List<VmVerdict> explained = new ArrayList<>();
     for (int i = 0; i < plain.size(); i++) {
@@ -73,51 +90,6 @@ public final class Check {
       progress.at("looking for fixes", i, plain.size());
       explained.add(new VmVerdict(vm.name(), vm.lockedBytes(), devices));
     }
-    return new Verdict.Refused(explained, assumed, kernel, false);
-  }
-
-  private static void checkDevices(Request request, HostTopology host) {
-    for (VmRequest vm : request.vms()) {
-      for (DeviceRequest device : vm.devices()) {
-        boolean there =
-            device.mode() == Mode.MDEV
-                ? host.mdev(UUID.fromString(device.device())).isPresent()
-                : host.function(PciAddress.parse(device.device())).isPresent();
-        if (!there) {
-          throw error(
-              request,
-              vm,
-              device,
-              "host %s has no device %s".formatted(host.name(), device.device()));
-        }
-        bridge(device, host)
-            .ifPresent(
-                message -> {
-                  throw error(request, vm, device, message);
-                });
-      }
-    }
-  }
-
-  private static BadInputException error(
-      Request request, VmRequest vm, DeviceRequest device, String message) {
-    return device
-        .at()
-        .map(at -> at.error(message))
-        .orElseGet(
-            () ->
-                new BadInputException(
-                    request.source(),
-                    0,
-                    "vms.%s.devices[%d]".formatted(vm.name(), vm.devices().indexOf(device)),
-                    message));
-  }
-
-  /** A bridge is nobody's to give away; VFIO takes none. */
-  private static Optional<String> bridge(DeviceRequest device, HostTopology host) {
-    return PciAddress.tryParse(device.device())
-        .flatMap(host::function)
-        .filter(f -> f.isBridge().orElse(false))
-        .map(f -> f.address() + " is a bridge: it cannot be given to a VM");
+    return explained;
   }
 }

@@ -15,7 +15,7 @@ import org.vfio4j.type1.Container;
 final class DeviceAttempt {
   final String vm;
   final DeviceRequest wanted;
-  final List<String> steps = new ArrayList<>();
+  final List<Step> steps = new ArrayList<>();
   Optional<Device> device = Optional.empty();
   Optional<Container> container = Optional.empty();
   Optional<DeviceRefusal> refusal = Optional.empty();

@@ -31,7 +31,7 @@ public record DeviceVerdict(
     List<String> sharing,
     Outcome outcome,
     Optional<DeviceRefusal> refusal,
-    List<String> steps) {
+    List<Step> steps) {
 
   /** How it ended. */
   public enum Outcome {
@@ -39,6 +39,8 @@ public record DeviceVerdict(
     ATTACHED("attached"),
     /** It was refused. */
     REFUSED("refused"),
+    /** The host has no such device, or it is nobody's to give. */
+    BAD_INPUT("bad-input"),
     /** It was not asked for. A check tries every device; who carries a verdict out may stop. */
     NOT_TRIED("not-tried");
 
@@ -60,9 +62,9 @@ public record DeviceVerdict(
     steps = List.copyOf(steps);
   }
 
-  /** Whether it was refused. */
+  /** Whether it was refused, by the host or because there is no such device. */
   public boolean refused() {
-    return outcome == Outcome.REFUSED;
+    return outcome == Outcome.REFUSED || outcome == Outcome.BAD_INPUT;
   }
 
   /** The same with fixes for its refusal. */

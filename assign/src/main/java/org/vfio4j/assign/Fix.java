@@ -6,6 +6,8 @@ package org.vfio4j.assign;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.vfio4j.host.Fact;
@@ -47,6 +49,8 @@ public sealed interface Fix {
       case LessMemory f -> List.of(f.vm());
       case AskFor f -> List.of(f.vm());
       case LeaveOut f -> List.of(f.vm());
+      case Together(List<Fix> fixes) ->
+          fixes.stream().flatMap(f -> f.vms().stream()).distinct().toList();
       case OfHost _ -> List.of();
     };
   }
@@ -62,6 +66,8 @@ public sealed interface Fix {
       case LessMemory f -> f.vm().equals(vm) ? new LessMemory(other, f.bytes()) : f;
       case AskFor f -> f.vm().equals(vm) ? new AskFor(other, f.device(), f.other(), f.group()) : f;
       case LeaveOut f -> f.vm().equals(vm) ? new LeaveOut(other, f.device()) : f;
+      case Together(List<Fix> fixes) ->
+          new Together(fixes.stream().map(f -> f.renamed(vm, other)).toList());
       case OfHost f -> f;
     };
   }
@@ -69,6 +75,27 @@ public sealed interface Fix {
   /** The change in a user's words, without a full stop. */
   default String sentence() {
     return FixSentence.of(this);
+  }
+
+  /**
+   * Several changes, all of which it takes.
+   *
+   * @param fixes in their order
+   */
+  record Together(List<Fix> fixes) implements Fix {
+    /** Copies the list. */
+    public Together {
+      fixes = List.copyOf(fixes);
+    }
+
+    @Override
+    public Changed apply(Request request, HostTopology host) {
+      Changed changed = new Changed(request, host);
+      for (Fix fix : fixes) {
+        changed = fix.apply(changed.request(), changed.host());
+      }
+      return changed;
+    }
   }
 
   /** A change to what is asked for. */
@@ -109,6 +136,7 @@ public sealed interface Fix {
       HostTopology changed = host;
       for (PciFunction f : functions) {
         changed = Fix.changed(changed, f.address(), b -> b.driver(Fact.none()));
+        changed = Fix.withoutVirtual(changed, f.address());
       }
       return changed;
     }
@@ -269,7 +297,8 @@ public sealed interface Fix {
   }
 
   /**
-   * The physical function of a virtual one leaves VFIO.
+   * The physical function of a virtual one leaves VFIO, which switches the virtual ones off, and
+   * goes back to its own driver, which makes them again.
    *
    * @param function the physical function
    */
@@ -288,7 +317,7 @@ public sealed interface Fix {
   record NoVirtualFunctions(PciAddress function) implements OfHost {
     @Override
     public HostTopology apply(HostTopology host) {
-      return Fix.changed(host, function, b -> b.numVfs(Optional.of(0)));
+      return Fix.withoutVirtual(host, function);
     }
   }
 
@@ -322,6 +351,40 @@ public sealed interface Fix {
                       Stream.concat(host.groups().stream(), Stream.of(group)).toList()))
           .orElse(host);
     }
+  }
+
+  /** The host with the virtual functions of a function switched off. */
+  private static HostTopology withoutVirtual(HostTopology host, PciAddress physical) {
+    Set<PciAddress> gone =
+        host.virtualFunctions(physical).stream()
+            .map(PciFunction::address)
+            .collect(Collectors.toSet());
+    HostTopology changed =
+        changed(
+            host,
+            physical,
+            b -> b.numVfs(host.function(physical).flatMap(PciFunction::numVfs).map(n -> 0)));
+    boolean kept =
+        gone.isEmpty()
+            || gone.stream().anyMatch(f -> !host.rolesOf(f).isEmpty())
+            || host.mdevs().stream()
+                .anyMatch(m -> gone.stream().anyMatch(f -> m.parent().equals(f.toString())));
+    if (kept) {
+      return changed;
+    }
+    return changed.with(
+        changed.functions().stream().filter(f -> !gone.contains(f.address())).toList(),
+        changed.groups().stream()
+            .filter(g -> !gone.containsAll(g.members()) || g.members().isEmpty())
+            .map(
+                g ->
+                    new HostGroup(
+                        g.id(),
+                        g.members().stream().filter(m -> !gone.contains(m)).toList(),
+                        g.otherMembers(),
+                        g.type(),
+                        g.reservedRegions()))
+            .toList());
   }
 
   private static HostTopology changed(

@@ -9,8 +9,6 @@ import org.vfio4j.host.PciFunction;
 
 /** Fixes in a user's words. */
 final class FixSentence {
-  private static final long GIB = 1L << 30;
-
   private FixSentence() {}
 
   static String of(Fix fix) {
@@ -22,12 +20,14 @@ final class FixSentence {
                   .collect(Collectors.joining(" and "));
       case Fix.GiveToo f -> "give %s to %s too".formatted(joined(f.functions()), f.vm());
       case Fix.Move f -> "give %s to %s, which has the group".formatted(f.device(), f.to());
+      case Fix.Together(List<Fix> fixes) ->
+          fixes.stream().map(Fix::sentence).collect(Collectors.joining(", and "));
       case Fix.ShareAddressSpace f ->
           "set viommu: false for %s, so that its devices share one address space".formatted(f.vm());
       case Fix.AskWhole f -> "ask for %s once: do not wrap it".formatted(f.function());
       case Fix.RaiseMemlock f ->
-          "raise memlock of %s to %s%s".formatted(f.vm(), size(f.bytes()), because(f));
-      case Fix.LessMemory f -> "give %s at most %s of RAM".formatted(f.vm(), size(f.bytes()));
+          "raise memlock of %s to %s%s".formatted(f.vm(), Size.of(f.bytes()), because(f));
+      case Fix.LessMemory f -> "give %s at most %s of RAM".formatted(f.vm(), Size.of(f.bytes()));
       case Fix.AskFor f ->
           "ask for %s instead, the same model in group %d"
               .formatted(f.device().of(f.other().toString()), f.group());
@@ -39,9 +39,11 @@ final class FixSentence {
               + " interrupts";
       case Fix.RaiseEntryLimit f -> "load vfio_iommu_type1 with dma_entry_limit=" + f.limit();
       case Fix.ReleasePhysical f ->
-          "unbind %s, its physical function, from vfio-pci".formatted(f.function());
+          "give %s, its physical function, back to its own driver, and switch the virtual functions on again (sriov_numvfs): they go with vfio-pci"
+              .formatted(f.function());
       case Fix.NoVirtualFunctions f ->
-          "switch the virtual functions of %s off (sriov_numvfs)".formatted(f.function());
+          "switch the virtual functions of %s off first: write 0 to its sriov_numvfs"
+              .formatted(f.function());
       case Fix.ShowGroups f ->
           f.off()
               ? "switch the IOMMU on: VT-d or AMD-Vi in firmware, and intel_iommu=on on the"
@@ -59,9 +61,5 @@ final class FixSentence {
 
   private static String joined(List<?> things) {
     return things.stream().map(Object::toString).collect(Collectors.joining(" and "));
-  }
-
-  private static String size(long bytes) {
-    return bytes >= GIB && bytes % GIB == 0 ? bytes / GIB + "GiB" : (bytes >> 20) + "MiB";
   }
 }

@@ -8,6 +8,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import org.vfio4j.host.HostTopology;
 
@@ -67,9 +68,13 @@ final class Fixes {
       if (working.size() == SHOWN) {
         break;
       }
-      if (!families.contains(family(fix)) && trials.helps(fix, vm, device.request())) {
-        families.add(family(fix));
-        working.add(fix);
+      if (!families.contains(family(fix))) {
+        whatHelps(fix, vm, device)
+            .ifPresent(
+                f -> {
+                  families.add(family(fix));
+                  working.add(f);
+                });
       }
     }
     if (working.isEmpty()) {
@@ -79,6 +84,20 @@ final class Fixes {
       }
     }
     return working;
+  }
+
+  /** The change, or the change and another one where it alone leads to the next refusal. */
+  private Optional<Fix> whatHelps(Fix fix, String vm, DeviceVerdict device) {
+    return switch (trials.of(fix, vm, device.request())) {
+      case Trials.Outcome.Helps _ -> Optional.of(fix);
+      case Trials.Outcome.HelpsNot _ -> Optional.empty();
+      case Trials.Outcome.HelpsInPart(DeviceVerdict left) ->
+          candidates.of(vm, left, left.refusal().orElseThrow()).stream()
+              .filter(second -> !(second instanceof Fix.AskFor))
+              .<Fix>map(second -> new Fix.Together(List.of(fix, second)))
+              .filter(both -> trials.helps(both, vm, device.request()))
+              .findFirst();
+    };
   }
 
   /** Of several that do the same thing, only the first that works is said. */

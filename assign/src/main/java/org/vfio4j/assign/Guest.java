@@ -163,7 +163,7 @@ final class Guest implements AutoCloseable {
           Long.compareUnsigned(r.last() - r.start(), widest.last() - widest.start()) > 0;
       widest = wider ? r : widest;
     }
-    return List.of(new GuestMemory.Block(widest.start(), bytes, 0));
+    return List.of(new GuestMemory.Block(widest.start(), bytes + GuestMemory.BESIDE_RAM, 0));
   }
 
   long lockedBytes() {

@@ -24,6 +24,19 @@ final class GuestMemory {
   /** Where the HyperTransport region of AMD hosts starts; QEMU then goes on above 1 TiB. */
   private static final long HYPERTRANSPORT = 0xfd_0000_0000L;
 
+  /**
+   * What QEMU 11.1 was seen to map beside RAM for q35 with its default devices: video memory, and
+   * firmware below 4 GiB ({@code info mtree -f}).
+   */
+  private static final long VIDEO = 0xfd00_0000L;
+
+  private static final long VIDEO_SIZE = 16L << 20;
+  private static final long FIRMWARE = 0xfffc_0000L;
+  private static final long FIRMWARE_SIZE = 256L << 10;
+
+  /** Bytes of all that. */
+  static final long BESIDE_RAM = VIDEO_SIZE + FIRMWARE_SIZE;
+
   private static final long VADDR = 0x10_0000_0000L;
 
   /**
@@ -37,14 +50,17 @@ final class GuestMemory {
 
   private GuestMemory() {}
 
-  /** Puts the memory into the process; returns the address of its first byte. */
+  /**
+   * Puts RAM and what is mapped beside it into the process; returns the address of its first byte.
+   */
   static long place(AddressSpace space, long bytes) {
-    space.imagine(VADDR, bytes);
+    space.imagine(VADDR, bytes + BESIDE_RAM);
     return VADDR;
   }
 
   /**
-   * Where RAM of that size lies for the guest, and so for devices without an IOMMU in the guest.
+   * Where RAM of that size, and what is mapped beside it, lies for the guest, and so for devices
+   * without an IOMMU in the guest.
    *
    * @param hyperTransport whether the host reserves the HyperTransport region
    */
@@ -55,6 +71,8 @@ final class GuestMemory {
     if (low > VGA_HOLE_END) {
       blocks.add(new Block(VGA_HOLE_END, low - VGA_HOLE_END, VGA_HOLE_END));
     }
+    blocks.add(new Block(VIDEO, VIDEO_SIZE, bytes));
+    blocks.add(new Block(FIRMWARE, FIRMWARE_SIZE, bytes + VIDEO_SIZE));
     if (bytes > low) {
       long high = bytes - low;
       boolean collides = hyperTransport && 4 * GIB + high > HYPERTRANSPORT;

@@ -12,6 +12,7 @@ import java.util.Set;
 import java.util.stream.Collectors;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.PciAddress;
+import org.vfio4j.host.PciClass;
 import org.vfio4j.host.PciFunction;
 
 /**
@@ -43,7 +44,7 @@ final class Harm {
    * @param before the part of the request that it may touch, in which every VM stands where it
    *     stands after the change
    */
-  boolean in(Request before, Fix.Changed after, String vm) {
+  boolean in(Request before, Fix fix, Fix.Changed after, String vm) {
     List<VmRequest> now = after.request().vms();
     for (int i = 0; i < now.size(); i++) {
       VmRequest was = before.vms().get(i);
@@ -53,8 +54,15 @@ final class Harm {
     }
     Set<PciFunction> taken = taken(after.host());
     taken.addAll(given(before, after.request()));
+    List<PciFunction> gone = virtual(taken);
+    // Those come back under the same addresses before any VM starts.
+    List<PciFunction> lost = fix instanceof Fix.ReleasePhysical ? List.of() : gone;
+    Set<String> own = asked(vm);
     return taken.stream().anyMatch(f -> isKept(f) || isAskedFor(f, vm))
-        || virtual(taken).stream().anyMatch(f -> isKept(f) || asking.containsKey(name(f)));
+        || gone.stream().anyMatch(this::isKept)
+        || taken.stream().anyMatch(f -> !own.contains(name(f)) && isVital(f))
+        || lost.stream().anyMatch(f -> asking.containsKey(name(f)))
+        || lost.stream().anyMatch(f -> !own.contains(physical(f)) && isVital(f));
   }
 
   /** A VM that has all it had, and perhaps more, is not hurt. */
@@ -76,12 +84,14 @@ final class Harm {
       return taken;
     }
     for (PciFunction before : host.functions()) {
-      boolean same =
+      // One that is not there any more is a virtual one, and counts with its physical function.
+      boolean other =
           after
               .function(before.address())
-              .filter(f -> f.driver().equals(before.driver()) && f.numVfs().equals(before.numVfs()))
+              .filter(
+                  f -> !f.driver().equals(before.driver()) || !f.numVfs().equals(before.numVfs()))
               .isPresent();
-      if (!same) {
+      if (other) {
         taken.add(before);
       }
     }
@@ -123,6 +133,35 @@ final class Harm {
     return !host.rolesOf(function.address()).isEmpty()
         || function.group().value().filter(held::contains).isPresent()
         || host.mdevs().stream().anyMatch(m -> m.parent().equals(address));
+  }
+
+  private Set<String> asked(String vm) {
+    return asking.entrySet().stream()
+        .filter(e -> e.getValue().contains(vm))
+        .map(Map.Entry::getKey)
+        .collect(Collectors.toSet());
+  }
+
+  private static String physical(PciFunction virtual) {
+    return virtual.physicalFunction().value().map(PciAddress::toString).orElse("");
+  }
+
+  /**
+   * Whether the host may well not run without it: a part of the chipset, or what may carry its
+   * disk, its network or its console without the source saying so.
+   */
+  private boolean isVital(PciFunction function) {
+    return function.classCode().map(Harm::isOfTheChipset).orElse(false)
+        || !host.roles().openFor(function).isEmpty();
+  }
+
+  /** Bridges (to ISA and LPC, too), memory, system peripherals, SMBus, IPMI, processors. */
+  private static boolean isOfTheChipset(PciClass code) {
+    return switch (code.base()) {
+      case 0x05, 0x06, 0x08, 0x0b -> true;
+      case 0x0c -> code.code16() == 0x0c05 || code.code16() == 0x0c07 || code.code16() == 0x0c80;
+      default -> false;
+    };
   }
 
   private static String name(PciFunction function) {

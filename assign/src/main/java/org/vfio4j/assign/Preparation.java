@@ -10,10 +10,12 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
+import java.util.stream.Stream;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.host.HostTopology;
+import org.vfio4j.host.Mdev;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciFunction;
 import org.vfio4j.host.Role;
@@ -24,18 +26,22 @@ import org.vfio4j.vfio.DriverKind;
 
 /** What has to be done on the host before the VMs start: drivers bound, nothing vital taken. */
 final class Preparation {
+  private final Request request;
   private final HostTopology host;
   private final Options options;
   private final SoftMachine machine;
 
-  Preparation(HostTopology host, Options options, SoftMachine machine) {
+  Preparation(Request request, HostTopology host, Options options, SoftMachine machine) {
+    this.request = request;
     this.host = host;
     this.options = options;
     this.machine = machine;
   }
 
   /** Binds every requested function, all VMs together, so that VMs do not depend on their order. */
-  void prepare(List<DeviceAttempt> attempts) {
+  void prepare(List<DeviceAttempt> all) {
+    List<DeviceAttempt> attempts =
+        all.stream().filter(a -> machine.device(a.wanted.device()).isPresent()).toList();
     Map<String, String> drivers = new LinkedHashMap<>();
     Map<String, Optional<DeviceRefusal>> tried = new LinkedHashMap<>();
     for (DeviceAttempt attempt : attempts) {
@@ -55,10 +61,14 @@ final class Preparation {
       Optional<String> before = machine.driver(d.device());
       boolean first = !tried.containsKey(d.device());
       Optional<DeviceRefusal> refusal =
-          tried.computeIfAbsent(d.device(), name -> take(name, driver));
+          tried.computeIfAbsent(d.device(), name -> take(name, driver, attempts));
       refusal.ifPresent(attempt::refuse);
       if (refusal.isEmpty() && first && !serves(before, driver)) {
         attempt.steps.add(bindStep(d.device(), driver, before));
+        List<UUID> lost = mdevsOf(d.device()).map(Mdev::uuid).toList();
+        if (!lost.isEmpty()) {
+          attempt.steps.add(new Step.LoseMdevs(d.device(), before, lost));
+        }
       }
     }
   }
@@ -72,22 +82,58 @@ final class Preparation {
     return DriverKind.offers(one) && DriverKind.offers(other);
   }
 
-  private static String bindStep(String device, String driver, Optional<String> before) {
-    String now =
-        before
-            .map(
-                d ->
-                    d.equals(HostMachine.UNKNOWN_DRIVER)
-                        ? "its driver now is not known"
-                        : "now " + d)
-            .orElse("now unbound");
-    return "bind %s to %s (%s)".formatted(device, driver, now);
+  private static Step bindStep(String device, String driver, Optional<String> before) {
+    boolean known = before.filter(HostMachine.UNKNOWN_DRIVER::equals).isEmpty();
+    return new Step.Bind(device, driver, before.filter(d -> known), known);
   }
 
-  private Optional<DeviceRefusal> take(String name, String driver) {
+  private Stream<Mdev> mdevsOf(String parent) {
+    return host.mdevs().stream().filter(m -> m.parent().equals(parent));
+  }
+
+  /** Somebody has, or asks for, what the function's driver has made and would take with it. */
+  private Optional<DeviceRefusal> inUse(
+      String name, Optional<String> driver, List<DeviceAttempt> attempts) {
+    for (Mdev mdev : (Iterable<Mdev>) mdevsOf(name)::iterator) {
+      String uuid = mdev.uuid().toString();
+      Optional<DeviceRefusal.HolderVm> holder =
+          request.running().stream()
+              .filter(r -> r.devices().contains(uuid) || holds(r, mdev))
+              .findFirst()
+              .map(r -> new DeviceRefusal.HolderVm(r.name(), List.of(uuid), true, r.pid()))
+              .or(
+                  () ->
+                      attempts.stream()
+                          .filter(a -> a.wanted.device().equals(uuid))
+                          .findFirst()
+                          .map(a -> new DeviceRefusal.HolderVm(a.vm, List.of(uuid))));
+      if (holder.isPresent()) {
+        return Optional.of(
+            new DeviceRefusal(
+                Optional.empty(),
+                RefusalCode.Host.MDEV_IN_USE,
+                "bind",
+                "mdev %s goes when %s, which has made it, leaves %s"
+                    .formatted(uuid, driver.orElse("the driver"), name),
+                holder,
+                List.of()));
+      }
+    }
+    return Optional.empty();
+  }
+
+  private static boolean holds(RunningVm running, Mdev mdev) {
+    return mdev.group().filter(running.groups()::contains).isPresent();
+  }
+
+  private Optional<DeviceRefusal> take(String name, String driver, List<DeviceAttempt> attempts) {
     Optional<DeviceRefusal> vital = vital(name).or(() -> ungrouped(name));
     if (vital.isPresent() || serves(machine.driver(name), driver)) {
       return vital;
+    }
+    Optional<DeviceRefusal> inUse = inUse(name, machine.driver(name), attempts);
+    if (inUse.isPresent()) {
+      return inUse;
     }
     try {
       machine.bind(name, driver);
@@ -98,10 +144,29 @@ final class Preparation {
               Optional.of(refusal.errno()),
               new RefusalCode.Engine(refusal.reason()),
               "bind",
-              refusal.refusal().message(),
+              refusal.refusal().message() + besideVirtual(name),
               Optional.empty(),
               List.of()));
     }
+  }
+
+  /** Virtual functions that are in the group of their physical one keep it from being viable. */
+  private String besideVirtual(String name) {
+    PciAddress address = PciAddress.parse(name);
+    Optional<Integer> group = host.groupOf(address).map(g -> g.id());
+    List<String> there =
+        host.virtualFunctions(address).stream()
+            .filter(v -> group.isPresent() && v.group().value().equals(group))
+            .flatMap(
+                v ->
+                    v.driver().value().stream()
+                        .filter(d -> DriverKind.of(d, false) == DriverKind.HOST)
+                        .map(d -> v.address() + " on " + d))
+            .toList();
+    return there.isEmpty()
+        ? ""
+        : "; they are in its group, which with %s is not viable either (EPERM)"
+            .formatted(String.join(" and ", there));
   }
 
   private Optional<DeviceRefusal> vital(String name) {
@@ -132,13 +197,38 @@ final class Preparation {
     if (function.group().isUnknown()) {
       return ours(
           RefusalCode.Host.GROUP_UNKNOWN,
-          "the source does not say in which IOMMU group %s is".formatted(name));
+          "the source does not say in which IOMMU group %s is%s"
+              .formatted(name, companions(function)));
     }
     return function.group().isNone()
         ? ours(
             RefusalCode.Host.NO_IOMMU_GROUP,
             "%s is in no IOMMU group: %s".formatted(name, whyUngrouped()))
         : Optional.empty();
+  }
+
+  /** What is mostly in the same group: other functions of the card, where the host has them. */
+  private String companions(PciFunction function) {
+    PciAddress at = function.address();
+    List<String> others =
+        host.functions().stream()
+            .filter(f -> !f.address().equals(at))
+            .filter(
+                f ->
+                    f.address().domain() == at.domain()
+                        && f.address().bus() == at.bus()
+                        && f.address().device() == at.device())
+            .filter(f -> !f.isBridge().orElse(false))
+            .flatMap(
+                f ->
+                    f.driver().value().stream()
+                        .filter(d -> DriverKind.of(d, false) == DriverKind.HOST)
+                        .map(d -> f.address() + " is on " + d))
+            .toList();
+    return others.isEmpty()
+        ? ""
+        : "; %s: functions of one card are mostly in one group, which is not viable then"
+            .formatted(String.join(" and ", others));
   }
 
   private String whyUngrouped() {

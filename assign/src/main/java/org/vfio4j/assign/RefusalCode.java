@@ -44,6 +44,12 @@ public sealed interface RefusalCode {
     HOST_STORAGE,
     /** The function carries another network that the host uses. */
     HOST_NETWORK,
+    /** The host has no such device. */
+    NO_SUCH_DEVICE,
+    /** The function is a bridge, which VFIO gives to nobody. */
+    BRIDGE,
+    /** Another VM asks for, or has, a mediated device that would go with the function's driver. */
+    MDEV_IN_USE,
     /** The source does not say in which IOMMU group the function is. */
     GROUP_UNKNOWN,
     /** The function is in no IOMMU group. */

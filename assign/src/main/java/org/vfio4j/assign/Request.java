@@ -5,9 +5,15 @@ package org.vfio4j.assign;
 
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.function.UnaryOperator;
+import org.vfio4j.host.Fact;
+import org.vfio4j.host.HostTopology;
+import org.vfio4j.host.PciAddress;
+import org.vfio4j.host.PciFunction;
+import org.vfio4j.host.input.BadInputException;
 
 /**
  * Which VM gets which devices of a host.
@@ -18,8 +24,15 @@ import java.util.function.UnaryOperator;
  *     may leave it empty.
  * @param vms in the order they start
  * @param running what runs on the host already
+ * @param drivers functions that have another driver than the host's source says, by address; none
+ *     where they have been unbound
  */
-public record Request(String source, String host, List<VmRequest> vms, List<RunningVm> running) {
+public record Request(
+    String source,
+    String host,
+    List<VmRequest> vms,
+    List<RunningVm> running,
+    Map<PciAddress, Optional<String>> drivers) {
 
   /**
    * Copies the lists.
@@ -29,6 +42,7 @@ public record Request(String source, String host, List<VmRequest> vms, List<Runn
   public Request {
     vms = List.copyOf(vms);
     running = List.copyOf(running);
+    drivers = Map.copyOf(drivers);
     checkOnce(vms.stream().map(VmRequest::name).toList());
     checkOnce(running.stream().map(RunningVm::name).toList());
   }
@@ -44,7 +58,7 @@ public record Request(String source, String host, List<VmRequest> vms, List<Runn
 
   /** A request on a host where nothing runs. */
   public Request(String source, String host, List<VmRequest> vms) {
-    this(source, host, vms, List.of());
+    this(source, host, vms, List.of(), Map.of());
   }
 
   /** A request from values, on a host that the caller has as a value, where nothing runs. */
@@ -54,12 +68,41 @@ public record Request(String source, String host, List<VmRequest> vms, List<Runn
 
   /** The same beside what runs on the host already. */
   public Request beside(List<RunningVm> other) {
-    return new Request(source, host, vms, other);
+    return new Request(source, host, vms, other, drivers);
+  }
+
+  /** The same with functions that have other drivers than the host's source says. */
+  public Request withDrivers(Map<PciAddress, Optional<String>> other) {
+    return new Request(source, host, vms, running, other);
+  }
+
+  /**
+   * The host with the drivers that the request says.
+   *
+   * @throws BadInputException if it has no such function
+   */
+  HostTopology bound(HostTopology topology) {
+    HostTopology bound = topology;
+    for (Map.Entry<PciAddress, Optional<String>> each : drivers.entrySet()) {
+      PciFunction function =
+          topology
+              .function(each.getKey())
+              .orElseThrow(
+                  () ->
+                      new BadInputException(
+                          source,
+                          0,
+                          "drivers." + each.getKey(),
+                          "host %s has no device %s".formatted(topology.name(), each.getKey())));
+      Fact<String> driver = each.getValue().map(Fact::known).orElse(Fact.none());
+      bound = bound.with(function.toBuilder().driver(driver).build());
+    }
+    return bound;
   }
 
   /** The same with other VMs. */
   public Request with(List<VmRequest> other) {
-    return new Request(source, host, other, running);
+    return new Request(source, host, other, running, drivers);
   }
 
   /** The same with one VM changed; the same as it is if there is no such VM. */

@@ -8,6 +8,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.UUID;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.vfio4j.host.HostGroup;
@@ -46,6 +47,22 @@ final class RequestCandidates {
     return found;
   }
 
+  private static long rounded(long ram, int spaces) {
+    long each = ram > Long.MAX_VALUE - 2 * GIB ? Long.MAX_VALUE / GIB * GIB : ram + GIB;
+    long whole = (each - 1) / GIB + 1;
+    return whole > Long.MAX_VALUE / GIB / spaces ? Long.MAX_VALUE : whole * spaces * GIB;
+  }
+
+  /** The VM asks for a function and for what would go with its driver: it can have one of them. */
+  List<Fix> eitherOf(String vm, DeviceRequest wanted, DeviceRefusal refusal) {
+    List<Fix> found = new ArrayList<>();
+    found.add(leaveOut(vm, wanted));
+    refusal.holder().filter(h -> h.vm().equals(vm)).stream()
+        .flatMap(h -> h.devices().stream())
+        .forEach(uuid -> found.add(leaveOut(vm, DeviceRequest.mdev(UUID.fromString(uuid)))));
+    return found;
+  }
+
   private boolean has(String vm, DeviceRequest wanted) {
     return vm(vm).devices().stream().anyMatch(wanted::sameDevice);
   }
@@ -58,12 +75,14 @@ final class RequestCandidates {
     return new Fix.Move(wanted, from, to);
   }
 
-  /** Locked memory: RAM once, or with an IOMMU in the guest once for each device. */
+  /** Locked memory: RAM and 1 GiB once, or with an IOMMU in the guest once for each device. */
   List<Fix> moreLocked(String vm) {
     VmRequest asking = vm(vm);
     long ram = asking.memory().orElse(0L);
     int spaces = asking.viommu() ? Math.max(1, asking.devices().size()) : 1;
-    long rounded = (ram * spaces + GIB - 1) / GIB * GIB;
+    // libvirt's rule: what QEMU maps beside RAM is not known to anybody, and 1 GiB was always
+    // enough.
+    long rounded = rounded(ram, spaces);
     List<Fix> found = new ArrayList<>();
     found.add(new Fix.RaiseMemlock(vm, rounded, spaces));
     if (asking.viommu()) {

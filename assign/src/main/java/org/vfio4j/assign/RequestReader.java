@@ -4,6 +4,7 @@
 package org.vfio4j.assign;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
@@ -77,7 +78,7 @@ public final class RequestReader {
   }
 
   private static Request request(String source, Tree.Obj root) {
-    root.only(Set.of("host", "vms", "running"));
+    root.only(Set.of("host", "vms", "running", "drivers"));
     String host = root.required("host").asText();
     Tree.Obj vms = root.required("vms").asObject();
     List<VmRequest> read = new ArrayList<>();
@@ -89,7 +90,26 @@ public final class RequestReader {
     root.field("running")
         .ifPresent(
             r -> r.asObject().fields().forEach((name, vm) -> running.add(running(name, vm))));
-    return new Request(source, host, read, running);
+    Map<PciAddress, Optional<String>> drivers = new HashMap<>();
+    root.field("drivers")
+        .ifPresent(
+            d ->
+                d.asObject()
+                    .fields()
+                    .forEach(
+                        (address, driver) ->
+                            drivers.put(address(address, driver), driver(driver))));
+    return new Request(source, host, read, running, drivers);
+  }
+
+  private static PciAddress address(String text, Tree at) {
+    return PciAddress.tryParse(text)
+        .orElseThrow(() -> at.at().error("drivers are named by address, as in 0000:01:00.1: none"));
+  }
+
+  private static Optional<String> driver(Tree tree) {
+    String name = tree.asText();
+    return name.equals("none") ? Optional.empty() : Optional.of(name);
   }
 
   /** What it holds: groups by number, devices by address or UUID. */
@@ -151,7 +171,7 @@ public final class RequestReader {
     return new VmRequest(
         name,
         memory,
-        vm.field("memlock").map(RequestReader::size),
+        vm.field("memlock").flatMap(RequestReader::limit),
         vm.field("viommu").map(Tree::asBoolean).orElse(false),
         devices);
   }
@@ -187,6 +207,10 @@ public final class RequestReader {
         .orElseThrow(() -> tree.at().error("not a UUID: " + tree.asText()))
         .toString()
         .toLowerCase(Locale.ROOT);
+  }
+
+  private static Optional<Long> limit(Tree tree) {
+    return tree.asScalar().strip().equals("unlimited") ? Optional.empty() : Optional.of(size(tree));
   }
 
   private static long size(Tree tree) {

@@ -60,17 +60,16 @@ final class Run {
     this.request = request;
     this.host = host;
     this.options = options;
-    this.machine = HostMachine.of(host, options.profileFor(host));
+    this.machine = HostMachine.of(host, options.kernelFor(host).profile());
   }
 
   /** Runs it; every device of every VM is tried, whatever happened to those before. */
   List<VmVerdict> verdicts() {
     for (VmRequest vm : request.vms()) {
-      attempts.put(
-          vm.name(), vm.devices().stream().map(d -> new DeviceAttempt(vm.name(), d)).toList());
+      attempts.put(vm.name(), vm.devices().stream().map(d -> attempt(vm, d)).toList());
     }
     request.running().forEach(this::run);
-    new Preparation(host, options, machine)
+    new Preparation(request, host, options, machine)
         .prepare(
             Stream.concat(
                     attempts.values().stream().flatMap(List::stream),
@@ -89,6 +88,12 @@ final class Run {
     List<VmVerdict> verdicts = request.vms().stream().map(this::verdict).toList();
     guests.values().forEach(Guest::close);
     return verdicts;
+  }
+
+  private DeviceAttempt attempt(VmRequest vm, DeviceRequest wanted) {
+    DeviceAttempt attempt = new DeviceAttempt(vm.name(), wanted);
+    Absent.refusal(request, host, vm, wanted).ifPresent(attempt::refuse);
+    return attempt;
   }
 
   private List<DeviceAttempt> attempts(VmRequest vm) {
@@ -132,7 +137,7 @@ final class Run {
     }
     MediatedDevice mdev = Preparation.create(machine, wanted, madeOf.size());
     madeOf.put(mdev.name(), wanted.device());
-    attempt.steps.add("create an mdev of type %s on %s".formatted(mdev.type(), wanted.device()));
+    attempt.steps.add(new Step.CreateMdev(wanted.device(), mdev.type()));
     return mdev.name();
   }
 
@@ -147,20 +152,36 @@ final class Run {
         Optional.of(refused.errno()),
         new RefusalCode.Engine(refused.reason()),
         refused.refusal().call().isEmpty() ? "create" : refused.refusal().call(),
-        sentence(attempt.wanted, refused),
+        sentence(attempt.vm, attempt.wanted, refused),
         holder,
         List.of());
   }
 
   /** The engine speaks of groups; a reader wants names, and what QEMU would say. */
-  private String sentence(DeviceRequest wanted, VfioException refused) {
+  private String sentence(String vm, DeviceRequest wanted, VfioException refused) {
     String message = refused.refusal().message();
     return switch (refused.reason()) {
       case GROUP_NOT_VIABLE ->
           backing(wanted).map(this::blockers).orElse(message) + " (QEMU: \"group is not viable\")";
+      case LOCKED_MEMORY -> locked(vm).orElse(message);
       case MULTIPLE_ADDRESS_SPACES -> message + " (QEMU: \"used in multiple address spaces\")";
       default -> message;
     };
+  }
+
+  private Optional<String> locked(String name) {
+    return request
+        .vm(name)
+        .filter(vm -> vm.memory().isPresent() && vm.memlock().isPresent())
+        .map(
+            vm ->
+                "%s may lock %s, and QEMU locks %s of RAM and %s of firmware and video memory%s"
+                    .formatted(
+                        name,
+                        Size.of(vm.memlock().orElseThrow()),
+                        Size.of(vm.memory().orElseThrow()),
+                        Size.of(GuestMemory.BESIDE_RAM),
+                        vm.viommu() ? ", once for each device" : ""));
   }
 
   private String blockers(IommuGroup group) {
@@ -234,9 +255,16 @@ final class Run {
         domain,
         users,
         sharing(attempt, backing),
-        attempt.refusal.isPresent() ? Outcome.REFUSED : Outcome.ATTACHED,
+        outcome(attempt),
         attempt.refusal,
         attempt.steps);
+  }
+
+  private static Outcome outcome(DeviceAttempt attempt) {
+    return attempt
+        .refusal
+        .map(r -> Absent.isBadInput(r.code()) ? Outcome.BAD_INPUT : Outcome.REFUSED)
+        .orElse(Outcome.ATTACHED);
   }
 
   private List<String> sharing(DeviceAttempt attempt, Optional<IommuGroup> backing) {

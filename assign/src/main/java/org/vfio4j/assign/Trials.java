@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import java.util.TreeSet;
 import org.vfio4j.error.Reason;
@@ -122,6 +123,27 @@ final class Trials {
    * nobody is hurt.
    */
   boolean helps(Fix fix, String vm, DeviceRequest wanted) {
+    return of(fix, vm, wanted) instanceof Outcome.Helps;
+  }
+
+  /** What becomes of a device by a change. */
+  sealed interface Outcome {
+    /** It is had then, or not asked for. */
+    record Helps() implements Outcome {}
+
+    /** It is refused all the same, or somebody is hurt. */
+    record HelpsNot() implements Outcome {}
+
+    /**
+     * It is refused for another reason, and nobody is hurt: something else has to be done as well.
+     *
+     * @param left what becomes of it
+     */
+    record HelpsInPart(DeviceVerdict left) implements Outcome {}
+  }
+
+  /** What becomes of a device by a change. */
+  Outcome of(Fix fix, String vm, DeviceRequest wanted) {
     Set<Integer> changed = new TreeSet<>();
     changed.add(index(vm));
     fix.vms().forEach(name -> changed.add(index(name)));
@@ -132,22 +154,47 @@ final class Trials {
     few.request().vms().forEach(v -> touched.addAll(places.of(v.devices())));
     Request part = request.with(part(changed, touched, fix instanceof Fix.AskWhole));
     Fix.Changed after = fix.apply(part, host);
-    if (harm.in(part, after, vm)) {
-      return false;
+    if (harm.in(part, fix, after, vm)) {
+      return new Outcome.HelpsNot();
     }
     // What a VM has elsewhere stays viable by what others have there.
     part.vms().forEach(v -> touched.addAll(places.of(v.devices())));
-    Map<String, Map<DeviceRequest, Integer>> left =
-        refusals(
-            new Run(
-                    after.request(),
-                    after.host(),
-                    options,
-                    boundForOthers(changed, touched),
-                    Progress.NONE)
-                .verdicts());
-    return noneIsNew(left)
-        && times(left, vm, wanted) < times(refusals(List.of(verdict(vm))), vm, wanted);
+    List<VmVerdict> now =
+        new Run(
+                after.request(),
+                after.host(),
+                options,
+                boundForOthers(changed, touched),
+                Progress.NONE)
+            .verdicts();
+    Map<String, Map<DeviceRequest, Integer>> left = refusals(now);
+    if (!noneIsNew(left)) {
+      return new Outcome.HelpsNot();
+    }
+    return times(left, vm, wanted) < times(refusals(List.of(verdict(vm))), vm, wanted)
+        ? new Outcome.Helps()
+        : inPart(now, vm, wanted);
+  }
+
+  private Outcome inPart(List<VmVerdict> now, String vm, DeviceRequest wanted) {
+    Optional<RefusalCode> before = refused(List.of(verdict(vm)), vm, wanted).flatMap(Trials::code);
+    return refused(now, vm, wanted)
+        .filter(d -> !code(d).equals(before))
+        .<Outcome>map(Outcome.HelpsInPart::new)
+        .orElseGet(Outcome.HelpsNot::new);
+  }
+
+  private static Optional<DeviceVerdict> refused(
+      List<VmVerdict> verdicts, String vm, DeviceRequest wanted) {
+    return verdicts.stream()
+        .filter(v -> v.name().equals(vm))
+        .flatMap(v -> v.devices().stream())
+        .filter(d -> d.refused() && d.request().equals(wanted))
+        .findFirst();
+  }
+
+  private static Optional<RefusalCode> code(DeviceVerdict device) {
+    return device.refusal().map(DeviceRefusal::code);
   }
 
   private boolean noneIsNew(Map<String, Map<DeviceRequest, Integer>> left) {

@@ -40,12 +40,67 @@ public final class VerdictJson {
     g.writeStartObject();
     g.writeNumberProperty("vfio4j-verdict", VERSION);
     g.writeBooleanProperty("admitted", verdict.admitted());
+    strictly(g, verdict);
+    g.writeStringProperty("host", verdict.findings().host());
     g.writeStringProperty("kernel", verdict.kernel());
+    answering(g, verdict.findings().kernel());
     objects(g, "vms", verdict.vms(), VerdictJson::vm);
+    if (!verdict.beyond().isEmpty()) {
+      objects(g, "beyondLinux", verdict.beyond(), VerdictJson::beyond);
+    }
+    if (!verdict.warnings().isEmpty()) {
+      objects(g, "warnings", verdict.warnings(), VerdictJson::warning);
+    }
     if (!verdict.assumed().isEmpty()) {
       objects(g, "assumed", verdict.assumed(), VerdictJson::assumption);
     }
     g.writeEndObject();
+  }
+
+  private static void strictly(JsonGenerator g, Verdict verdict) {
+    if (verdict instanceof Verdict.Refused refused) {
+      texts(g, "strictly", refused.strictly().stream().map(Verdict.Strictness::word).toList());
+    }
+  }
+
+  private static void answering(JsonGenerator g, AnsweringKernel kernel) {
+    g.writeObjectPropertyStart("answering");
+    g.writeStringProperty("basis", kernel.basis().word());
+    kernel.release().ifPresent(r -> g.writeStringProperty("release", r));
+    g.writeStringProperty("interface", "group");
+    g.writeEndObject();
+  }
+
+  private static void beyond(JsonGenerator g, Beyond b) {
+    wanted(g, b.vm(), b.device());
+    g.writeStringProperty("message", b.message());
+  }
+
+  private static void warning(JsonGenerator g, Warning w) {
+    wanted(g, w.vm(), w.device());
+    g.writeStringProperty("warning", w.kind().word());
+    g.writeStringProperty("message", w.message());
+  }
+
+  private static void step(JsonGenerator g, Step step) {
+    switch (step) {
+      case Step.Bind s -> {
+        g.writeStringProperty("step", "bind");
+        g.writeStringProperty("device", s.device());
+        g.writeStringProperty("driver", s.driver());
+        s.before().ifPresent(b -> g.writeStringProperty("before", b));
+      }
+      case Step.CreateMdev s -> {
+        g.writeStringProperty("step", "create-mdev");
+        g.writeStringProperty("device", s.parent());
+        g.writeStringProperty("type", s.type());
+      }
+      case Step.LoseMdevs s -> {
+        g.writeStringProperty("step", "lose-mdevs");
+        g.writeStringProperty("device", s.parent());
+        texts(g, "mdevs", s.mdevs());
+      }
+    }
   }
 
   private static void vm(JsonGenerator g, VmVerdict vm) {
@@ -68,7 +123,10 @@ public final class VerdictJson {
     texts(g, "sharing", d.sharing());
     g.writeStringProperty("outcome", d.outcome().word());
     d.refusal().ifPresent(r -> refusal(g, r));
-    texts(g, "steps", d.steps());
+    texts(g, "steps", d.steps().stream().map(Step::sentence).toList());
+    if (!d.steps().isEmpty()) {
+      objects(g, "actions", d.steps(), VerdictJson::step);
+    }
   }
 
   private static void refusal(JsonGenerator g, DeviceRefusal r) {
@@ -107,6 +165,7 @@ public final class VerdictJson {
         wanted(g, f.from(), f.device());
         g.writeStringProperty("to", f.to());
       }
+      case Fix.Together(List<Fix> fixes) -> objects(g, "fixes", fixes, VerdictJson::fix);
       case Fix.ShareAddressSpace f -> g.writeStringProperty("vm", f.vm());
       case Fix.AskWhole f -> {
         g.writeStringProperty("vm", f.vm());
@@ -132,6 +191,7 @@ public final class VerdictJson {
       case Fix.Unbind _ -> "unbind";
       case Fix.GiveToo _ -> "give-too";
       case Fix.Move _ -> "move";
+      case Fix.Together _ -> "together";
       case Fix.ShareAddressSpace _ -> "share-address-space";
       case Fix.AskWhole _ -> "ask-whole";
       case Fix.RaiseMemlock _ -> "raise-memlock";

@@ -185,11 +185,12 @@ class RefusalTest {
     String limit = "    memory: 4GiB\n    memlock: 5GiB\n";
     Verdict shared = check(host, vm("web", limit, A, C));
     assertThat(shared.admitted()).isTrue();
-    assertThat(shared.vms().getFirst().lockedBytes()).isEqualTo((4L << 30) - (0xc0000 - 0xa0000));
+    assertThat(shared.vms().getFirst().lockedBytes())
+        .isEqualTo((4L << 30) - (0xc0000 - 0xa0000) + GuestMemory.BESIDE_RAM);
     DeviceRefusal refusal = only(check(host, vm("web", limit + "    viommu: true\n", A, C)));
     assertThat(refusal.code().name()).isEqualTo("LOCKED_MEMORY");
     assertThat(refusal.errno()).contains(Errno.ENOMEM);
-    assertThat(fixes(refusal)).first().asString().startsWith("raise memlock of web to 8GiB");
+    assertThat(fixes(refusal)).first().asString().startsWith("raise memlock of web to 10GiB");
   }
 
   @Test

@@ -8,10 +8,12 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.host.HostTopology;
+import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.input.BadInputException;
 import org.vfio4j.host.input.Position;
 
@@ -108,8 +110,27 @@ class RequestTest {
     UUID uuid = UUID.fromString("83b8f4f2-509f-382f-3c1e-e6bfe0fa1001");
     Request request =
         Request.of(VmRequest.of("web", DeviceRequest.whole(A), DeviceRequest.mdev(uuid)));
+    Verdict verdict = Check.verdict(request, host(), Options.DEFAULT);
+    assertThat(verdict.badInput()).isTrue();
+    List<DeviceVerdict> devices = verdict.devices().toList();
+    assertThat(devices.getFirst().outcome()).isNotEqualTo(DeviceVerdict.Outcome.BAD_INPUT);
+    assertThat(devices.getLast().refusal().orElseThrow().message())
+        .isEqualTo("request: vms.web.devices[1]: host small has no device " + uuid);
+  }
+
+  /** What a fix says about the host can be written into the request and checked again. */
+  @Test
+  void shouldTakeDriversFromTheRequest() {
+    HostTopology host =
+        new SmallHost().function(A, 1, "igb").function(B, 1, "igb").reserved(1).build();
+    Request request = Request.of(VmRequest.of("web", DeviceRequest.whole(A)));
+    assertThat(Check.verdict(request, host, Options.DEFAULT).admitted()).isFalse();
+    Request unbound = request.withDrivers(Map.of(PciAddress.parse(B), Optional.empty()));
+    assertThat(Check.verdict(unbound, host, Options.DEFAULT).admitted()).isTrue();
+    Request unknown =
+        request.withDrivers(Map.of(PciAddress.parse("0000:09:00.0"), Optional.of("igb")));
     assertThatExceptionOfType(BadInputException.class)
-        .isThrownBy(() -> Check.verdict(request, host(), Options.DEFAULT))
-        .withMessage("request: vms.web.devices[1]: host small has no device " + uuid);
+        .isThrownBy(() -> Check.verdict(unknown, host, Options.DEFAULT))
+        .withMessage("request: drivers.0000:09:00.0: host small has no device 0000:09:00.0");
   }
 }

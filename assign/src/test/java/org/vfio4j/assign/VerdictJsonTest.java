@@ -80,6 +80,7 @@ class VerdictJsonTest {
     DeviceRequest device = DeviceRequest.whole(a.toString());
     List<Fix> fixes =
         List.of(
+            new Fix.Together(List.of(new Fix.LeaveOut("web", device), new Fix.RemapInterrupts())),
             new Fix.Unbind(List.of(Examples.host("matrix/1.yaml").function(a).orElseThrow())),
             new Fix.GiveToo("web", List.of(a)),
             new Fix.Move(device, "web", "db"),
@@ -102,13 +103,46 @@ class VerdictJsonTest {
     DeviceVerdict last = refused.devices().toList().getLast().withFixes(fixes);
     Verdict verdict =
         new Verdict.Refused(
-            List.of(new VmVerdict("db", 0, List.of(last))), List.of(), "6.1", false);
+            refused.findings().with(List.of(new VmVerdict("db", 0, List.of(last)))), Set.of());
     assertThat(errors(VerdictJson.text(verdict))).isEmpty();
+  }
+
+  /** Warnings, steps as values, what no Linux does, bad input, and why a strict check refuses. */
+  @Test
+  void shouldMatchItsSchemaForAllElseThatAVerdictHas() {
+    HostTopology host =
+        new SmallHost()
+            .function("0000:01:00.0", 1, "nvme", "\"reset\":[]")
+            .function("0000:01:00.1", 2, "none")
+            .reserved(1)
+            .reserved(2)
+            .build();
+    Request request =
+        Request.of(
+            VmRequest.of("web", DeviceRequest.whole("0000:01:00.0")),
+            VmRequest.of("db", DeviceRequest.wrapped("0000:01:00.1")));
+    Verdict strict = Check.verdict(request, host, Options.DEFAULT.strictly(true));
+    String json = VerdictJson.text(strict);
+    assertThat(errors(json)).as(json).isEmpty();
+    assertThat(json)
+        .contains(
+            "\"strictly\":[\"beyond-linux\"]",
+            "\"host\":\"small\"",
+            "\"answering\":{\"basis\":\"default\",\"interface\":\"group\"}",
+            "\"warning\":\"no-reset\"",
+            "\"warning\":\"taken-at-boot\"",
+            "\"step\":\"create-mdev\"",
+            "\"step\":\"bind\"",
+            "\"beyondLinux\":[{\"vm\":\"db\"");
+    Request absent = Request.of(VmRequest.of("web", DeviceRequest.whole("0000:09:00.0")));
+    String bad = VerdictJson.text(Check.verdict(absent, host, Options.DEFAULT));
+    assertThat(errors(bad)).as(bad).isEmpty();
+    assertThat(bad).contains("\"outcome\":\"bad-input\"", "\"code\":\"NO_SUCH_DEVICE\"");
   }
 
   private static int kinds() {
     return Stream.of(Fix.class.getPermittedSubclasses())
-        .mapToInt(c -> c.getPermittedSubclasses().length)
+        .mapToInt(c -> c.isSealed() ? c.getPermittedSubclasses().length : 1)
         .sum();
   }
 
@@ -117,7 +151,8 @@ class VerdictJsonTest {
     assertThat(errors("{\"admitted\":true}")).isNotEmpty();
     assertThat(
             errors(
-                "{\"vfio4j-verdict\":1,\"admitted\":true,\"kernel\":\"6.1\",\"vms\":[],\"x\":1}"))
+                "{\"vfio4j-verdict\":1,\"admitted\":true,\"host\":\"h\",\"kernel\":\"6.1\","
+                    + "\"answering\":{\"basis\":\"host\",\"interface\":\"group\"},\"vms\":[],\"x\":1}"))
         .isNotEmpty();
   }
 }

@@ -4,6 +4,7 @@
 package org.vfio4j.cli;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.HashSet;
@@ -56,6 +57,7 @@ import picocli.CommandLine.Spec;
       "        - emulated: 0000:3b:00.0  # a mediated device that its driver isolates",
       "  running:                        # optional: what has devices of the host already",
       "    db: {holds: [12, 0000:02:00.0]}   # groups by number, devices by address",
+      "  drivers: {0000:01:00.1: none}   # optional: bound since, or to be bound before",
       "",
       "Exit status: 0 admitted, 1 refused, 2 bad input."
     })
@@ -71,7 +73,9 @@ final class CheckCommand implements Callable<Integer> {
 
   @Mixin private KernelChoice kernel = new KernelChoice();
 
-  @Option(names = "--strict", description = "Refuse what rests on facts the source does not say.")
+  @Option(
+      names = "--strict",
+      description = {"Refuse what rests on facts the source does not say, and what no Linux does."})
   private boolean strict;
 
   @Option(
@@ -92,7 +96,7 @@ final class CheckCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    Options options = new Options(kernel.chosen(), strict, forcedAddresses());
+    Options options = kernel.options(Options.DEFAULT.strictly(strict).forcing(forcedAddresses()));
     Request request = RequestReader.read(file.toString(), InputFile.text(file, "request"));
     HostTopology host = host(request.host());
     if (request.host().equals(THIS_MACHINE) && request.running().isEmpty()) {
@@ -106,6 +110,9 @@ final class CheckCommand implements Callable<Integer> {
       Json.print(console, g -> VerdictJson.write(g, verdict));
     } else {
       new CheckRendering(console).print(verdict, host.name(), request.running().size());
+    }
+    if (verdict.badInput()) {
+      return Main.BAD_INPUT;
     }
     return verdict.admitted() ? Main.OK : Main.REFUSED;
   }
@@ -124,18 +131,27 @@ final class CheckCommand implements Callable<Integer> {
     return addresses;
   }
 
+  /** A file may have a '#' in its name. */
+  private boolean exists(String reference) {
+    try {
+      return Files.exists(file.resolveSibling(reference));
+    } catch (InvalidPathException _) {
+      return false;
+    }
+  }
+
   /** What the request names: a path relative to it, with {@code #name} for one host of several. */
   private HostTopology host(String reference) {
     if (reference.equals(THIS_MACHINE)) {
       LocalDevices.requireIommu();
       return HostSource.live();
     }
-    int hash = reference.lastIndexOf('#');
+    int hash = exists(reference) ? -1 : reference.lastIndexOf('#');
     Optional<String> name =
         hash < 0 ? Optional.empty() : Optional.of(reference.substring(hash + 1));
     String path = hash < 0 ? reference : reference.substring(0, hash);
     try {
-      return HostChoice.read(file.resolveSibling(path), name);
+      return HostChoice.readNamed(file.resolveSibling(path), name);
     } catch (InvalidPathException e) {
       throw new BadInputException(file.toString(), 0, "host", "not a path: " + path);
     }

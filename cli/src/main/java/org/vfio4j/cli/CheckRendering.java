@@ -9,10 +9,14 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
+import org.vfio4j.assign.AnsweringKernel;
 import org.vfio4j.assign.Assumption;
+import org.vfio4j.assign.Beyond;
 import org.vfio4j.assign.DeviceRefusal;
 import org.vfio4j.assign.DeviceVerdict;
 import org.vfio4j.assign.Fix;
+import org.vfio4j.assign.RefusalCode;
+import org.vfio4j.assign.Step;
 import org.vfio4j.assign.Verdict;
 import org.vfio4j.assign.VmVerdict;
 import picocli.CommandLine.Help.Ansi.Style;
@@ -29,14 +33,18 @@ final class CheckRendering {
 
   void print(Verdict verdict, String host, int running) {
     verdict.vms().forEach(this::vm);
-    List<String> steps = verdict.devices().flatMap(d -> d.steps().stream()).toList();
+    List<String> steps =
+        verdict.devices().flatMap(d -> d.steps().stream()).map(Step::sentence).toList();
     if (!steps.isEmpty()) {
       line("");
       line(console.paint(Style.bold, "before the VMs start"));
-      steps.forEach(s -> indented(s, "  "));
+      steps.forEach(s -> indented(Text.printable(s), "  "));
     }
+    beyond(verdict);
+    warnings(verdict);
     assumed(verdict);
     line("");
+    answering(verdict.findings().kernel());
     line(summary(verdict, host, running));
   }
 
@@ -54,12 +62,58 @@ final class CheckRendering {
     if (verdict.admitted()) {
       return console.paint(Style.fg_green, "admitted") + ": " + what;
     }
-    String why =
-        refused > 0
-            ? "%d of %s".formatted(refused, what)
-            : "%s, as %s had to be assumed"
-                .formatted(what, Text.count(verdict.assumed().size(), "fact"));
+    String why = refused > 0 ? "%d of %s".formatted(refused, what) : what + strictly(verdict);
     return console.paint(Style.fg_red, "refused") + ": " + why;
+  }
+
+  private static String strictly(Verdict verdict) {
+    List<String> reasons = new ArrayList<>();
+    if (verdict instanceof Verdict.Refused refused) {
+      for (Verdict.Strictness each : refused.strictly()) {
+        reasons.add(
+            switch (each) {
+              case ASSUMED ->
+                  "%s had to be assumed".formatted(Text.count(verdict.assumed().size(), "fact"));
+              case BEYOND_LINUX ->
+                  "%s no Linux does".formatted(Text.count(verdict.beyond().size(), "thing"));
+            });
+      }
+    }
+    return reasons.isEmpty() ? "" : ", as " + String.join(" and ", reasons);
+  }
+
+  private void answering(AnsweringKernel kernel) {
+    String iommufd =
+        kernel.hasIommufd()
+            ? " A VMM set up for iommufd instead of VFIO's groups gets other answers."
+            : "";
+    line(
+        console.paint(
+            Style.faint,
+            Text.wrap(
+                "answered as " + kernel.sentence() + "." + iommufd, console.width(), "", "  ")));
+  }
+
+  private void beyond(Verdict verdict) {
+    if (!verdict.beyond().isEmpty()) {
+      line("");
+      line(console.paint(Style.bold, "beyond Linux: answered by the engine's own rules"));
+      verdict.beyond().stream()
+          .map(Beyond::message)
+          .distinct()
+          .forEach(m -> indented(Text.printable(m), "  "));
+    }
+  }
+
+  private void warnings(Verdict verdict) {
+    if (!verdict.warnings().isEmpty()) {
+      line("");
+      line(console.paint(Style.bold, "not refused, and worth knowing"));
+      verdict.warnings().stream()
+          .map(w -> w.vm() + ": " + w.message())
+          .distinct()
+          .forEach(m -> indented(Text.printable(m), "  "));
+    }
   }
 
   private void vm(VmVerdict vm) {
@@ -113,18 +167,28 @@ final class CheckRendering {
                                 : " through " + String.join(", ", h.devices())))
             .orElse("");
     indented(Text.printable(r.message() + holder), "      ");
-    String errno = r.errno().map(e -> e.name() + " from ").orElse("never asked: ");
-    indented(errno + r.call() + " (" + r.code() + ")", "      ");
+    if (r.code() == RefusalCode.Host.NO_SUCH_DEVICE || r.code() == RefusalCode.Host.BRIDGE) {
+      indented("bad input (" + r.code() + ")", "      ");
+    } else {
+      call(r);
+    }
+    String first = console.glyph("→", "->") + " ";
     for (Fix fix : r.fixes()) {
+      boolean other = !fix.equals(r.fixes().getFirst());
       line(
           console.paint(
               Style.fg_cyan,
               Text.wrap(
-                  fix.sentence(),
+                  Text.printable((other ? "or " : "") + fix.sentence()),
                   console.width(),
-                  "      " + console.glyph("→", "->") + " ",
+                  "      " + first,
                   "        ")));
     }
+  }
+
+  private void call(DeviceRefusal r) {
+    String errno = r.errno().map(e -> e.name() + " from ").orElse("never asked: ");
+    indented(errno + r.call() + " (" + r.code() + ")", "      ");
   }
 
   private static String running(DeviceRefusal.HolderVm holder) {

@@ -38,28 +38,34 @@ final class HostChoice {
    */
   HostTopology host() {
     if (source.isEmpty()) {
-      return choose("this machine", List.of(HostSource.live()), name);
+      return choose("this machine", List.of(HostSource.live()), name, "choose one with --name");
     }
     return read(source.get(), name);
   }
 
   /** The host of that name in the file or folder; without a name, the only one. */
   static HostTopology read(Path source, Optional<String> name) {
-    return choose(source.toString(), HostSource.read(source), name);
+    return choose(source.toString(), HostSource.read(source), name, "choose one with --name");
+  }
+
+  /** The same for a request, which names a host behind a '#'. */
+  static HostTopology readNamed(Path source, Optional<String> name) {
+    return choose(
+        source.toString(),
+        HostSource.read(source),
+        name,
+        "name one, as in 'host: %s#NAME'".formatted(source.getFileName()));
   }
 
   private static HostTopology choose(
-      String source, List<HostTopology> hosts, Optional<String> name) {
+      String source, List<HostTopology> hosts, Optional<String> name, String how) {
     if (name.isEmpty() && hosts.size() == 1) {
       return hosts.getFirst();
     }
     String names = hosts.stream().map(HostTopology::name).collect(Collectors.joining(", "));
     if (name.isEmpty()) {
       throw new BadInputException(
-          source,
-          0,
-          "",
-          "%d hosts in it; choose one with --name: %s".formatted(hosts.size(), names));
+          source, 0, "", "%d hosts in it; %s: %s".formatted(hosts.size(), how, names));
     }
     return hosts.stream()
         .filter(h -> h.name().equals(name.get()))

@@ -4,14 +4,17 @@
 package org.vfio4j.cli;
 
 import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.vfio4j.host.input.BadInputException;
 
 /** A file that somebody wrote for a command to read. */
 final class InputFile {
-  private static final long MAX_BYTES = 16 << 20;
+  private static final int MAX_BYTES = 16 << 20;
 
   private InputFile() {}
 
@@ -25,11 +28,15 @@ final class InputFile {
     if (Files.isDirectory(path)) {
       throw bad(path, "is a folder, not a " + kind);
     }
-    if (Files.isRegularFile(path) && Files.size(path) > MAX_BYTES) {
+    byte[] bytes;
+    try (InputStream in = Files.newInputStream(path)) {
+      bytes = in.readNBytes(MAX_BYTES + 1);
+    }
+    if (bytes.length > MAX_BYTES) {
       throw bad(path, "bigger than %d MiB: no %s".formatted(MAX_BYTES >> 20, kind));
     }
     try {
-      return Files.readString(path);
+      return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
     } catch (CharacterCodingException e) {
       throw bad(path, "is no text in UTF-8");
     }

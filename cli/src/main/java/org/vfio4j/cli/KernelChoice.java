@@ -4,8 +4,9 @@
 package org.vfio4j.cli;
 
 import java.util.Optional;
-import java.util.stream.Collectors;
+import org.vfio4j.assign.Options;
 import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.profile.KernelVersion;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -21,8 +22,9 @@ final class KernelChoice {
       names = "--kernel",
       paramLabel = "VERSION",
       description = {
-        "Whose answers: 5.3, 5.10, 6.1, 6.12 or 7.2. Default: those of the kernel that the host"
-            + " runs, or of the next older one of these; 6.1 where that is not known."
+        "Whose answers: any version of Linux, as in 6.8 or 6.1.0-18-amd64; 5.3, 5.10, 6.1, 6.12 and"
+            + " 7.2 were tried, others are put together from what came when. Default: those of the"
+            + " kernel that the host runs, for check; 6.1 where that is not known."
       })
   private Optional<String> kernel = Optional.empty();
 
@@ -32,22 +34,24 @@ final class KernelChoice {
    * @throws ParameterException if there is no profile of that name
    */
   KernelProfile profile() {
-    return chosen().orElse(KernelProfile.DEFAULT);
+    return version().map(KernelProfile::of).orElse(KernelProfile.DEFAULT);
   }
 
   /**
-   * The kernel, if one was named.
+   * How to check with that kernel, if one was named; else with the host's own.
    *
-   * @throws ParameterException if there is no profile of that name
+   * @throws ParameterException if it is no version
    */
-  Optional<KernelProfile> chosen() {
-    return kernel.map(name -> KernelProfile.named(name).orElseThrow(() -> unknown(name)));
+  Options options(Options others) {
+    return version().map(v -> others.asKernel(v, kernel.orElseThrow())).orElse(others);
   }
 
-  private ParameterException unknown(String name) {
-    String names =
-        KernelProfile.all().stream().map(KernelProfile::name).collect(Collectors.joining(", "));
+  private Optional<KernelVersion> version() {
+    return kernel.map(text -> KernelVersion.parse(text).orElseThrow(() -> unknown(text)));
+  }
+
+  private ParameterException unknown(String text) {
     return new ParameterException(
-        spec.commandLine(), "Unknown kernel '%s': it is one of %s".formatted(name, names));
+        spec.commandLine(), "No version of Linux as in 6.8 or 6.1.0-18: '%s'".formatted(text));
   }
 }

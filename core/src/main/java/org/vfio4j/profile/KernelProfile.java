@@ -75,16 +75,31 @@ public record KernelProfile(
     boolean noiommuBesideIommu,
     long pageSizes) {
 
-  /** Linux 5.10: the seed's world, default-domain rule and viability by driver. */
-  public static final KernelProfile LINUX_5_10 =
+  /**
+   * What a version brought.
+   *
+   * @param since the first version that has it
+   * @param change what is different from then on
+   */
+  private record Change(KernelVersion since, Consumer<Changes> change) {
+    static Change since(int major, int minor, Consumer<Changes> change) {
+      return new Change(new KernelVersion(major, minor), change);
+    }
+  }
+
+  /**
+   * Linux 5.3, the seed's base: default-domain rule and viability by driver, no IOVA ranges and no
+   * dirty tracking.
+   */
+  public static final KernelProfile LINUX_5_3 =
       new KernelProfile(
-          "5.10",
+          "5.3",
           /* ownership= */ false,
           /* unwindsPartialAttach= */ false,
           /* attachReplacesForeignDomain= */ true,
           /* rmrrRefusedAtClaim= */ false,
-          /* iovaRanges= */ true,
-          /* dirtyTracking= */ true,
+          /* iovaRanges= */ false,
+          /* dirtyTracking= */ false,
           /* vaddrUpdate= */ false,
           /* vaddrMovesOwner= */ false,
           /* nestingKnown= */ true,
@@ -100,73 +115,100 @@ public record KernelProfile(
           /* alignedCapabilities= */ false,
           /* foreignUnmapStops= */ true,
           /* topUnmapIsEmpty= */ true,
-          /* writeOnlyReadable= */ true,
+          /* writeOnlyReadable= */ false,
           /* noiommuBesideIommu= */ false,
           /* pageSizes= */ ~0xfffL);
 
-  /** Linux 5.3, the seed's base: 5.10 without IOVA ranges and dirty tracking. */
-  public static final KernelProfile LINUX_5_3 =
-      LINUX_5_10.changed(
-          "5.3",
-          k -> {
-            k.iovaRanges = false;
-            k.dirtyTracking = false;
-            k.writeOnlyReadable = false;
-          });
+  /**
+   * What came since, oldest first. Where it is not known with which version a difference came, it
+   * stands with the first of the kernels that were tried which has it: 5.10, 6.1, 6.12 or 7.2.
+   */
+  private static final List<Change> HISTORY =
+      List.of(
+          Change.since(5, 4, k -> k.iovaRanges = true),
+          Change.since(5, 8, k -> k.dirtyTracking = true),
+          Change.since(5, 10, k -> k.writeOnlyReadable = true),
+          Change.since(5, 12, k -> k.vaddrUpdate = true),
+          Change.since(
+              5,
+              19,
+              k -> {
+                k.ownership = true;
+                k.noiommuBesideIommu = true;
+              }),
+          Change.since(
+              6,
+              1,
+              k -> {
+                k.unwindsPartialAttach = true;
+                k.attachReplacesForeignDomain = false;
+                k.vaddrMovesOwner = true;
+                k.nestingRefused = Errno.EINVAL;
+                k.badContainerFd = Errno.EBADF;
+                k.containerFdFirst = true;
+                k.deviceNameFirst = true;
+                k.forcedDetachOnUnbind = true;
+                k.foreignUnmapStops = false;
+                k.pageSizes = 0x40201000L;
+              }),
+          Change.since(6, 2, k -> k.foreignContainerFd = Errno.EBADFD),
+          Change.since(6, 6, k -> k.rmrrRefusedAtClaim = true),
+          Change.since(
+              6,
+              12,
+              k -> {
+                k.removalHidesDevice = true;
+                k.alignedCapabilities = true;
+              }),
+          Change.since(
+              7,
+              2,
+              k -> {
+                k.nestingKnown = false;
+                k.nestingRefused = Errno.ENODEV;
+                k.overflow = Errno.EOVERFLOW;
+                k.sizeBeforeOverflow = true;
+                k.topUnmapIsEmpty = false;
+                k.writeOnlyReadable = false;
+              }));
+
+  /** Linux 5.10: the seed's world, default-domain rule and viability by driver. */
+  public static final KernelProfile LINUX_5_10 = of(new KernelVersion(5, 10));
 
   /** Linux 6.1: DMA ownership. The default. */
-  public static final KernelProfile LINUX_6_1 =
-      LINUX_5_10.changed(
-          "6.1",
-          k -> {
-            k.ownership = true;
-            k.unwindsPartialAttach = true;
-            k.attachReplacesForeignDomain = false;
-            k.vaddrUpdate = true;
-            k.vaddrMovesOwner = true;
-            k.nestingRefused = Errno.EINVAL;
-            k.badContainerFd = Errno.EBADF;
-            k.containerFdFirst = true;
-            k.deviceNameFirst = true;
-            k.forcedDetachOnUnbind = true;
-            k.foreignUnmapStops = false;
-            k.noiommuBesideIommu = true;
-            k.pageSizes = 0x40201000L;
-          });
+  public static final KernelProfile LINUX_6_1 = of(new KernelVersion(6, 1));
 
   /** Linux 6.12. */
-  public static final KernelProfile LINUX_6_12 =
-      LINUX_6_1.changed(
-          "6.12",
-          k -> {
-            k.rmrrRefusedAtClaim = true;
-            k.foreignContainerFd = Errno.EBADFD;
-            k.removalHidesDevice = true;
-            k.alignedCapabilities = true;
-          });
+  public static final KernelProfile LINUX_6_12 = of(new KernelVersion(6, 12));
 
   /** Linux 7.2: nesting is gone, ranges that wrap have an errno of their own. */
-  public static final KernelProfile LINUX_7_2 =
-      LINUX_6_12.changed(
-          "7.2",
-          k -> {
-            k.nestingKnown = false;
-            k.nestingRefused = Errno.ENODEV;
-            k.overflow = Errno.EOVERFLOW;
-            k.sizeBeforeOverflow = true;
-            k.topUnmapIsEmpty = false;
-            k.writeOnlyReadable = false;
-          });
+  public static final KernelProfile LINUX_7_2 = of(new KernelVersion(7, 2));
 
   /** What a caller gets who does not choose: 6.1, with backed and aux mediated devices. */
   public static final KernelProfile DEFAULT = LINUX_6_1;
 
-  /** All profiles, oldest first. */
+  /** The profiles of the kernels that were tried, oldest first. */
   public static List<KernelProfile> all() {
     return List.of(LINUX_5_3, LINUX_5_10, LINUX_6_1, LINUX_6_12, LINUX_7_2);
   }
 
-  /** The profile of that name, if there is one. */
+  /**
+   * The profile of a version: 5.3 with all that came until then. One that is older than 5.3 is
+   * answered for as 5.3, and one that is newer than 7.2 as 7.2, as no other differences are known.
+   */
+  public static KernelProfile of(KernelVersion version) {
+    KernelVersion oldest = new KernelVersion(5, 3);
+    KernelVersion newest = HISTORY.getLast().since();
+    KernelVersion known =
+        version.isBefore(oldest) ? oldest : newest.isBefore(version) ? newest : version;
+    Changes changes = new Changes(LINUX_5_3);
+    HISTORY.stream()
+        .filter(c -> !known.isBefore(c.since()))
+        .forEach(c -> c.change().accept(changes));
+    return changes.profile(known.toString());
+  }
+
+  /** The profile of that name among those of the kernels that were tried, if there is one. */
   public static Optional<KernelProfile> named(String name) {
     return all().stream().filter(p -> p.name().equals(name)).findFirst();
   }
@@ -174,16 +216,6 @@ public record KernelProfile(
   @Override
   public String toString() {
     return name;
-  }
-
-  /**
-   * A kernel that answers as this one but for what is changed: the table says what a version
-   * brought, and nothing twice.
-   */
-  private KernelProfile changed(String newName, Consumer<Changes> changes) {
-    Changes next = new Changes(this);
-    changes.accept(next);
-    return next.profile(newName);
   }
 
   /** What a kernel does, before it is a profile; the names are those of the components. */

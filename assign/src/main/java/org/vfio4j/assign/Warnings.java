@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.assign;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
+import org.vfio4j.host.HostTopology;
+import org.vfio4j.host.PciAddress;
+import org.vfio4j.host.PciFunction;
+import org.vfio4j.host.Role;
+import org.vfio4j.vfio.DriverKind;
+
+/** Looks for what no call refuses: the state that devices are in, as far as the source says it. */
+final class Warnings {
+  /** Drivers that are in the kernel or in its first file system, and so come before vfio-pci. */
+  private static final Set<String> EARLY = Set.of("nvme", "ahci", "xhci_hcd");
+
+  private final HostTopology host;
+  private final List<Warning> found = new ArrayList<>();
+
+  private Warnings(HostTopology host) {
+    this.host = host;
+  }
+
+  static List<Warning> of(Request request, HostTopology host, Options options) {
+    Warnings warnings = new Warnings(host);
+    for (VmRequest vm : request.vms()) {
+      for (DeviceRequest device : vm.devices()) {
+        if (device.mode() == Mode.WHOLE) {
+          host.function(PciAddress.parse(device.device()))
+              .ifPresent(f -> warnings.look(vm, device, f, options));
+        }
+      }
+    }
+    return warnings.found;
+  }
+
+  private void look(VmRequest vm, DeviceRequest device, PciFunction f, Options options) {
+    reset(vm, device, f);
+    virtualFunctions(vm, device, f);
+    if (options.forced().contains(device.device())
+        && host.rolesOf(f.address()).contains(Role.CONSOLE)) {
+      add(
+          vm,
+          device,
+          Warning.Kind.BOOT_FRAMEBUFFER,
+          ("the firmware's framebuffer may keep a BAR of %s, the console (\"can't reserve\" in the"
+               + " kernel's log, BOOTFB in /proc/iomem): boot with initcall_blacklist=sysfb_init")
+              .formatted(f.address()));
+    }
+    f.driver()
+        .value()
+        .filter(EARLY::contains)
+        .ifPresent(
+            d ->
+                add(
+                    vm,
+                    device,
+                    Warning.Kind.TAKEN_AT_BOOT,
+                    ("%s takes %s at each boot before vfio-pci is there: bind it with"
+                         + " driver_override (vfio bind, libvirt's managed='yes'), not with ids=")
+                        .formatted(d, f.address())));
+  }
+
+  /**
+   * Without a reset of its own, a function is reset with its bus, which takes all that is on it.
+   */
+  private void reset(VmRequest vm, DeviceRequest device, PciFunction f) {
+    if (f.resettable().orElse(true)) {
+      return;
+    }
+    List<PciFunction> others =
+        host.functions().stream()
+            .filter(o -> sameBus(o.address(), f.address()) && !o.address().equals(f.address()))
+            .filter(o -> !o.isBridge().orElse(false))
+            .filter(
+                o ->
+                    vm.devices().stream().noneMatch(d -> d.device().equals(o.address().toString())))
+            .toList();
+    boolean rootBus = f.parent().isNone();
+    if (others.isEmpty() || rootBus) {
+      add(
+          vm,
+          device,
+          Warning.Kind.NO_RESET,
+          ("%s has no reset of its own: the VM gets it in the state in which the host, or the VM"
+                  + " before, has left it")
+              .formatted(f.address()));
+      return;
+    }
+    add(
+        vm,
+        device,
+        Warning.Kind.NO_RESET,
+        ("%s has no reset of its own (no FLR), and a reset of its bus would take %s as well: the VM"
+                + " gets it unreset, and libvirt refuses to start it (\"Active devices on bus\")"
+                + " unless all of them are the VM's")
+            .formatted(
+                f.address(),
+                others.stream().map(Warnings::named).collect(Collectors.joining(" and "))));
+  }
+
+  private static boolean sameBus(PciAddress one, PciAddress other) {
+    return one.domain() == other.domain() && one.bus() == other.bus();
+  }
+
+  private static String named(PciFunction f) {
+    return f.address() + f.driver().value().map(d -> " (on " + d + ")").orElse("");
+  }
+
+  private void virtualFunctions(VmRequest vm, DeviceRequest device, PciFunction f) {
+    List<PciFunction> virtual = host.virtualFunctions(f.address());
+    boolean any = !virtual.isEmpty() || f.numVfs().orElse(0) > 0;
+    boolean host =
+        f.driver().value().filter(d -> DriverKind.of(d, false) == DriverKind.HOST).isPresent();
+    if (any && host) {
+      String which =
+          virtual.isEmpty()
+              ? "the VFs"
+              : "the VFs "
+                  + virtual.stream()
+                      .map(v -> v.address().toString())
+                      .collect(Collectors.joining(", "));
+      add(
+          vm,
+          device,
+          Warning.Kind.VIRTUAL_FUNCTIONS_GO,
+          "%s of %s go away when %s leaves it, with whatever has them"
+              .formatted(which, f.address(), f.driver().value().orElse("its driver")));
+    }
+  }
+
+  private void add(VmRequest vm, DeviceRequest device, Warning.Kind kind, String message) {
+    found.add(new Warning(vm.name(), device, kind, message));
+  }
+}
