@@ -7,7 +7,9 @@ module org.vfio4j.assign {
   requires transitive org.vfio4j.host;
   requires tools.jackson.core;
   requires tools.jackson.dataformat.yaml;
+  requires java.xml;
   requires static org.jspecify;
 
   exports org.vfio4j.assign;
+  exports org.vfio4j.assign.request;
 }

@@ -42,6 +42,7 @@ public final class Check {
     Standing standing = Standing.of(request, bound);
     List<Assumption> assumed = new ArrayList<>(Assumptions.of(request, standing.host()));
     assumed.addAll(standing.assumed());
+    assumed.addAll(request.leftOut());
     Findings plain =
         new Findings(
             host.name(),

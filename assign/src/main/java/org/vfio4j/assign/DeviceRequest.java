@@ -78,6 +78,11 @@ public record DeviceRequest(
     return new DeviceRequest(mode, device, Optional.of(other), at);
   }
 
+  /** The same, standing at this place of a file. */
+  public DeviceRequest at(Position place) {
+    return new DeviceRequest(mode, device, type, Optional.of(place));
+  }
+
   /** Whether both ask for the same device, in whatever way. */
   public boolean sameDevice(DeviceRequest other) {
     return device.equals(other.device);

@@ -26,13 +26,15 @@ import org.vfio4j.host.input.BadInputException;
  * @param running what runs on the host already
  * @param drivers functions that have another driver than the host's source says, by address; none
  *     where they have been unbound
+ * @param leftOut what the request's text asks for and does not say, and so is no part of it
  */
 public record Request(
     String source,
     String host,
     List<VmRequest> vms,
     List<RunningVm> running,
-    Map<PciAddress, Optional<String>> drivers) {
+    Map<PciAddress, Optional<String>> drivers,
+    List<Assumption> leftOut) {
 
   /**
    * Copies the lists.
@@ -43,6 +45,7 @@ public record Request(
     vms = List.copyOf(vms);
     running = List.copyOf(running);
     drivers = Map.copyOf(drivers);
+    leftOut = List.copyOf(leftOut);
     checkOnce(vms.stream().map(VmRequest::name).toList());
     checkOnce(running.stream().map(RunningVm::name).toList());
   }
@@ -58,7 +61,7 @@ public record Request(
 
   /** A request on a host where nothing runs. */
   public Request(String source, String host, List<VmRequest> vms) {
-    this(source, host, vms, List.of(), Map.of());
+    this(source, host, vms, List.of(), Map.of(), List.of());
   }
 
   /** A request from values, on a host that the caller has as a value, where nothing runs. */
@@ -68,12 +71,17 @@ public record Request(
 
   /** The same beside what runs on the host already. */
   public Request beside(List<RunningVm> other) {
-    return new Request(source, host, vms, other, drivers);
+    return new Request(source, host, vms, other, drivers, leftOut);
+  }
+
+  /** The same with what its text does not say. */
+  public Request leavingOut(List<Assumption> other) {
+    return new Request(source, host, vms, running, drivers, other);
   }
 
   /** The same with functions that have other drivers than the host's source says. */
   public Request withDrivers(Map<PciAddress, Optional<String>> other) {
-    return new Request(source, host, vms, running, other);
+    return new Request(source, host, vms, running, other, leftOut);
   }
 
   /**
@@ -102,7 +110,7 @@ public record Request(
 
   /** The same with other VMs. */
   public Request with(List<VmRequest> other) {
-    return new Request(source, host, other, running, drivers);
+    return new Request(source, host, other, running, drivers, leftOut);
   }
 
   /** The same with one VM changed; the same as it is if there is no such VM. */

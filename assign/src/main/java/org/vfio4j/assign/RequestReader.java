@@ -14,7 +14,6 @@ import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.Supplier;
-import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.vfio4j.host.Mdev;
@@ -25,6 +24,7 @@ import org.vfio4j.host.tree.TreeReader;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.ObjectReadContext;
 import tools.jackson.dataformat.yaml.YAMLFactory;
+import tools.jackson.dataformat.yaml.YAMLParser;
 
 /** Reads a request from YAML (or JSON, which is YAML). */
 public final class RequestReader {
@@ -32,9 +32,7 @@ public final class RequestReader {
   public static final int MAX_CHARACTERS = 4 << 20;
 
   private static final int MAX_LINE = 1 << 16;
-  private static final Pattern SIZE = Pattern.compile("([0-9]{1,12})\\s*(KiB|MiB|GiB|TiB|)");
-  private static final Map<String, Integer> UNITS =
-      Map.of("", 0, "KiB", 10, "MiB", 20, "GiB", 30, "TiB", 40);
+  private static final Pattern INDENTED_BY_TAB = Pattern.compile(" *\\t\\s*[^\\s#]");
 
   private RequestReader() {}
 
@@ -57,9 +55,13 @@ public final class RequestReader {
     checkLines(source, text);
     Tree tree;
     try (JsonParser parser = new YAMLFactory().createParser(ObjectReadContext.empty(), text)) {
-      tree = TreeReader.read(parser, source);
+      tree = TreeReader.read(parser, source, RequestReader::isAlias);
     }
     return request(source, tree.asObject());
+  }
+
+  private static boolean isAlias(JsonParser parser) {
+    return parser instanceof YAMLParser yaml && yaml.isCurrentAlias();
   }
 
   /** What the YAML parser allocates for a line grows faster than the line. */
@@ -67,6 +69,10 @@ public final class RequestReader {
     int number = 0;
     for (String line : (Iterable<String>) text.lines()::iterator) {
       number++;
+      if (INDENTED_BY_TAB.matcher(line).lookingAt()) {
+        throw new BadInputException(
+            source, number, "", "a tab: YAML is indented by spaces, write two for it");
+      }
       if (line.length() > MAX_LINE) {
         throw new BadInputException(
             source,
@@ -99,7 +105,7 @@ public final class RequestReader {
                     .forEach(
                         (address, driver) ->
                             drivers.put(address(address, driver), driver(driver))));
-    return new Request(source, host, read, running, drivers);
+    return new Request(source, host, read, running, drivers, List.of());
   }
 
   private static PciAddress address(String text, Tree at) {
@@ -147,9 +153,6 @@ public final class RequestReader {
   }
 
   private static VmRequest vm(String name, Tree tree) {
-    if (!VmRequest.isName(name)) {
-      throw tree.at().error("a VM's name has letters, digits, '.', '_' and '-' only, 64 at most");
-    }
     Tree.Obj vm = tree.asObject();
     vm.only(Set.of("memory", "memlock", "viommu", "devices"));
     List<DeviceRequest> devices = new ArrayList<>();
@@ -162,18 +165,22 @@ public final class RequestReader {
       devices.add(device);
     }
     Optional<Long> memory = vm.field("memory").map(RequestReader::size);
-    memory.ifPresent(
-        bytes -> {
-          if (bytes == 0 || bytes % VmRequest.RAM_UNIT != 0) {
-            throw vm.required("memory").at().error("RAM is a multiple of 2MiB, and not 0");
-          }
-        });
-    return new VmRequest(
-        name,
-        memory,
-        vm.field("memlock").flatMap(RequestReader::limit),
-        vm.field("viommu").map(Tree::asBoolean).orElse(false),
-        devices);
+    memory.ifPresent(bytes -> checkRam(vm.required("memory"), bytes));
+    Optional<Long> memlock = vm.field("memlock").flatMap(RequestReader::limit);
+    boolean viommu = vm.field("viommu").map(Tree::asBoolean).orElse(false);
+    return value(tree, () -> new VmRequest(name, memory, memlock, viommu, devices));
+  }
+
+  private static void checkRam(Tree tree, long bytes) {
+    if (bytes < VmRequest.LEAST_RAM && tree.asScalar().strip().matches("[1-9][0-9]*")) {
+      throw tree.at()
+          .error(
+              "%1$s without a unit is %1$s bytes: 4096MiB and 4GiB are sizes of RAM"
+                  .formatted(tree.asScalar().strip()));
+    }
+    if (bytes < VmRequest.LEAST_RAM || bytes % VmRequest.RAM_UNIT != 0) {
+      throw tree.at().error("RAM is 1MiB or more, in whole pages of 4KiB: " + tree.asScalar());
+    }
   }
 
   private static DeviceRequest device(Tree tree) {
@@ -214,15 +221,10 @@ public final class RequestReader {
   }
 
   private static long size(Tree tree) {
-    Matcher size = SIZE.matcher(tree.asScalar().strip());
-    if (!size.matches()) {
-      throw tree.at().error("not a size such as 4GiB: " + tree.asScalar());
-    }
-    long count = Long.parseLong(size.group(1));
-    int shift = UNITS.getOrDefault(size.group(2), 0);
-    if (count > Long.MAX_VALUE >> shift) {
-      throw tree.at().error("out of range: " + tree.asScalar());
-    }
-    return count << shift;
+    return Sizes.parse(tree.asScalar())
+        .orElseThrow(
+            () ->
+                tree.at()
+                    .error("no size such as 4GiB, 3.5G or 4096M, below 8EiB: " + tree.asScalar()));
   }
 }

@@ -178,9 +178,9 @@ final class Run {
                 "%s may lock %s, and QEMU locks %s of RAM and %s of firmware and video memory%s"
                     .formatted(
                         name,
-                        Size.of(vm.memlock().orElseThrow()),
-                        Size.of(vm.memory().orElseThrow()),
-                        Size.of(GuestMemory.BESIDE_RAM),
+                        Sizes.of(vm.memlock().orElseThrow()),
+                        Sizes.of(vm.memory().orElseThrow()),
+                        Sizes.of(GuestMemory.BESIDE_RAM),
                         vm.viommu() ? ", once for each device" : ""));
   }
 

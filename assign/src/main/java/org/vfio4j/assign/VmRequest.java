@@ -8,13 +8,13 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
-import java.util.regex.Pattern;
 
 /**
  * A VM and what it asks for.
  *
- * @param name its name, unique in the request: letters, digits, '.', '_' and '-', 64 at most
- * @param memory RAM in bytes, a multiple of 2 MiB and not 0; unknown RAM is not mapped
+ * @param name its name, unique in the request: not empty, 128 characters at most, without '#' and
+ *     without control characters
+ * @param memory RAM in bytes, 1 MiB or more, in whole pages of 4 KiB; unknown RAM is not mapped
  * @param memlock RLIMIT_MEMLOCK of its process, in bytes; unlimited if not given
  * @param viommu whether the guest has an IOMMU: each device then is an address space of its own
  * @param devices in the order QEMU would add them; a function or an mdev stands there once
@@ -26,10 +26,13 @@ public record VmRequest(
     boolean viommu,
     List<DeviceRequest> devices) {
 
-  /** RAM comes in pieces of so many bytes. */
-  static final long RAM_UNIT = 2L << 20;
+  /** The least RAM, in bytes. */
+  public static final long LEAST_RAM = 1L << 20;
 
-  private static final Pattern NAME = Pattern.compile("[A-Za-z0-9][A-Za-z0-9._-]{0,63}");
+  /** RAM comes in pieces of so many bytes. */
+  static final long RAM_UNIT = 4096;
+
+  private static final int MAX_NAME = 128;
 
   /**
    * Copies the list and checks.
@@ -40,11 +43,9 @@ public record VmRequest(
     devices = List.copyOf(devices);
     if (!isName(name)) {
       throw new IllegalArgumentException(
-          "a VM's name has letters, digits, '.', '_' and '-' only, 64 at most");
+          "a VM's name is not empty, has 128 characters at most, no '#' and no control characters");
     }
-    if (memory.filter(bytes -> bytes <= 0 || bytes % RAM_UNIT != 0).isPresent()) {
-      throw new IllegalArgumentException("RAM is a multiple of 2MiB, and not 0");
-    }
+    memory.ifPresent(VmRequest::checkRam);
     if (memlock.filter(bytes -> bytes < 0).isPresent()) {
       throw new IllegalArgumentException("a limit on locked memory is not negative");
     }
@@ -56,8 +57,18 @@ public record VmRequest(
     }
   }
 
-  static boolean isName(String text) {
-    return NAME.matcher(text).matches();
+  private static void checkRam(long bytes) {
+    if (bytes < LEAST_RAM || bytes % RAM_UNIT != 0) {
+      throw new IllegalArgumentException(
+          "RAM is 1MiB or more, in whole pages of 4KiB, and not " + Sizes.of(bytes));
+    }
+  }
+
+  private static boolean isName(String text) {
+    return !text.isBlank()
+        && text.length() <= MAX_NAME
+        && text.indexOf('#') < 0
+        && text.codePoints().noneMatch(Character::isISOControl);
   }
 
   /** A VM of which nothing is known but its devices: no IOMMU in the guest, no limit, any RAM. */

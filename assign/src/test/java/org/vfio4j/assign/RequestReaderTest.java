@@ -62,15 +62,18 @@ class RequestReaderTest {
         "host: x\nvms:\n  web:\n    devices: [{wrong: 0000:01:00.0}]",
         "host: x\nvms:\n  web:\n    devices: [{mdev: not-a-uuid}]",
         "host: x\nvms:\n  web:\n    memory: lots\n    devices: []",
-        "host: x\nvms:\n  web:\n    memory: 3MiB\n    devices: []",
+        "host: x\nvms:\n  web:\n    memory: 4095KiB\n    memory: 4097\n    devices: []",
+        "host: x\nvms:\n  web:\n    memory: 4096\n    devices: []",
         "host: x\nvms:\n  web:\n    memory: 0\n    devices: []",
         "host: x\nvms:\n  web:\n    memory: 999999999999TiB\n    devices: []",
         "host: x\nvms:\n  web:\n    viommu: maybe\n    devices: []",
         "host: x\nvms:\n  web:\n    devices: []\n  web:\n    devices: []",
-        "host: x\nvms:\n  'a b':\n    devices: []",
+        "host: x\nvms:\n  'a#b':\n    devices: []",
         "host: x\ncolour: red\nvms:\n  web:\n    devices: []",
         "host: x\nvms:\n  web:\n    devices: [\"0000:01:00.0\", \"0000:01:00.0\"]",
         "host: x\nvms: &a\n  web: *a",
+        "host: x\nvms:\n  web:\n    <<: *nothing\n    devices: []",
+        "host: x\nvms:\n  web:\n    <<: 5\n    devices: []",
         "{[}",
         "\u0000\u0001\u0002",
         "host: x\nvms:\n\t- y",
@@ -80,6 +83,59 @@ class RequestReaderTest {
         .isInstanceOf(BadInputException.class)
         .hasMessageStartingWith("x.yaml:")
         .satisfies(e -> assertThat(e.getMessage()).doesNotContain("\n"));
+  }
+
+  /** Aliases, merges, names and sizes as people write them. */
+  @Test
+  void shouldReadYamlAsPeopleWriteIt() {
+    Request request =
+        RequestReader.read(
+            "x.yaml",
+            """
+            host: x
+            vms:
+              "Größe 1": &d
+                memory: 3.5G
+                memlock: unlimited
+                devices: &list [0000:05:00.0]
+              b:
+                <<: *d
+                memory: 4 GB
+                devices: *list
+            drivers: {0000:01:00.1: none, 0000:01:00.2: vfio-pci}
+            """);
+    VmRequest first = request.vms().getFirst();
+    assertThat(first.name()).isEqualTo("Größe 1");
+    assertThat(first.memory()).contains(3584L << 20);
+    assertThat(first.memlock()).isEmpty();
+    VmRequest second = request.vms().getLast();
+    assertThat(second.memory()).contains(4L << 30);
+    assertThat(second.devices()).isEqualTo(first.devices());
+    assertThat(request.drivers()).hasSize(2);
+  }
+
+  /** Aliases of aliases must not make a short text a long request. */
+  @Test
+  void shouldRefuseATextThatGrowsByItsAliases() {
+    StringBuilder text = new StringBuilder("host: x\na0: &a0 [1,2,3,4,5,6,7,8,9,10]\n");
+    for (int i = 1; i < 10; i++) {
+      text.append("a%d: &a%d [".formatted(i, i));
+      text.append("*a%d,".formatted(i - 1).repeat(10)).append("]\n");
+    }
+    assertThatThrownBy(() -> RequestReader.read("x.yaml", text.toString()))
+        .isInstanceOf(BadInputException.class)
+        .hasMessageContaining("values");
+  }
+
+  @Test
+  void shouldNameATabAndABareNumber() {
+    assertThatThrownBy(() -> RequestReader.read("x.yaml", "host: x\nvms:\n  a:\n\tdevices: []"))
+        .hasMessage("x.yaml:4: a tab: YAML is indented by spaces, write two for it");
+    assertThatThrownBy(
+            () ->
+                RequestReader.read(
+                    "x.yaml", "host: x\nvms:\n  a:\n    memory: 4096\n    devices: []"))
+        .hasMessageContaining("4096 without a unit is 4096 bytes");
   }
 
   @Test

@@ -94,7 +94,7 @@ class RequestTest {
     DeviceRequest a = DeviceRequest.whole(A);
     assertThatIllegalArgumentException().isThrownBy(() -> DeviceRequest.whole("eth0"));
     assertThatIllegalArgumentException().isThrownBy(() -> a.ofType("t"));
-    assertThatIllegalArgumentException().isThrownBy(() -> VmRequest.of("a b"));
+    assertThatIllegalArgumentException().isThrownBy(() -> VmRequest.of("a#b"));
     assertThatIllegalArgumentException().isThrownBy(() -> VmRequest.of("a", a, a));
     assertThatIllegalArgumentException().isThrownBy(() -> VmRequest.of("a").withMemory(1));
     assertThatIllegalArgumentException().isThrownBy(() -> VmRequest.of("a").withMemory(0));

@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
@@ -18,6 +19,8 @@ import org.vfio4j.assign.Request;
 import org.vfio4j.assign.RequestReader;
 import org.vfio4j.assign.Verdict;
 import org.vfio4j.assign.VerdictJson;
+import org.vfio4j.assign.request.RequestText;
+import org.vfio4j.assign.request.Written;
 import org.vfio4j.host.HostSource;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.PciAddress;
@@ -44,6 +47,7 @@ import picocli.CommandLine.Spec;
     footerHeading = "%nExample%n",
     footer = {
       "  vfio check vms.yaml",
+      "  vfio check win10.xml --host here.json       # domain XML of libvirt",
       "where vms.yaml is",
       "  host: server.json               # a capture, relative to this file; or: linux",
       "  vms:",
@@ -68,8 +72,33 @@ final class CheckCommand implements Callable<Integer> {
 
   @Spec private CommandSpec spec = CommandSpec.create();
 
-  @Parameters(paramLabel = "FILE", description = "Which VM gets which devices, as YAML.")
-  private Path file = Path.of("");
+  @Parameters(
+      paramLabel = "FILE",
+      arity = "1..*",
+      description = {
+        "Which VM gets which devices: our own YAML; or, with --host, domain XML of libvirt, the"
+            + " configuration of a Proxmox VM, command lines of QEMU or cloud-hypervisor, or"
+            + " cloud-hypervisor's JSON. Several files are several VMs."
+      })
+  private List<Path> files = List.of();
+
+  @Option(
+      names = "--host",
+      paramLabel = "SOURCE",
+      description = {
+        "The host, where the file does not name it, or another than it names: what 'vfio host'"
+            + " reads, SOURCE#NAME for one of several, or: linux, this machine."
+      })
+  private Optional<String> hostSource = Optional.empty();
+
+  @Option(
+      names = "--as",
+      paramLabel = "FORM",
+      description = {
+        "Where the verdict is that all is admitted, print instead what to put there:"
+            + " ${COMPLETION-CANDIDATES}."
+      })
+  private Optional<Written> written = Optional.empty();
 
   @Mixin private KernelChoice kernel = new KernelChoice();
 
@@ -97,16 +126,23 @@ final class CheckCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     Options options = kernel.options(Options.DEFAULT.strictly(strict).forcing(forcedAddresses()));
-    Request request = RequestReader.read(file.toString(), InputFile.text(file, "request"));
-    HostTopology host = host(request.host());
-    if (request.host().equals(THIS_MACHINE) && request.running().isEmpty()) {
+    List<RequestText> texts = new ArrayList<>();
+    for (Path file : files) {
+      texts.add(RequestText.of(file.toString(), InputFile.text(file, "request")));
+    }
+    String reference = hostSource.orElseGet(() -> named(texts));
+    HostTopology host = host(reference);
+    Request request = RequestText.together(texts.stream().map(t -> t.read(host)).toList());
+    if (reference.equals(THIS_MACHINE) && request.running().isEmpty()) {
       request = request.beside(RunningVms.of(Path.of("/")));
     }
     Verdict verdict;
     try (ProgressLine progress = ProgressLine.of(console)) {
       verdict = Check.verdict(request, host, options, progress);
     }
-    if (json) {
+    if (written.isPresent() && verdict.admitted()) {
+      console.out().print(written.get().text(request, host));
+    } else if (json) {
       Json.print(console, g -> VerdictJson.write(g, verdict));
     } else {
       new CheckRendering(console).print(verdict, host.name(), request.running().size());
@@ -131,13 +167,20 @@ final class CheckCommand implements Callable<Integer> {
     return addresses;
   }
 
-  /** A file may have a '#' in its name. */
-  private boolean exists(String reference) {
-    try {
-      return Files.exists(file.resolveSibling(reference));
-    } catch (InvalidPathException _) {
-      return false;
+  /** The host that a request in YAML names; other forms name none. */
+  private String named(List<RequestText> texts) {
+    for (RequestText text : texts) {
+      if (!text.namesHost()) {
+        throw new BadInputException(
+            text.source(), 0, "", "does not say which host it is for: name it with --host");
+      }
     }
+    return RequestReader.read(texts.getFirst().source(), texts.getFirst().text()).host();
+  }
+
+  /** A file may have a '#' in its name. */
+  private static boolean exists(Path path) {
+    return Files.exists(path);
   }
 
   /** What the request names: a path relative to it, with {@code #name} for one host of several. */
@@ -146,14 +189,20 @@ final class CheckCommand implements Callable<Integer> {
       LocalDevices.requireIommu();
       return HostSource.live();
     }
-    int hash = exists(reference) ? -1 : reference.lastIndexOf('#');
-    Optional<String> name =
-        hash < 0 ? Optional.empty() : Optional.of(reference.substring(hash + 1));
-    String path = hash < 0 ? reference : reference.substring(0, hash);
     try {
-      return HostChoice.readNamed(file.resolveSibling(path), name);
+      int hash = exists(path(reference)) ? -1 : reference.lastIndexOf('#');
+      return hash < 0
+          ? HostChoice.readNamed(path(reference), Optional.empty())
+          : HostChoice.readNamed(
+              path(reference.substring(0, hash)), Optional.of(reference.substring(hash + 1)));
     } catch (InvalidPathException e) {
-      throw new BadInputException(file.toString(), 0, "host", "not a path: " + path);
+      throw new BadInputException(
+          files.getFirst().toString(), 0, "host", "not a path: " + reference);
     }
+  }
+
+  /** What is named on the command line is relative to where it is typed. */
+  private Path path(String reference) {
+    return hostSource.isPresent() ? Path.of(reference) : files.getFirst().resolveSibling(reference);
   }
 }

@@ -4,10 +4,12 @@
 package org.vfio4j.host.tree;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Predicate;
 import org.vfio4j.host.input.BadInputException;
 import org.vfio4j.host.input.Position;
 import tools.jackson.core.JacksonException;
@@ -28,13 +30,22 @@ public final class TreeReader {
   /** How many values a text may hold. */
   public static final int MAX_VALUES = 500_000;
 
+  /** The field by which a map in YAML takes over the fields of others. */
+  private static final String MERGE = "<<";
+
+  /** What an alias stands for, and how many values that is. */
+  private record Anchored(Tree tree, int values) {}
+
   private final JsonParser parser;
   private final String source;
+  private final Optional<Predicate<JsonParser>> isAlias;
+  private final Map<String, Anchored> anchors = new HashMap<>();
   private int values;
 
-  private TreeReader(JsonParser parser, String source) {
+  private TreeReader(JsonParser parser, String source, Optional<Predicate<JsonParser>> isAlias) {
     this.parser = parser;
     this.source = source;
+    this.isAlias = isAlias;
   }
 
   /**
@@ -46,7 +57,20 @@ public final class TreeReader {
    *     field twice, or goes on after the value
    */
   public static Tree read(JsonParser parser, String source) {
-    TreeReader reader = new TreeReader(parser, source);
+    return read(new TreeReader(parser, source, Optional.empty()), parser, source);
+  }
+
+  /**
+   * The same of a text in YAML, with its aliases and merges.
+   *
+   * @param isAlias whether the parser stands at an alias, whose name is its text
+   * @throws BadInputException also for an alias of nothing, or of what it is a part of
+   */
+  public static Tree read(JsonParser parser, String source, Predicate<JsonParser> isAlias) {
+    return read(new TreeReader(parser, source, Optional.of(isAlias)), parser, source);
+  }
+
+  private static Tree read(TreeReader reader, JsonParser parser, String source) {
     try {
       JsonToken first = parser.nextToken();
       if (first == null) {
@@ -99,6 +123,35 @@ public final class TreeReader {
     if (depth > MAX_DEPTH) {
       throw at.error("nested deeper than " + MAX_DEPTH);
     }
+    if (isAlias.isEmpty()) {
+      return plain(token, at, depth);
+    }
+    if (isAlias.get().test(parser)) {
+      return aliased(at);
+    }
+    Object anchor = parser.getObjectId();
+    int before = values;
+    Tree tree = plain(token, at, depth);
+    if (anchor != null) {
+      anchors.put(anchor.toString(), new Anchored(tree, values - before));
+    }
+    return tree;
+  }
+
+  /** An alias counts as all that it stands for: the text must not grow by them. */
+  private Tree aliased(Position at) {
+    Anchored anchored = anchors.get(parser.getString());
+    if (anchored == null) {
+      throw at.error("*%1$s: no &%1$s before it".formatted(parser.getString()));
+    }
+    values += anchored.values();
+    if (values > MAX_VALUES) {
+      throw at.error("more than " + MAX_VALUES + " values");
+    }
+    return anchored.tree();
+  }
+
+  private Tree plain(JsonToken token, Position at, int depth) {
     return switch (token) {
       case START_OBJECT -> object(at, depth);
       case START_ARRAY -> array(at, depth);
@@ -125,6 +178,11 @@ public final class TreeReader {
     }
     if (token != JsonToken.END_OBJECT) {
       throw at.error("the text ends inside this map");
+    }
+    if (isAlias.isPresent() && fields.get(MERGE) instanceof Tree merged) {
+      fields.remove(MERGE);
+      List<Tree> others = merged instanceof Tree.Arr list ? list.items() : List.of(merged);
+      others.forEach(other -> other.asObject().fields().forEach(fields::putIfAbsent));
     }
     return new Tree.Obj(at, fields);
   }
