@@ -26,7 +26,7 @@ final class FixSentence {
           "set viommu: false for %s, so that its devices share one address space".formatted(f.vm());
       case Fix.AskWhole f -> "ask for %s once: do not wrap it".formatted(f.function());
       case Fix.RaiseMemlock f ->
-          "raise memlock of %s to %s%s".formatted(f.vm(), Sizes.of(f.bytes()), because(f));
+          "raise memlock to %s for %s%s".formatted(Sizes.of(f.bytes()), f.vm(), because(f));
       case Fix.LessMemory f -> "give %s at most %s of RAM".formatted(f.vm(), Sizes.of(f.bytes()));
       case Fix.AskFor f ->
           "ask for %s instead, the same model in group %d"

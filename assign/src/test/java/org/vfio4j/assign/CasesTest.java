@@ -123,7 +123,7 @@ class CasesTest {
         VmRequest.of("web", DeviceRequest.whole(A)).withMemory(4 * GIB).withMemlock(2 * GIB);
     Fix first = refusal(Check.verdict(Request.of(vm), host, Options.DEFAULT)).fixes().getFirst();
     assertThat(first.sentence())
-        .isEqualTo("unbind " + B + " from i915, and raise memlock of web to 5GiB");
+        .isEqualTo("unbind " + B + " from i915, and raise memlock to 5GiB for web");
     Fix.Changed after = first.apply(Request.of(vm), host);
     assertThat(Check.verdict(after.request(), after.host(), Options.DEFAULT).admitted()).isTrue();
   }

@@ -190,7 +190,7 @@ class RefusalTest {
     DeviceRefusal refusal = only(check(host, vm("web", limit + "    viommu: true\n", A, C)));
     assertThat(refusal.code().name()).isEqualTo("LOCKED_MEMORY");
     assertThat(refusal.errno()).contains(Errno.ENOMEM);
-    assertThat(fixes(refusal)).first().asString().startsWith("raise memlock of web to 10GiB");
+    assertThat(fixes(refusal)).first().asString().startsWith("raise memlock to 10GiB for web");
   }
 
   @Test

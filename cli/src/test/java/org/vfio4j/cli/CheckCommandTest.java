@@ -61,7 +61,9 @@ class CheckCommandTest {
   @Test
   void shouldPrintEveryFieldOfARefusalAsJson() {
     assertThat(example("matrix/4.yaml", "--json").out())
-        .startsWith("{\n  \"vfio4j-verdict\": 1,\n  \"admitted\": false,\n  \"kernel\": \"6.1\",")
+        .startsWith(
+            "{\n  \"vfio4j-verdict\": 1,\n  \"admitted\": false,\n  \"host\": \"two-nics\",")
+        .contains("\"kernel\": \"6.1\"", "\"basis\": \"default\"")
         .contains("\"mode\": \"wrapped\"", "\"users\": 1", "\"outcome\": \"attached\"")
         .contains("\"errno\": \"EBUSY\"", "\"call\": \"VFIO_SET_IOMMU\"")
         .contains("\"vm\": \"web\"", "\"fixes\": [")
@@ -79,9 +81,13 @@ class CheckCommandTest {
   @Test
   void shouldAnswerAsTheChosenKernel() {
     assertThat(example("matrix/1.yaml", "--kernel", "5.10").out()).endsWith("kernel 5.10\n");
-    Ran unknown = example("matrix/1.yaml", "--kernel", "4.4");
+    assertThat(example("matrix/1.yaml", "--kernel", "6.1.0-18").out())
+        .contains("answered as Linux 6.1, as 6.1.0-18 was asked for")
+        .endsWith("kernel 6.1\n");
+    assertThat(example("matrix/1.yaml", "--kernel", "6.8").out()).endsWith("kernel 6.8\n");
+    Ran unknown = example("matrix/1.yaml", "--kernel", "new");
     assertThat(unknown.status()).isEqualTo(2);
-    assertThat(unknown.err()).contains("6.12").hasLineCount(1);
+    assertThat(unknown.err()).contains("6.8").hasLineCount(1);
   }
 
   @ParameterizedTest
@@ -105,7 +111,64 @@ class CheckCommandTest {
     Path host = EXAMPLES.resolve("hosts/two-nics.json").toAbsolutePath();
     Ran ran = written("host: " + host + "\nvms:\n  web:\n    devices:\n      - 0000:0f:00.0\n");
     assertThat(ran.status()).isEqualTo(2);
-    assertThat(ran.err()).contains("vms.yaml:5: vms.web.devices[0]: ").contains("0000:0f:00.0");
+    assertThat(ran.out().replaceAll("\\s+", " "))
+        .contains("vms.yaml:5: vms.web.devices[0]: ")
+        .contains("0000:0f:00.0")
+        .contains("bad input (NO_SUCH_DEVICE)");
+  }
+
+  /** One that does not end is read no further than a request can be long. */
+  @Test
+  void shouldRefuseAFileThatDoesNotEnd() {
+    Ran ran = Ran.vfio("check", "/dev/zero");
+    assertThat(ran.status()).isEqualTo(2);
+    assertThat(ran.err()).hasLineCount(1).contains("bigger than 16 MiB");
+  }
+
+  @Test
+  void shouldRefuseACaptureWhoseIommuHasNoPages() throws IOException {
+    Path capture = folder.resolve("odd.json");
+    Files.writeString(
+        capture,
+        "{\"vfio4j-capture\":1,\"name\":\"odd\",\"iommu\":{\"pageSizes\":[4095]},\"functions\":[]}");
+    Ran ran = written("host: odd.json\nvms:\n  web:\n    devices: []\n");
+    assertThat(ran.status()).isEqualTo(2);
+    assertThat(ran.err()).hasLineCount(1).contains("odd.json:1: iommu.pageSizes[0]");
+  }
+
+  @Test
+  void shouldTakeAHostByItsNameAndAFileWithAHashInItsName() throws IOException {
+    Path host = EXAMPLES.resolve("hosts/two-nics.json");
+    Files.copy(host, folder.resolve("a#b.json"));
+    Ran file = written("host: \"a#b.json\"\nvms:\n  web:\n    devices: []\n");
+    assertThat(file.status()).as(file.err()).isZero();
+    Ran named = written("host: \"a#b.json#two-nics\"\nvms:\n  web:\n    devices: []\n");
+    assertThat(named.status()).as(named.err()).isZero();
+    Ran other = written("host: \"a#b.json#three\"\nvms:\n  web:\n    devices: []\n");
+    assertThat(other.status()).isEqualTo(2);
+    assertThat(other.err()).contains("two-nics");
+  }
+
+  @Test
+  void shouldReadDomainsOfLibvirtForAHostThatIsNamed() throws IOException {
+    Path xml = folder.resolve("win10.xml");
+    Files.writeString(
+        xml,
+        """
+        <domain><name>win10</name><memory unit='GiB'>4</memory><devices>
+        <hostdev mode='subsystem' type='pci'><source><address domain='0' bus='1' slot='0'
+        function='0'/></source></hostdev>
+        <hostdev mode='subsystem' type='pci'><source><address domain='0' bus='1' slot='0'
+        function='1'/></source></hostdev></devices></domain>
+        """);
+    Path host = EXAMPLES.resolve("hosts/two-nics.json");
+    Ran ran = Ran.vfio("check", xml, "--host", host);
+    assertThat(ran.status()).as(ran.out() + ran.err()).isZero();
+    assertThat(Ran.vfio("check", xml, "--host", host, "--as", "qemu").out())
+        .contains("-m 4096M", "-device vfio-pci,host=0000:01:00.1");
+    Ran without = Ran.vfio("check", xml);
+    assertThat(without.status()).isEqualTo(2);
+    assertThat(without.err()).contains("--host").hasLineCount(1);
   }
 
   /** B12: it was "a mistake of this program", exit 70, for any request on such a host. */

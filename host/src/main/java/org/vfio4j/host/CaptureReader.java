@@ -309,15 +309,6 @@ final class CaptureReader {
         place(from));
   }
 
-  /** An IOMMU maps powers of two; VFIO counts in pages of 4 KiB and none below. */
-  private static long pageSize(Tree tree) {
-    long bytes = tree.asLong(4096, Long.MAX_VALUE);
-    if (Long.bitCount(bytes) != 1) {
-      throw tree.at().error("a page size is a power of two, 4096 or more: " + bytes);
-    }
-    return bytes;
-  }
-
   private static IommuFacts iommu(Tree.Obj from) {
     from.only(IOMMU);
     return new IommuFacts(

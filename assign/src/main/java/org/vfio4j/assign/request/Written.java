@@ -121,7 +121,7 @@ public enum Written {
       return out.toString();
     }
 
-    /** Proxmox makes and removes mediated devices itself: it is told the type. */
+    // Proxmox makes and removes mediated devices itself: it is told the type.
     private Optional<String> value(DeviceRequest d, HostTopology host) {
       return switch (d.mode()) {
         case WHOLE -> Optional.of(d.device() + ",pcie=1");
@@ -134,7 +134,7 @@ public enum Written {
       };
     }
 
-    /** The kernel puts the driver's name before that of a type, and so does Proxmox. */
+    // The type by which the kernel knows it, driver first.
     private String kind(Mdev m, String type) {
       return m.parent() + ",mdev=" + type;
     }

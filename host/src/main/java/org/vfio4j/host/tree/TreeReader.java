@@ -179,12 +179,16 @@ public final class TreeReader {
     if (token != JsonToken.END_OBJECT) {
       throw at.error("the text ends inside this map");
     }
-    if (isAlias.isPresent() && fields.get(MERGE) instanceof Tree merged) {
-      fields.remove(MERGE);
-      List<Tree> others = merged instanceof Tree.Arr list ? list.items() : List.of(merged);
-      others.forEach(other -> other.asObject().fields().forEach(fields::putIfAbsent));
+    if (isAlias.isPresent()) {
+      Optional.ofNullable(fields.remove(MERGE)).ifPresent(merged -> merge(merged, fields));
     }
     return new Tree.Obj(at, fields);
+  }
+
+  /** What a map has itself comes before what it takes over. */
+  private static void merge(Tree merged, Map<String, Tree> fields) {
+    List<Tree> others = merged instanceof Tree.Arr list ? list.items() : List.of(merged);
+    others.forEach(other -> other.asObject().fields().forEach(fields::putIfAbsent));
   }
 
   private Tree array(Position at, int depth) {
