@@ -4,12 +4,11 @@
 package org.vfio4j.cli;
 
 import java.io.FileDescriptor;
-import java.io.FileOutputStream;
-import java.io.OutputStream;
+import java.io.IOException;
 import java.io.PrintStream;
-import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import picocli.CommandLine.Help;
 import picocli.CommandLine.Help.Ansi.Style;
 
@@ -60,18 +59,17 @@ record Console(
     boolean dumb = environment.getOrDefault("TERM", "").equals("dumb");
     String encoding = System.getProperty("native.encoding", "");
     return new Console(
-        stream(FileDescriptor.out),
-        stream(FileDescriptor.err),
+        AnswerStream.to(FileDescriptor.out),
+        AnswerStream.to(FileDescriptor.err),
         columns(environment.getOrDefault("COLUMNS", "")),
         terminal && !noColour && !dumb,
         encoding.equalsIgnoreCase("UTF-8") || !terminal,
         environment.getOrDefault("VFIO_DEBUG", "").equals("1"));
   }
 
-  private static PrintStream stream(FileDescriptor descriptor) {
-    OutputStream file = new FileOutputStream(descriptor);
-    return new PrintStream(
-        new java.io.BufferedOutputStream(file, 1 << 16), false, StandardCharsets.UTF_8);
+  /** Why the answer could not be written, if it could not. */
+  Optional<IOException> lost() {
+    return out instanceof AnswerStream stream ? stream.lost() : Optional.empty();
   }
 
   private static int columns(String text) {

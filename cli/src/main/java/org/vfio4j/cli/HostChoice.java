@@ -3,6 +3,7 @@
 
 package org.vfio4j.cli;
 
+import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -20,8 +21,9 @@ final class HostChoice {
       paramLabel = "SOURCE",
       arity = "0..1",
       description = {
-        "What describes the host: a capture, a umockdev recording, output of lspci, a listing of"
-            + " groups, a kernel log, or a folder with a copy of sysfs. This machine if left out."
+        "What describes the host: a capture, a umockdev recording, any text that tells of its"
+            + " devices (lspci, groups, a kernel log), a folder with a copy of sysfs, or - for"
+            + " standard input. This machine if left out."
       })
   private Optional<Path> source = Optional.empty();
 
@@ -45,7 +47,23 @@ final class HostChoice {
 
   /** The host of that name in the file or folder; without a name, the only one. */
   static HostTopology read(Path source, Optional<String> name) {
-    return choose(source.toString(), HostSource.read(source), name, "choose one with --name");
+    return choose(source.toString(), hosts(source), name, "choose one with --name");
+  }
+
+  private static List<HostTopology> hosts(Path source) {
+    if (source.toString().isEmpty()) {
+      throw new BadInputException(
+          "SOURCE", 0, "", "empty: name a file or a folder, or leave it out");
+    }
+    if (!source.toString().equals("-")) {
+      return HostSource.read(source);
+    }
+    try {
+      byte[] bytes = System.in.readNBytes(HostSource.MAX_BYTES + 1);
+      return HostSource.parse("standard input", "host", bytes);
+    } catch (IOException e) {
+      throw new BadInputException("standard input", 0, "", "cannot be read: " + e.getMessage());
+    }
   }
 
   /** The same for a request, which names a host behind a '#'. */

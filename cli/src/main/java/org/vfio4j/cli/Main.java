@@ -31,6 +31,14 @@ public final class Main {
   /** A mistake of this program. */
   static final int BROKEN = 70;
 
+  /** The answer could not be written, so that nobody has it. */
+  static final int LOST = 74;
+
+  /**
+   * Whoever read the answer wanted no more of it; what a shell says of a program that SIGPIPE ends.
+   */
+  static final int PIPE = 141;
+
   private static final List<String> LOG_LEVELS =
       List.of("trace", "debug", "info", "warn", "error", "off");
 
@@ -51,7 +59,18 @@ public final class Main {
       }
       System.setProperty("org.slf4j.simpleLogger.defaultLogLevel", level);
     }
-    System.exit(run(console, arguments));
+    int status = run(console, arguments);
+    System.exit(console.lost().map(e -> lost(console, e)).orElse(status));
+  }
+
+  private static int lost(Console console, IOException e) {
+    String why = String.valueOf(e.getMessage());
+    if (why.contains("Broken pipe")) {
+      return PIPE;
+    }
+    console.err().println("vfio: the answer could not be written: " + Text.printable(why));
+    console.err().flush();
+    return LOST;
   }
 
   /**

@@ -37,7 +37,7 @@ final class OutputFile {
     if (Files.isDirectory(path)) {
       throw new BadInputException(name, 0, "", "is a folder");
     }
-    if (!force && Files.exists(path)) {
+    if (!force && Files.exists(path) && !isStream(path)) {
       throw new BadInputException(name, 0, "", "is there already; --force replaces it");
     }
     try {
@@ -45,6 +45,11 @@ final class OutputFile {
     } catch (IOException e) {
       throw new BadInputException(name, 0, "", "cannot be written: " + reason(e));
     }
+  }
+
+  /** A terminal, a pipe or another device takes what is written, and nothing of it is replaced. */
+  private static boolean isStream(Path path) {
+    return !Files.isRegularFile(path) && !Files.isDirectory(path);
   }
 
   private static void replace(Path path, String text) throws IOException {

@@ -5,6 +5,7 @@ package org.vfio4j.cli;
 
 import java.util.List;
 import java.util.concurrent.Callable;
+import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -37,7 +38,8 @@ import picocli.CommandLine.Spec;
       "  vfio serve ioat --socket PATH    a PCI device in Java, plugged into QEMU",
       "  vfio COMMAND --help              more, with examples",
       "",
-      "Exit status: 0 yes or done, 1 refused or nothing known, 2 bad input.",
+      "Exit status: 0 yes or done, 1 refused or nothing known, 2 bad input,",
+      "74 the answer could not be written, 70 a mistake of this program.",
       "Every command but 'completion' takes --json."
     })
 final class VfioCommand implements Callable<Integer> {
@@ -67,7 +69,8 @@ final class VfioCommand implements Callable<Integer> {
         new ReplayCommand(console),
         new ExplainCommand(console),
         new ServeCommand(console),
-        new CompletionCommand(console));
+        new CompletionCommand(console),
+        new CommandLine.HelpCommand());
   }
 
   boolean verbose() {

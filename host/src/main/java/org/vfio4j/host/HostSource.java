@@ -10,6 +10,7 @@ import java.net.SocketException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import org.vfio4j.host.input.BadInputException;
 
@@ -24,6 +25,7 @@ public final class HostSource {
   public static final int MAX_BYTES = 32 << 20;
 
   private static final int MAX_LINE = 1 << 20;
+  private static final int HEAD = 1 << 16;
 
   private HostSource() {}
 
@@ -72,6 +74,9 @@ public final class HostSource {
     if (content.length > MAX_BYTES) {
       throw tooBig(source);
     }
+    if (content.length == 0) {
+      throw new BadInputException(source, 0, "", "empty: no host in it");
+    }
     try {
       return parseKnown(source, name, content);
     } catch (IllegalArgumentException refused) {
@@ -97,14 +102,35 @@ public final class HostSource {
     if (!Files.exists(path)) {
       throw new BadInputException(source, 0, "", "no such file or folder");
     }
+    if (!Files.isReadable(path)) {
+      throw new BadInputException(source, 0, "", "cannot be read: permission denied");
+    }
     try (InputStream in = Files.newInputStream(path)) {
       if (Files.isRegularFile(path) && Files.size(path) > MAX_BYTES) {
         throw tooBig(source);
       }
-      return in.readNBytes(MAX_BYTES + 1);
+      byte[] head = in.readNBytes(HEAD);
+      // What is no text is not read to its end, which /dev/zero has not.
+      boolean binary = !Files.isRegularFile(path) && contains(head, (byte) 0);
+      return binary ? head : join(head, in.readNBytes(MAX_BYTES + 1 - head.length));
     } catch (IOException e) {
       throw new BadInputException(source, 0, "", "cannot be read: " + e.getMessage());
     }
+  }
+
+  private static boolean contains(byte[] bytes, byte wanted) {
+    for (byte b : bytes) {
+      if (b == wanted) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private static byte[] join(byte[] head, byte[] rest) {
+    byte[] all = Arrays.copyOf(head, head.length + rest.length);
+    System.arraycopy(rest, 0, all, head.length, rest.length);
+    return all;
   }
 
   private static BadInputException tooBig(String source) {
