@@ -97,7 +97,7 @@ class HostCommandTest {
     assertThat(ran.status()).isZero();
     assertThat(ran.out())
         .startsWith("{\n  \"capture\": {")
-        .contains("\"vfio4j-capture\": 2")
+        .contains("\"vfio4j-capture\": 3")
         .containsPattern("\"id\": 11,\\s+\"holding\": \"host\",\\s+\"shared\": true")
         .containsPattern("\"bridges\": \\[\\s+\"0000:01:00\\.0\"");
   }

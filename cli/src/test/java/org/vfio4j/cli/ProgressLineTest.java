@@ -43,7 +43,7 @@ class ProgressLineTest {
     }
     assertThat(told())
         .isEqualTo(
-            "\rchecking: 9999 of 10000 VMs\rchecking: 1 of 2 VMs       \r                      \r");
+            "\rchecking: 9999 of 10000 VMs\rchecking: 1 of 2 VMs       \r                    \r");
   }
 
   @Test
