@@ -24,6 +24,7 @@ final class Joining {
   /** A host that sections are being joined to. */
   private static final class Joined {
     private final List<TextSection> sections = new ArrayList<>();
+    private final List<Loss> losses = new ArrayList<>();
     private HostTopology host;
     private String label;
 
@@ -31,6 +32,7 @@ final class Joining {
       this.host = host;
       this.label = label;
       sections.add(section);
+      losses.addAll(host.losses());
     }
   }
 
@@ -79,6 +81,7 @@ final class Joining {
         known.host = merge(known.host, part);
         known.label = known.label.isEmpty() ? label : known.label;
         known.sections.add(section);
+        known.losses.addAll(part.losses());
         return;
       }
     }
@@ -209,7 +212,7 @@ final class Joining {
     }
     kept.forEach(
         (host, label) -> {
-          List<Loss> own = new ArrayList<>();
+          List<Loss> own = new ArrayList<>(host.losses);
           for (TextReading.LostLine lost : losses) {
             boolean elsewhere =
                 kept.keySet().stream()

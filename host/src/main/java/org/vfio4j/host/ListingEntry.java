@@ -119,7 +119,8 @@ record ListingEntry(
   private static final Pattern DRIVER =
       Pattern.compile(
           "(?i)(?:^|[\\s(|,])(?:(?:kernel )?driver(?: in use)?[:=]|drv=)\\s*"
-              + "(\\(?none\\)?|n/a|-|[A-Za-z0-9][A-Za-z0-9_-]*)?[)\\s|,]*$");
+              + "(\\(?none\\)?|n/a|-|[A-Za-z0-9][A-Za-z0-9_-]*)?[)\\s|,]*$"
+              + "|\\s\\[(?<bracketed>[a-z][a-z0-9]*(?:[_-][a-z0-9]+)+)\\]$");
 
   private ListingEntry ending(Ending other) {
     return new ListingEntry(prefix, address, classCode, id, description, driver, other);
@@ -170,6 +171,9 @@ record ListingEntry(
         return read(whole, grouped, Fact.unknown());
       }
       String text = whole.substring(0, said.start()).strip();
+      if (said.group("bracketed") != null) {
+        return read(text, grouped, Fact.known(said.group("bracketed")));
+      }
       Optional<ListingEntry> entry = read(text, grouped, driver(said.group(1)));
       // The name may stand in the next line.
       return said.group(1) == null ? entry.map(e -> e.ending(Ending.OPEN)) : entry;

@@ -28,6 +28,10 @@ final class LogForm implements TextForm {
     if (section.restartsLog(text, stamp)) {
       section = reading.startSection("boot");
     }
+    int options = text.indexOf("ommand line: ");
+    if (options >= 0 && text.contains("=")) {
+      section.commandLine(text.substring(options + "ommand line: ".length()));
+    }
     boolean taken = section.addLogLine(text, stamp, reading.here());
     if (LogLines.isCut(text)) {
       reading.lost(line, Loss.Reason.CUT);

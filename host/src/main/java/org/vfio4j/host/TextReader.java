@@ -33,6 +33,9 @@ final class TextReader {
   private static final Pattern OPTIONS =
       Pattern.compile("(?=.*=)[\\w./,-]+(?:=\\S*)?(?: [\\w./-]+(?:=\\S*)?)*");
 
+  private static final Pattern GROUP_COLUMN =
+      Pattern.compile("(?i)[|#\\s]*(?:IOMMU[ _]?)?Group\\s*(?:\\||\\s{2,}|\\t)");
+
   private final String source;
   private final TextReading reading;
   private final Listings listings = new Listings();
@@ -87,6 +90,9 @@ final class TextReader {
   }
 
   private void untaken(TextLine line) {
+    if (GROUP_COLUMN.matcher(line.bare()).lookingAt()) {
+      reading.section().numbersAreGroups();
+    }
     if (!IommuSign.in(line.bare()).isEmpty()) {
       reading.section().signs(line.bare());
     }

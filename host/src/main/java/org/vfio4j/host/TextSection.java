@@ -31,6 +31,7 @@ final class TextSection {
   private final List<PciFunction.Builder> unmarked = new ArrayList<>();
   private final List<Numbered> numbered = new ArrayList<>();
   private boolean marks;
+  private boolean numbersAreGroups;
   private boolean noGroups;
   private boolean merging;
   private boolean runEnds = true;
@@ -175,6 +176,11 @@ final class TextSection {
         || code && known.classCode().get().code16() != entry.classCode().get().code16();
   }
 
+  /** Says that a heading calls the numbers before the addresses groups. */
+  void numbersAreGroups() {
+    numbersAreGroups = true;
+  }
+
   /** Says that the pattern of a shell was found where a group's number should be. */
   void noGroups() {
     noGroups = true;
@@ -256,14 +262,12 @@ final class TextSection {
     for (int i = 1; i < numbered.size(); i++) {
       lines &= numbered.get(i).number() == numbered.get(i - 1).number() + 1;
     }
-    if (!lines) {
+    if (!lines || numbersAreGroups) {
       numbered.forEach(n -> host.member(n.number(), n.address().toString(), n.place()));
+    } else if (!numbered.isEmpty()) {
+      String text = "numbers before the addresses, which may count groups or lines";
+      host.lost(new Loss(numbered.getFirst().place().line(), text, Loss.Reason.AMBIGUOUS));
     }
-  }
-
-  /** Whether numbers stand before the addresses that may be groups or lines. */
-  boolean hasUnclearNumbers() {
-    return !numbered.isEmpty() && numbered.stream().noneMatch(n -> host.isGrouped(n.address()));
   }
 
   /** The bridge above a function is the one whose secondary bus the function is on. */

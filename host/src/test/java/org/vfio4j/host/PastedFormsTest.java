@@ -151,6 +151,34 @@ class PastedFormsTest {
             "  1 01:00.0 3D controller [0302]: Imagined [1af4:0201]\n"
                 + "  2 01:00.1 Audio device [0403]: Imagined [1af4:0202]\n");
     assertThat(host.groups()).isEmpty();
+    assertThat(host.losses()).extracting(Loss::reason).containsExactly(Loss.Reason.AMBIGUOUS);
+  }
+
+  @Test
+  void shouldTakeNumbersForGroupsWhereTheTableSaysSo() {
+    HostTopology host =
+        Samples.only(
+            "| Group | Address | Device |\n|---|---|---|\n"
+                + "| 1 | 0000:01:00.0 | 3D controller [0302]: Imagined [1af4:0201] |\n"
+                + "| 2 | 0000:02:00.0 | 3D controller [0302]: Imagined [1af4:0201] |\n");
+    assertThat(host.functions()).extracting(f -> fact(f.group())).containsExactly("1", "2");
+  }
+
+  @Test
+  void shouldReadTheDriverInBracketsAtTheEnd() {
+    assertThat(rows("Group 1: 01:00.0 0300: 10de:1b06 (rev a1)   [vfio-pci]\n"))
+        .containsExactly("0000:01:00.0 1 10de:1b06 0300 vfio-pci");
+  }
+
+  @Test
+  void shouldReadTheCommandLineOutOfALog() {
+    HostTopology host =
+        Samples.only(
+            "May 06 08:41:02 pve kernel: Command line: root=/dev/sda1 ro intel_iommu=on\n"
+                + "May 06 08:41:02 pve kernel: pci 0000:01:00.0: [1af4:0201] type 00 class"
+                + " 0x030000\n");
+    assertThat(host.setup().commandLine()).contains("root=/dev/sda1 ro intel_iommu=on");
+    assertThat(host.setup().signs()).containsExactly(IommuSign.ASKED_INTEL);
   }
 
   @Test
