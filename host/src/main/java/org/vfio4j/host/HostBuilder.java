@@ -69,6 +69,11 @@ final class HostBuilder {
     return functions.containsKey(address);
   }
 
+  /** The line that named a function first; 0 where none did. */
+  int lineOf(PciAddress address) {
+    return places.getOrDefault(address.toString(), new Place(0, "")).line();
+  }
+
   boolean isEmpty() {
     return functions.isEmpty() && groups.isEmpty();
   }

@@ -27,6 +27,9 @@ public final class HostSource {
   private static final int MAX_LINE = 1 << 20;
   private static final int HEAD = 1 << 16;
 
+  /** What lshw's JSON has of each device on a bus, and no capture. */
+  private static final String LSHW = "\"businfo\"";
+
   private HostSource() {}
 
   /** The machine that this program runs on. */
@@ -87,11 +90,11 @@ public final class HostSource {
   }
 
   private static List<HostTopology> parseKnown(String source, String name, byte[] content) {
-    if (beginsWithBrace(content)) {
+    String text = new String(content, StandardCharsets.UTF_8);
+    if (beginsWithBrace(content) && !text.contains(LSHW)) {
       return List.of(CaptureReader.read(source, name, content));
     }
     checkLines(source, content);
-    String text = new String(content, StandardCharsets.UTF_8);
     if (UmockdevReader.accepts(text)) {
       return List.of(UmockdevReader.read(source, name, text));
     }

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.UUID;
+import java.util.function.Consumer;
 import java.util.function.Function;
 
 /**
@@ -155,123 +156,93 @@ public record HostTopology(
 
   /** The same host with other functions and groups. */
   public HostTopology with(List<PciFunction> otherFunctions, List<HostGroup> otherGroups) {
-    return new HostTopology(
-        name,
-        origin,
-        kernel,
-        partial,
-        otherFunctions,
-        otherGroups,
-        mdevParents,
-        mdevs,
-        iommu,
-        roles,
-        setup,
-        losses);
+    return copy(
+        c -> {
+          c.functions = otherFunctions;
+          c.groups = otherGroups;
+        });
   }
 
   /** The same host with an IOMMU of which other things are known. */
   public HostTopology with(IommuFacts other) {
-    return new HostTopology(
-        name,
-        origin,
-        kernel,
-        partial,
-        functions,
-        groups,
-        mdevParents,
-        mdevs,
-        other,
-        roles,
-        setup,
-        losses);
+    return copy(c -> c.iommu = other);
   }
 
   /** The same host under another name. */
   public HostTopology named(String newName) {
-    return new HostTopology(
-        newName,
-        origin,
-        kernel,
-        partial,
-        functions,
-        groups,
-        mdevParents,
-        mdevs,
-        iommu,
-        roles,
-        setup,
-        losses);
+    return copy(c -> c.name = newName);
   }
 
   /** The same host of which it is known otherwise how it was started. */
   HostTopology with(HostSetup other) {
-    return new HostTopology(
-        name,
-        origin,
-        kernel,
-        partial,
-        functions,
-        groups,
-        mdevParents,
-        mdevs,
-        iommu,
-        roles,
-        other,
-        losses);
+    return copy(c -> c.setup = other);
   }
 
   /** The same host with this kernel. */
   HostTopology onKernel(String version) {
-    return new HostTopology(
-        name,
-        origin,
-        Optional.of(version),
-        partial,
-        functions,
-        groups,
-        mdevParents,
-        mdevs,
-        iommu,
-        roles,
-        setup,
-        losses);
+    return copy(c -> c.kernel = Optional.of(version));
   }
 
   /** The same host with these lines lost. */
   HostTopology with(List<Loss> lost) {
-    return new HostTopology(
-        name,
-        origin,
-        kernel,
-        partial,
-        functions,
-        groups,
-        mdevParents,
-        mdevs,
-        iommu,
-        roles,
-        setup,
-        lost);
+    return copy(c -> c.losses = lost);
   }
 
   /**
    * The same host without what the source has in words of its own: names, and lines as they are.
    */
   public HostTopology withoutDescriptions() {
+    return copy(
+        c -> {
+          c.functions =
+              functions.stream()
+                  .map(f -> f.toBuilder().description(Optional.empty()).build())
+                  .toList();
+          c.mdevParents = mdevParents.stream().map(HostTopology::withoutDescription).toList();
+          c.setup = new HostSetup(Optional.empty(), setup.moduleParameters(), setup.signs());
+          c.losses = List.of();
+        });
+  }
+
+  private HostTopology copy(Consumer<Copy> change) {
+    Copy copy = new Copy(this);
+    change.accept(copy);
     return new HostTopology(
-        name,
+        copy.name,
         origin,
-        kernel,
+        copy.kernel,
         partial,
-        functions.stream().map(f -> f.toBuilder().description(Optional.empty()).build()).toList(),
-        groups,
-        mdevParents.stream().map(HostTopology::withoutDescription).toList(),
+        copy.functions,
+        copy.groups,
+        copy.mdevParents,
         mdevs,
-        iommu,
+        copy.iommu,
         roles,
-        new HostSetup(Optional.empty(), setup.moduleParameters(), setup.signs()),
-        List.of());
+        copy.setup,
+        copy.losses);
+  }
+
+  /** The parts of a host that a changed one may have otherwise. */
+  private static final class Copy {
+    private String name;
+    private Optional<String> kernel;
+    private List<PciFunction> functions;
+    private List<HostGroup> groups;
+    private List<MdevOffers> mdevParents;
+    private IommuFacts iommu;
+    private HostSetup setup;
+    private List<Loss> losses;
+
+    private Copy(HostTopology host) {
+      name = host.name;
+      kernel = host.kernel;
+      functions = host.functions;
+      groups = host.groups;
+      mdevParents = host.mdevParents;
+      iommu = host.iommu;
+      setup = host.setup;
+      losses = host.losses;
+    }
   }
 
   private static MdevOffers withoutDescription(MdevOffers parent) {

@@ -92,7 +92,7 @@ public record IommuState(Answer answer, List<String> because, List<String> advic
       off |= noTable();
       if (off || none) {
         if (!off) {
-          off(none);
+          usual();
         }
         return Answer.OFF;
       }
@@ -163,10 +163,7 @@ public record IommuState(Answer answer, List<String> because, List<String> advic
     }
 
     /** Nothing says why there are no groups: what it is for most. */
-    private void off(boolean none) {
-      if (!none) {
-        return;
-      }
+    private void usual() {
       advice.add(FIRMWARE);
       boolean amd = maker(AMD) && !maker(INTEL);
       advice.add(

@@ -206,13 +206,20 @@ final class Joining {
       String plain = (log ? "boot-" : "listing-") + (kept.size() + 1);
       kept.put(host, host.label.isEmpty() ? plain : host.label);
     }
+    List<Loss> quoted = new ArrayList<>();
     if (anyGroups && kept.size() > 1) {
-      // A few functions without groups beside listings with them are a quotation, and told as such.
-      kept.keySet().removeIf(j -> j.host.groups().isEmpty() && j.host.functions().size() < 2);
+      // One function without a group beside listings with them is a quotation, and told as such.
+      for (Joined host : List.copyOf(kept.keySet())) {
+        if (host.host.groups().isEmpty() && host.host.functions().size() < 2) {
+          kept.remove(host);
+          host.host.functions().forEach(f -> quoted.add(quotation(host, f)));
+        }
+      }
     }
     kept.forEach(
         (host, label) -> {
           List<Loss> own = new ArrayList<>(host.losses);
+          own.addAll(quoted);
           for (TextReading.LostLine lost : losses) {
             boolean elsewhere =
                 kept.keySet().stream()
@@ -228,5 +235,12 @@ final class Joining {
           named.add(whole.named(kept.size() == 1 ? name : label));
         });
     return named;
+  }
+
+  private static Loss quotation(Joined host, PciFunction function) {
+    int line =
+        host.sections.stream().mapToInt(s -> s.host().lineOf(function.address())).max().orElse(0);
+    String text = function.address() + function.id().map(id -> " [" + id + "]").orElse("");
+    return new Loss(line, text, Loss.Reason.CONTRADICTED);
   }
 }

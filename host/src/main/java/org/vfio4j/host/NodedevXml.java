@@ -25,7 +25,7 @@ final class NodedevXml implements TextForm {
 
   private final StringBuilder block = new StringBuilder();
   private int lines;
-  private TextLine first = new TextLine(0, "", "", 0);
+  private TextLine first = new TextLine(0, "", "");
 
   @Override
   public boolean take(TextLine line, TextReading reading) {

@@ -18,7 +18,7 @@ final class PciTableJson implements TextForm {
   private static final int MAX_LENGTH = 8 << 20;
 
   private final StringBuilder block = new StringBuilder();
-  private TextLine first = new TextLine(0, "", "", 0);
+  private TextLine first = new TextLine(0, "", "");
   private int depth;
   private boolean inString;
 

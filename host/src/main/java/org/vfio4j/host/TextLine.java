@@ -14,9 +14,8 @@ import java.util.regex.Pattern;
  * @param number 1-based, in the source
  * @param text the line with its indentation
  * @param bare the line without indentation
- * @param quotes how often it is quoted
  */
-record TextLine(int number, String text, String bare, int quotes) {
+record TextLine(int number, String text, String bare) {
 
   /** Longer lines hold nothing of a host. */
   static final int MAX_LENGTH = 8192;
@@ -41,13 +40,11 @@ record TextLine(int number, String text, String bare, int quotes) {
 
   private static TextLine of(int number, String raw) {
     String line = plain(raw);
-    int quotes = 0;
     for (Matcher m = QUOTE.matcher(line); m.find(); m = QUOTE.matcher(line)) {
       // The arrow of a table or a shell's second prompt is one too, and does no harm.
       line = line.substring(m.end());
-      quotes++;
     }
-    return new TextLine(number, line, line.strip(), quotes);
+    return new TextLine(number, line, line.strip());
   }
 
   private static String plain(String raw) {
@@ -75,7 +72,7 @@ record TextLine(int number, String text, String bare, int quotes) {
   private static boolean isPlain(String line) {
     for (int i = 0; i < line.length(); i++) {
       char c = line.charAt(i);
-      if (c > '~' || c < ' ' && c != '\t' || "`*_\\&<^[~".indexOf(c) >= 0 && c != '[' && c != '_') {
+      if (c > '~' || c < ' ' && c != '\t' || "`*\\&<^~".indexOf(c) >= 0) {
         return false;
       }
       boolean mark = c == '_' && line.startsWith("__", i);

@@ -53,7 +53,7 @@ final class TextReader {
           new DriverLists(),
           listings,
           new LogForm(saysNothing));
-  private TextLine last = new TextLine(0, "", "", 0);
+  private TextLine last = new TextLine(0, "", "");
   private boolean lastTaken = true;
   private String commandLine = "";
 

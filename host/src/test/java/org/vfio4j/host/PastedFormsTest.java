@@ -187,4 +187,24 @@ class PastedFormsTest {
         Samples.only("IOMMU Group *:\n\t01:00.0 3D controller [0302]: Imagined [1af4:0201]\n");
     assertThat(host.functions().getFirst().group().isNone()).isTrue();
   }
+
+  @Test
+  void shouldReadTheJsonOfLshwWhetherAListOrNot() {
+    String device =
+        "{\n"
+            + " \"id\": \"display\", \"businfo\": \"pci@0000:01:00.0\",\n"
+            + " \"description\": \"3D controller\", \"configuration\": {\"driver\":"
+            + " \"nouveau\"}}\n";
+    assertThat(rows(device)).hasSize(1);
+    assertThat(rows("[\n" + device + "]\n")).isEqualTo(rows(device));
+  }
+
+  @Test
+  void shouldTellAFunctionThatContradictsTheListing() {
+    HostTopology host =
+        Samples.only(
+            "IOMMU Group 1:\n\t01:00.0 3D controller [0302]: Imagined [1af4:0201]\n"
+                + "# Somebody else has\n\n01:00.0 3D controller [0302]: Imagined [1af4:0999]\n");
+    assertThat(host.losses()).extracting(Loss::reason).contains(Loss.Reason.CONTRADICTED);
+  }
 }
