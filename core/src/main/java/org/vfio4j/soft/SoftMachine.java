@@ -325,7 +325,7 @@ public final class SoftMachine implements Machine {
 
   private boolean unbind(SoftFunction function, Runnable then) {
     refusedLater.remove(function);
-    if (waits(function)) {
+    if (!departs(function)) {
       leaving.put(function, () -> unbindNow(function, then));
       return false;
     }
@@ -334,9 +334,7 @@ public final class SoftMachine implements Machine {
   }
 
   private void unbindNow(SoftFunction function, Runnable then) {
-    unregister(function);
     noiommu.remove(function).ifPresent(g -> groupOf.remove(function.name(), g));
-    children(function).forEach(this::removeNow);
     if (drivers.remove(function.name()) != null) {
       iommu.unbindHostDriver(function);
       parents.remove(function.name());
@@ -468,7 +466,7 @@ public final class SoftMachine implements Machine {
       if (device == null) {
         throw new VfioException(Errno.ENODEV, Reason.NO_GROUP, "no mdev " + uuid, uuid);
       }
-      if (waits(device)) {
+      if (!departs(device)) {
         leaving.put(device, () -> removeNow(device));
         return false;
       }
@@ -479,7 +477,6 @@ public final class SoftMachine implements Machine {
 
   private void removeNow(MediatedDevice device) {
     leaving.remove(device);
-    unregister(device);
     mdevs.remove(device.name());
     groupOf.remove(device.name());
     iommu.removeDevice(device);
@@ -500,15 +497,18 @@ public final class SoftMachine implements Machine {
     }
   }
 
-  /** Nobody waits for the device any more: {@link #waits} has said so. */
-  private void unregister(Device device) {
-    groupOf(device.name()).ifPresent(g -> core.unregister(g, device, false));
-  }
-
-  /** Whether a user keeps the device, or one of those its driver made of it. */
-  private boolean waits(Device device) {
-    return groupOf(device.name()).map(g -> core.waits(g, device, isOpen(device))).orElse(false)
-        || children(device).stream().anyMatch(this::waits);
+  /**
+   * Takes the device from VFIO, after those that its driver made of it, one after another. False if
+   * a user keeps one of them.
+   */
+  private boolean departs(Device device) {
+    for (MediatedDevice child : children(device)) {
+      if (!departs(child)) {
+        return false;
+      }
+      removeNow(child);
+    }
+    return groupOf(device.name()).map(g -> core.unregister(g, device, isOpen(device))).orElse(true);
   }
 
   /** What the parent's driver removes when it leaves ({@code mdev_unregister_parent}). */
@@ -559,7 +559,8 @@ public final class SoftMachine implements Machine {
   public void letGo() {
     for (Map.Entry<Device, Runnable> each : new ArrayList<>(leaving.entrySet())) {
       Device device = each.getKey();
-      if (!waits(device) && leaving.remove(device) != null) {
+      if (leaving.containsKey(device) && departs(device)) {
+        leaving.remove(device);
         finish(device, each.getValue());
       }
     }

@@ -64,6 +64,12 @@ final class Attaching {
    */
   private Attachment classify(IommuGroup group) {
     List<? extends Device> members = group.devices();
+    if (members.isEmpty()) {
+      throw new VfioException(
+          Errno.EIO,
+          Reason.NO_GROUP,
+          "%s has no member: no bus has a domain for it".formatted(group));
+    }
     if (!onOneBus(members)) {
       throw new VfioException(
           Errno.EINVAL, Reason.MIXED_BUSES, "the members of " + group + " are not on one bus");
@@ -86,7 +92,7 @@ final class Attaching {
         return false;
       }
     }
-    return !members.isEmpty();
+    return true;
   }
 
   /** A plain group needs no IOMMU; one whose backing group is here shares; any other attaches. */

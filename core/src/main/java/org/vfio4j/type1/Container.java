@@ -253,7 +253,10 @@ public final class Container implements Ownership.Owner, AutoCloseable {
     return attachments.hasExternal();
   }
 
-  /** Whether all DMA snoops the caches (VFIO_DMA_CC_IOMMU); false without a domain. */
+  /**
+   * Whether the DMA of all domains snoops the caches (VFIO_DMA_CC_IOMMU). True without a domain, as
+   * {@code vfio_domains_have_iommu_cache} begins with that.
+   */
   public boolean coherent() {
     return mappings.coherent();
   }

@@ -39,7 +39,7 @@ final class Mappings {
   private volatile int count;
   private volatile long bytes;
   private volatile long pageSizes = -1L & PAGE_MASK;
-  private volatile boolean coherent;
+  private volatile boolean coherent = true;
   private int invalidVaddrs;
 
   Mappings(Attachments attachments, int entryLimit) {
@@ -70,7 +70,7 @@ final class Mappings {
     return bytes;
   }
 
-  /** Whether there are domains, and the DMA of all of them snoops the caches. */
+  /** Whether the DMA of all domains snoops the caches: true over none, as for the kernel. */
   boolean coherent() {
     return coherent;
   }
@@ -94,7 +94,7 @@ final class Mappings {
    */
   void askDomains() {
     long sizes = -1L;
-    boolean snoop = !attachments.domains().isEmpty();
+    boolean snoop = true;
     for (Domain domain : attachments.domains()) {
       sizes &= domain.hardware.pageSizes();
       snoop &= domain.hardware.coherent();

@@ -97,50 +97,62 @@ public final class VfioCore {
   }
 
   /**
-   * The device's driver is going: {@code vfio_unregister_group_dev}, unless that has to wait.
+   * The device's driver is going: {@code vfio_unregister_group_dev}, as far as it comes. Who is
+   * told to wait asks again when a user has gone.
    *
    * @param open whether somebody has the device open
    * @return whether it is done
    */
   public boolean unregister(IommuGroup group, Device device, boolean open) {
     try (MachineLock.Held _ = lock.hold()) {
-      Optional<VfioGroup> there = find(group).filter(g -> g.devices.contains(device));
-      if (there.isPresent() && waits(there.get(), open)) {
+      Optional<VfioGroup> there = find(group);
+      return there.isEmpty() || unregister(there.get(), device, open);
+    }
+  }
+
+  private boolean unregister(VfioGroup group, Device device, boolean open) {
+    if (group.devices.contains(device)) {
+      if (open || group.busy || (group.devices.size() == 1 && detachMustWait(group))) {
         return false;
       }
-      there.ifPresent(g -> unregister(g, device));
-      return true;
-    }
-  }
-
-  /**
-   * {@code vfio_unregister_group_dev}, when nobody has the device open any more. The last device
-   * takes the group out of its container where the profile does not wait for that; this is the one
-   * detach under the lock, in the unbind of a driver on 5.10.
-   */
-  private void unregister(VfioGroup group, Device device) {
-    group.devices.remove(device);
-    if (group.devices.isEmpty()) {
-      if (group.container.isPresent()) {
-        detach(group);
-        left(group);
+      group.devices.remove(device);
+      if (group.devices.isEmpty()) {
+        lastGone(group, device);
       }
-      group.dead = true;
-      groups.remove(group.group, group);
     }
+    if (group.container.isPresent() && group.stalled.contains(device)) {
+      return false;
+    }
+    group.stalled.remove(device);
+    forget(group);
+    return true;
+  }
+
+  private boolean detachMustWait(VfioGroup group) {
+    return profile.forcedDetachOnUnbind() && group.container.filter(c -> c.busy).isPresent();
   }
 
   /**
-   * Whether a user keeps the device: {@link #unregister} would have to wait for him.
-   *
-   * @param open whether somebody has the device open
+   * The last device takes the group out of its container, or waits until the user has done that, by
+   * profile. This is the one detach under the lock, in the unbind of a driver.
    */
-  public boolean waits(IommuGroup group, Device device, boolean open) {
-    try (MachineLock.Held _ = lock.hold()) {
-      return find(group)
-          .filter(g -> g.devices.contains(device))
-          .map(g -> waits(g, open))
-          .orElse(false);
+  private void lastGone(VfioGroup group, Device device) {
+    if (!profile.forcedDetachOnUnbind()) {
+      group.stalled.add(device);
+      return;
+    }
+    if (group.container.isPresent()) {
+      detach(group);
+      left(group);
+    }
+    group.dead = true;
+    groups.remove(group.group, group);
+  }
+
+  /** A group without devices is there for who has it open, and no longer. */
+  private void forget(VfioGroup group) {
+    if (group.devices.isEmpty() && group.stalled.isEmpty() && !group.opened()) {
+      groups.remove(group.group, group);
     }
   }
 
@@ -149,13 +161,6 @@ public final class VfioCore {
     try (MachineLock.Held _ = lock.hold()) {
       return find(group).flatMap(g -> g.container).isPresent();
     }
-  }
-
-  private boolean waits(VfioGroup group, boolean deviceOpen) {
-    boolean last = group.devices.size() == 1;
-    boolean kept =
-        last && group.container.map(c -> c.busy || !profile.forcedDetachOnUnbind()).orElse(false);
-    return deviceOpen || group.busy || kept;
   }
 
   /** Refuses a group that somebody of this machine has open. */
@@ -231,6 +236,7 @@ public final class VfioCore {
   void settled(VfioGroup group, Optional<VfioContainer> container) {
     group.busy = false;
     container.ifPresent(c -> c.busy = false);
+    forget(group);
     lock.settled();
   }
 

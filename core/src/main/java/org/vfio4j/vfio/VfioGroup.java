@@ -19,6 +19,13 @@ final class VfioGroup {
   /** Members that are registered with VFIO. */
   final Set<Device> devices = new LinkedHashSet<>();
 
+  /**
+   * Members that nobody has open and nobody can open any more, whose drivers wait for the group to
+   * leave its container ({@code wait_event(group->container_q)} of 5.3 and 5.10). What is
+   * registered meanwhile does not end that wait.
+   */
+  final Set<Device> stalled = new LinkedHashSet<>();
+
   /** The group whose hardware a container moves; held by a reference while a container is set. */
   Optional<IommuGroup> claimed = Optional.empty();
 
@@ -39,7 +46,10 @@ final class VfioGroup {
   boolean fileOpen;
   int deviceFiles;
 
-  /** All devices are gone: what is still open is of no use. */
+  /**
+   * All devices are gone, and the group with them: what is still open is of no use. Before 6.1 a
+   * group outlives its devices for as long as somebody has it open.
+   */
   boolean dead;
 
   VfioGroup(IommuGroup group) {

@@ -141,6 +141,9 @@ final class Answers {
     if (!box.invalid.isEmpty()) {
       return refused(Errno.EBUSY);
     }
+    if (g.memberless()) {
+      return refused(Errno.EIO);
+    }
     if (g.kind == Kind.PLAIN) {
       return ok();
     }

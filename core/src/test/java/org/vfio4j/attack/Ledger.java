@@ -119,6 +119,10 @@ final class Ledger {
     final int physical;
     final IommuGroup group;
     final Set<Integer> registered = new TreeSet<>();
+
+    /** Off the list, though their drivers wait for the group to leave its container. */
+    final Set<Integer> stalled = new TreeSet<>();
+
     boolean dead;
     boolean fileOpen;
     boolean listening;
@@ -136,9 +140,15 @@ final class Ledger {
       this.group = group;
     }
 
+    /** Whether the IOMMU's group has no member any more; a function is one whoever drives it. */
+    boolean memberless() {
+      return World.isMdev(key) && registered.isEmpty() && stalled.isEmpty();
+    }
+
     /** The physical group whose hardware it moves; NO_GROUP if none. */
     int backing() {
-      return kind == Kind.FUNCTION || kind == Kind.BACKED ? physical : NO_GROUP;
+      boolean moves = kind == Kind.FUNCTION || kind == Kind.BACKED;
+      return moves && !memberless() ? physical : NO_GROUP;
     }
 
     boolean attached() {
@@ -235,17 +245,29 @@ final class Ledger {
 
   private void unregister(int device) {
     Vgroup group = groups.get(World.groupKey(device));
-    if (group == null || !group.registered.remove(device) || !group.registered.isEmpty()) {
+    if (group == null) {
       return;
     }
-    if (group.box != null) {
-      leave(group);
+    boolean last = group.registered.remove(device) && group.registered.isEmpty();
+    if (last && profile.forcedDetachOnUnbind()) {
+      if (group.box != null) {
+        leave(group);
+      }
+      group.dead = true;
     }
-    group.dead = true;
-    groups.remove(group.key);
+    group.stalled.remove(device);
+    forget(group);
   }
 
-  /** What {@code machine.waiting()} no longer names has happened. */
+  /** A group without devices is there for who has it open; a name leads to it no more. */
+  private void forget(Vgroup group) {
+    boolean empty = group.registered.isEmpty() && group.stalled.isEmpty();
+    if (empty && (group.dead || !group.opened() || World.isMdev(group.key))) {
+      groups.remove(group.key, group);
+    }
+  }
+
+  /** What {@code machine.waiting()} no longer names has happened; the rest comes off the lists. */
   void sync(Set<Integer> stillWaiting) {
     for (int device : List.copyOf(waiting)) {
       if (!stillWaiting.contains(device)) {
@@ -255,6 +277,10 @@ final class Ledger {
         } else {
           unbound(device);
         }
+      } else if (!isOpen(device)) {
+        Vgroup group = Objects.requireNonNull(groups.get(World.groupKey(device)));
+        group.registered.remove(device);
+        group.stalled.add(device);
       }
     }
   }
@@ -272,8 +298,7 @@ final class Ledger {
   /** Whether a removal that waits may go on waiting: what it waits for is still there. */
   boolean mayWait(int device) {
     Vgroup group = groups.get(World.groupKey(device));
-    return isOpen(device)
-        || (group != null && group.box != null && !profile.forcedDetachOnUnbind());
+    return isOpen(device) || (group != null && group.stalled.contains(device) && group.box != null);
   }
 
   private boolean isOpen(int device) {
@@ -316,6 +341,7 @@ final class Ledger {
     if (!group.opened() && group.box != null) {
       leave(group);
     }
+    forget(group);
   }
 
   /** Attached groups that a physical group backs. */

@@ -152,6 +152,8 @@ class DriverScenarioTest extends ApiScenario {
         // A kernel opens no device whose driver is leaving, and nobody else makes it do DMA.
         assertThat(bench.reads(A, IOVA)).isNotEmpty();
       }
+      assertThat(vm.status(a)).isEqualTo(3);
+      refused(Errno.ENODEV, () -> vm.dev(a, A));
       vm.unset(a);
     } else {
       assertThat(bench.bind(A, "none")).as("done at once").isTrue();
@@ -164,6 +166,25 @@ class DriverScenarioTest extends ApiScenario {
     refused(Errno.EINVAL, () -> vm.map(c, IOVA, SIZE));
     assertThat(vm.locked()).isZero();
     assertThat(bench.reads(A, IOVA)).isEmpty();
+  }
+
+  @Test
+  void D08_shouldKeepAGroupWithoutDevicesForWhoHasItOpen() {
+    int a = vm.group(A);
+    assertThat(bench.bind(A, "none")).as("done at once").isTrue();
+    int c = vm.container();
+    if (claims()) {
+      refused(Errno.ENODEV, () -> vm.status(a));
+      refused(Errno.ENODEV, () -> vm.set(a, c));
+    } else {
+      assertThat(vm.status(a)).isEqualTo(1);
+      vm.set(a, c);
+      vm.iommu(c);
+      refused(Errno.ENODEV, () -> vm.dev(a, A));
+      bench.bind(A, "vfio-pci");
+      vm.map(c, IOVA, SIZE);
+      assertThat(vm.dma(vm.dev(a, A), IOVA)).isTrue();
+    }
   }
 
   @Test
@@ -182,7 +203,10 @@ class DriverScenarioTest extends ApiScenario {
     }
     vm.close(d);
     if (!claims()) {
+      refused(Errno.ENODEV, () -> vm.dev(a, A));
+      assertThat(vm.status(a)).isEqualTo(3);
       vm.unset(a);
+      assertThat(vm.status(a)).isEqualTo(1);
     }
     assertThat(bench.driver(A)).isEqualTo("none");
     assertThat(bench.bind(A, "vfio-pci")).as("nobody waits any more").isTrue();

@@ -4,6 +4,7 @@
 package org.vfio4j.scenario;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.vfio4j.scenario.ScenarioBench.A;
 import static org.vfio4j.scenario.ScenarioBench.B;
 import static org.vfio4j.scenario.ScenarioBench.PLAIN_PARENT;
 
@@ -22,6 +23,9 @@ class PlainScenarioTest extends ApiScenario {
   private static final int BOTH = 3;
   private static final long BEYOND_48_BITS = 1L << 48;
   private static final long MSI = 0xfee00000L;
+
+  /** VFIO_DMA_CC_IOMMU. */
+  private static final int SNOOPS = 4;
 
   private final String p = bench.plain(PLAIN_PARENT);
 
@@ -64,6 +68,17 @@ class PlainScenarioTest extends ApiScenario {
     assertThat(vm.dma(d, IOVA)).isTrue();
     vm.unmap(c, IOVA, SIZE);
     assertThat(vm.dma(d, IOVA)).isFalse();
+  }
+
+  @Test
+  void E01_shouldSnoopWhereNoDomainSaysOtherwise() {
+    int c = plainContainer();
+    assertThat(vm.api().checkExtension(c, SNOOPS)).isEqualTo(1);
+    int a = vm.group(A);
+    vm.set(a, c);
+    assertThat(vm.api().checkExtension(c, SNOOPS)).as("the IOMMU of A").isZero();
+    vm.unset(a);
+    assertThat(vm.api().checkExtension(c, SNOOPS)).isEqualTo(1);
   }
 
   @Test
