@@ -20,14 +20,14 @@ final class GroupPaths implements TextForm {
       "((?:[0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\\.[0-7])";
   private static final Pattern MEMBER =
       Pattern.compile(
-          ".*\\biommu_groups/([0-9]{1,9})/devices/([^\\s/:]+(?::[^\\s/:]+)*)(?:[/\\s].*)?");
+          ".*\\biommu_groups/([0-9]{1,9})/devices/([^\\s/:]+(?::[^\\s/:]+){0,8})(?:[/\\s].*)?");
   private static final Pattern FOLDER =
       Pattern.compile("[^ ]*\\biommu_groups/([0-9]{1,9})(?:/(?:devices/?)?)?:");
   private static final Pattern REGIONS =
       Pattern.compile(".*\\biommu_groups/([0-9]{1,9})/reserved_regions(?::(.*))?.*");
   private static final Pattern ASKED =
       Pattern.compile(
-          ".*(?:\\bls|\\bcat|\\btree)\\b.*\\biommu_groups/([0-9]{1,9})/(devices|reserved_regions)/?");
+          "(?>.*?\\b(?:ls|cat|tree)\\b).*\\biommu_groups/([0-9]{1,9})/(devices|reserved_regions)/?");
   private static final Pattern OF_FUNCTION =
       Pattern.compile(".*" + DEVICE + "/iommu_group\\b.*?(?:\\biommu_groups/([0-9]{1,9})/?)?");
   private static final Pattern TARGET = Pattern.compile("[./\\w]*\\biommu_groups/([0-9]{1,9})/?");

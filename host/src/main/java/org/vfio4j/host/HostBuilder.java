@@ -6,6 +6,7 @@ package org.vfio4j.host;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.HashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
@@ -21,7 +22,7 @@ final class HostBuilder {
 
   /** What is said of a group beside its PCI functions. */
   private static final class GroupNotes {
-    private final List<String> others = new ArrayList<>();
+    private final Set<String> others = new LinkedHashSet<>();
     private Optional<String> type = Optional.empty();
     private Optional<List<ReservedRegion>> regions = Optional.empty();
   }
@@ -308,7 +309,7 @@ final class HostBuilder {
                 new HostGroup(
                     id,
                     members.getOrDefault(id, List.of()),
-                    notes.others,
+                    List.copyOf(notes.others),
                     notes.type,
                     notes.regions)));
     List<MdevOffers> parents = List.copyOf(mdevParents.values());

@@ -4,6 +4,7 @@
 package org.vfio4j.host;
 
 import java.util.Arrays;
+import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Pattern;
@@ -23,7 +24,8 @@ public enum IommuSign {
           + " APIC|Initialized for Passthrough)|perf/amd_iommu: Detected"),
   /** The kernel says that an SMMU of Arm is at work. */
   SMMU_ACTIVE(
-      "smmu-active", "arm-smmu(?:-v3)?\\b.*(?:probing hardware|stage|ias \\d+-bit|features)"),
+      "smmu-active",
+      "^(?>.*?arm-smmu(?:-v3)?\\b).*(?:probing hardware|stage|ias \\d+-bit|features)"),
   /** Only the option was seen: the kernel repeats it, whether there is an IOMMU or not. */
   OPTION_REPEATED("option-repeated", "DMAR: IOMMU enabled$"),
   /** Firmware describes a unit of VT-d. */
@@ -34,15 +36,15 @@ public enum IommuSign {
   NO_TABLE(
       "no-table",
       "No ACPI (?:DMAR|IVRS) table found|No DMAR found|DMAR: No DMAR|IOMMU not detected"
-          + "|Checking for device assignment IOMMU support.*(?:WARN|FAIL)"),
+          + "|^(?>.*?Checking for device assignment IOMMU support).*(?:WARN|FAIL)"),
   /** An AMD machine whose IOMMU the kernel did not find. */
   AMD_ABSENT("amd-absent", "AMD-Vi: AMD IOMMUv2 functionality not av"),
   /** The kernel was told to do without, or gave up. */
   OFF(
       "off",
-      "DMAR: (?:IOMMU disabled|Disable(?:d)? |Failed to|.*disabling IOMMU)|AMD-Vi:"
-          + " (?:Disabled|Failed|Unable)|\\b(?:intel_iommu|amd_iommu|iommu)=off\\b|Checking if"
-          + " IOMMU is enabled by kernel.*(?:WARN|FAIL)|IOMMU appears to be disabled"),
+      "DMAR: (?:IOMMU disabled|Disable(?:d)? |Failed to)|^(?>.*?DMAR: ).*disabling IOMMU|AMD-Vi:"
+          + " (?:Disabled|Failed|Unable)|\\b(?:intel_iommu|amd_iommu|iommu)=off\\b|^(?>.*?Checking"
+          + " if IOMMU is enabled by kernel).*(?:WARN|FAIL)|IOMMU appears to be disabled"),
   /** The command line asks for VT-d. */
   ASKED_INTEL("asked-intel", "\\bintel_iommu=(?:[\\w,]*,)?on\\b"),
   /** The command line names AMD's IOMMU. */
@@ -68,6 +70,20 @@ public enum IommuSign {
       "Hypervisor detected: |Booting paravirtualized kernel on (?:KVM|Xen|VMware|Hyper-V)"
           + "|systemd\\[1\\]: Detected virtualization");
 
+  /** One of these is in each line that has a sign: most lines have none of them. */
+  private static final List<String> NEEDED =
+      List.of(
+          "ommu",
+          "OMMU",
+          "DMAR",
+          "AMD-Vi",
+          "ACPI: ",
+          "smmu",
+          "emap",
+          "Passthrough",
+          "ypervisor",
+          "virtualiz");
+
   private final String word;
   private final Pattern pattern;
 
@@ -88,6 +104,9 @@ public enum IommuSign {
 
   /** The signs in a line. */
   static Set<IommuSign> in(String line) {
+    if (NEEDED.stream().noneMatch(line::contains)) {
+      return Set.of();
+    }
     return Arrays.stream(values())
         .filter(s -> s.pattern.matcher(line).find())
         .collect(Collectors.toSet());

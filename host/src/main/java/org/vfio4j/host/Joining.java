@@ -4,11 +4,13 @@
 package org.vfio4j.host;
 
 import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.EnumSet;
 import java.util.HashMap;
-import java.util.LinkedHashMap;
+import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.Objects;
+import java.util.NavigableMap;
 import java.util.Optional;
 import java.util.TreeMap;
 import java.util.function.Function;
@@ -21,18 +23,85 @@ import org.vfio4j.host.input.BadInputException;
  */
 final class Joining {
 
+  /** More machines and boots than people paste into one file. */
+  private static final int MAX_HOSTS = 256;
+
   /** A host that sections are being joined to. */
   private static final class Joined {
+    private final List<HostTopology> parts = new ArrayList<>();
     private final List<TextSection> sections = new ArrayList<>();
     private final List<Loss> losses = new ArrayList<>();
-    private HostTopology host;
-    private String label;
+    private final NavigableMap<PciAddress, PciFunction> functions = new TreeMap<>();
+    private final Map<Integer, HostGroup> groups = new HashMap<>();
+    private Optional<String> kernel = Optional.empty();
+    private String label = "";
 
-    Joined(HostTopology host, String label, TextSection section) {
-      this.host = host;
-      this.label = label;
+    Joined(HostTopology part, String label, TextSection section) {
+      add(part, label, section);
+    }
+
+    void add(HostTopology part, String itsLabel, TextSection section) {
+      parts.add(part);
       sections.add(section);
-      losses.addAll(host.losses());
+      losses.addAll(part.losses());
+      part.functions().forEach(f -> functions.merge(f.address(), f, Joining::merge));
+      part.groups().forEach(g -> groups.merge(g.id(), g, Joining::merge));
+      kernel = kernel.or(part::kernel);
+      label = label.isEmpty() ? itsLabel : label;
+    }
+
+    /** Whether the part may be of this host: on no id, class or group do they differ. */
+    boolean agrees(HostTopology part, String itsLabel) {
+      boolean otherKernel =
+          itsLabel.startsWith("kernel-") && label.startsWith("kernel-") && !itsLabel.equals(label);
+      if (otherKernel || !agree(kernel, part.kernel())) {
+        return false;
+      }
+      for (PciFunction function : part.functions()) {
+        PciFunction known = functions.get(function.address());
+        if (known != null && !agree(known, function)) {
+          return false;
+        }
+      }
+      return true;
+    }
+
+    boolean isEmpty() {
+      return functions.isEmpty() && groups.isEmpty();
+    }
+
+    /** The host of all parts; where they differ, the later one counts. */
+    HostTopology host() {
+      HostTopology first = parts.getFirst();
+      if (parts.size() == 1) {
+        return first.with(List.<Loss>of());
+      }
+      Origin origin = first.origin();
+      IommuFacts iommu = first.iommu();
+      HostSetup setup = first.setup();
+      Map<Role, List<PciAddress>> carriers = new HashMap<>(first.roles().carriers());
+      for (HostTopology part : parts.subList(1, parts.size())) {
+        boolean plain = origin == Origin.LISTING || origin == Origin.DMESG;
+        origin = plain ? part.origin() : origin;
+        iommu = iommu.and(part.iommu());
+        setup = setup.and(part.setup());
+        part.roles()
+            .carriers()
+            .forEach((role, list) -> carriers.merge(role, list, Joining::together));
+      }
+      return new HostTopology(
+          first.name(),
+          origin,
+          kernel,
+          parts.stream().anyMatch(HostTopology::partial),
+          List.copyOf(functions.values()),
+          List.copyOf(groups.values()),
+          first.mdevParents(),
+          first.mdevs(),
+          iommu,
+          new Roles(carriers, EnumSet.allOf(Role.class), first.roles().because()),
+          setup,
+          List.of());
     }
   }
 
@@ -51,10 +120,9 @@ final class Joining {
         others.add(section);
         continue;
       }
-      join(hosts, part, label, section);
+      join(source, hosts, part, label, section);
     }
-    hosts.removeIf(
-        j -> j.host.functions().isEmpty() && j.host.groups().isEmpty() && hosts.size() > 1);
+    hosts.removeIf(j -> j.isEmpty() && hosts.size() > 1);
     if (hosts.isEmpty() && !common.equals(HostSetup.UNKNOWN)) {
       HostTopology bare = others.getFirst().finish(name);
       hosts.add(new Joined(bare.with(common), "", others.getFirst()));
@@ -71,34 +139,18 @@ final class Joining {
   }
 
   private static void join(
-      List<Joined> hosts, HostTopology part, String label, TextSection section) {
+      String source, List<Joined> hosts, HostTopology part, String label, TextSection section) {
     for (Joined known : hosts.reversed()) {
-      boolean otherKernel =
-          label.startsWith("kernel-")
-              && known.label.startsWith("kernel-")
-              && !label.equals(known.label);
-      if (!otherKernel && agree(known.host, part)) {
-        known.host = merge(known.host, part);
-        known.label = known.label.isEmpty() ? label : known.label;
-        known.sections.add(section);
-        known.losses.addAll(part.losses());
+      if (known.agrees(part, label)) {
+        known.add(part, label, section);
         return;
       }
     }
+    if (hosts.size() == MAX_HOSTS) {
+      throw new BadInputException(
+          source, 0, "", "more than " + MAX_HOSTS + " machines or boots that differ: no capture");
+    }
     hosts.add(new Joined(part, label, section));
-  }
-
-  private static boolean agree(HostTopology a, HostTopology b) {
-    if (a.kernel().isPresent() && b.kernel().isPresent() && !a.kernel().equals(b.kernel())) {
-      return false;
-    }
-    for (PciFunction one : b.functions()) {
-      Optional<PciFunction> other = a.function(one.address());
-      if (other.isPresent() && !agree(other.get(), one)) {
-        return false;
-      }
-    }
-    return true;
   }
 
   private static boolean agree(PciFunction a, PciFunction b) {
@@ -109,35 +161,6 @@ final class Joining {
 
   private static <T> boolean agree(Optional<T> a, Optional<T> b) {
     return a.isEmpty() || b.isEmpty() || a.equals(b);
-  }
-
-  /** The host of both parts; where they differ, the later one counts. */
-  private static HostTopology merge(HostTopology a, HostTopology b) {
-    TreeMap<PciAddress, PciFunction> functions = new TreeMap<>();
-    a.functions().forEach(f -> functions.put(f.address(), f));
-    b.functions().forEach(f -> functions.merge(f.address(), f, Joining::merge));
-    Map<Integer, HostGroup> groups = new HashMap<>();
-    for (HostGroup group : a.groups()) {
-      groups.put(group.id(), group);
-    }
-    b.groups().forEach(g -> groups.merge(g.id(), g, Joining::merge));
-    Map<Role, List<PciAddress>> carriers = new HashMap<>(a.roles().carriers());
-    b.roles().carriers().forEach((role, list) -> carriers.merge(role, list, Joining::together));
-    Origin origin =
-        a.origin() == Origin.LISTING || a.origin() == Origin.DMESG ? b.origin() : a.origin();
-    return new HostTopology(
-        a.name(),
-        origin,
-        a.kernel().or(b::kernel),
-        a.partial() || b.partial(),
-        List.copyOf(functions.values()),
-        List.copyOf(groups.values()),
-        a.mdevParents(),
-        a.mdevs(),
-        a.iommu().and(b.iommu()),
-        new Roles(carriers, java.util.EnumSet.allOf(Role.class), a.roles().because()),
-        a.setup().and(b.setup()),
-        List.of());
   }
 
   private static List<PciAddress> together(List<PciAddress> a, List<PciAddress> b) {
@@ -198,42 +221,35 @@ final class Joining {
 
   private static List<HostTopology> named(
       List<Joined> joined, String name, HostSetup common, List<TextReading.LostLine> losses) {
-    boolean anyGroups = joined.stream().anyMatch(j -> !j.host.groups().isEmpty());
-    List<HostTopology> named = new ArrayList<>();
-    LinkedHashMap<Joined, String> kept = new LinkedHashMap<>();
-    for (Joined host : joined) {
-      boolean log = host.sections.stream().anyMatch(TextSection::hasLog);
-      String plain = (log ? "boot-" : "listing-") + (kept.size() + 1);
-      kept.put(host, host.label.isEmpty() ? plain : host.label);
-    }
+    List<Joined> kept = new ArrayList<>(joined);
     List<Loss> quoted = new ArrayList<>();
-    if (anyGroups && kept.size() > 1) {
+    if (kept.size() > 1 && joined.stream().anyMatch(j -> !j.groups.isEmpty())) {
       // One function without a group beside listings with them is a quotation, and told as such.
-      for (Joined host : List.copyOf(kept.keySet())) {
-        if (host.host.groups().isEmpty() && host.host.functions().size() < 2) {
+      for (Joined host : joined) {
+        if (host.groups.isEmpty() && host.functions.size() < 2) {
           kept.remove(host);
-          host.host.functions().forEach(f -> quoted.add(quotation(host, f)));
+          host.functions.values().forEach(f -> quoted.add(quotation(host, f)));
         }
       }
     }
-    kept.forEach(
-        (host, label) -> {
-          List<Loss> own = new ArrayList<>(host.losses);
-          own.addAll(quoted);
-          for (TextReading.LostLine lost : losses) {
-            boolean elsewhere =
-                kept.keySet().stream()
-                    .anyMatch(j -> !Objects.equals(j, host) && j.sections.contains(lost.section()));
-            if (host.sections.contains(lost.section()) || !elsewhere) {
-              own.add(lost.loss());
-            }
-          }
-          HostTopology whole = host.host.with(common.and(host.host.setup())).with(own);
-          if (kept.size() > 1 && label.startsWith("kernel-") && whole.kernel().isEmpty()) {
-            whole = whole.onKernel(label.substring("kernel-".length()));
-          }
-          named.add(whole.named(kept.size() == 1 ? name : label));
-        });
+    Map<TextSection, List<Loss>> own = new IdentityHashMap<>();
+    List<Loss> ofAll = new ArrayList<>(quoted);
+    kept.forEach(j -> j.sections.forEach(s -> own.put(s, j.losses)));
+    losses.forEach(l -> own.getOrDefault(l.section(), ofAll).add(l.loss()));
+    List<HostTopology> named = new ArrayList<>();
+    for (Joined host : kept) {
+      boolean log = host.sections.stream().anyMatch(TextSection::hasLog);
+      String plain = (log ? "boot-" : "listing-") + (joined.indexOf(host) + 1);
+      String label = host.label.isEmpty() ? plain : host.label;
+      host.losses.addAll(ofAll);
+      host.losses.sort(Comparator.comparingInt(Loss::line));
+      HostTopology whole = host.host();
+      whole = whole.with(common.and(whole.setup())).with(host.losses);
+      if (kept.size() > 1 && label.startsWith("kernel-") && whole.kernel().isEmpty()) {
+        whole = whole.onKernel(label.substring("kernel-".length()));
+      }
+      named.add(whole.named(kept.size() == 1 ? name : label));
+    }
     return named;
   }
 

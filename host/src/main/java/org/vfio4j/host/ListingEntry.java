@@ -74,10 +74,11 @@ record ListingEntry(
       Optional<PciId> id = Optional.empty();
       boolean none = false;
       boolean reset = false;
-      String rest = text.strip() + " ";
-      while (!rest.isBlank()) {
-        Matcher m = TOKENS.matcher(rest);
-        if (!m.lookingAt() || m.end() == 0) {
+      String whole = text.strip() + " ";
+      Matcher m = TOKENS.matcher(whole);
+      for (int at = 0; at < whole.length() - 1; at = afterBlanks(whole, m.end())) {
+        m.region(at, whole.length());
+        if (!m.lookingAt() || m.end() == at) {
           return Optional.empty();
         }
         if (m.group("group") != null) {
@@ -90,9 +91,16 @@ record ListingEntry(
         }
         id = m.group("id") == null ? id : Optional.of(PciId.parse(m.group("id")));
         reset |= m.group("flag") != null;
-        rest = rest.substring(m.end()).stripLeading();
       }
       return Optional.of(new Prefix(group, none, number, reset, id.isPresent(), id));
+    }
+
+    private static int afterBlanks(String text, int from) {
+      int at = from;
+      while (at < text.length() && Character.isWhitespace(text.charAt(at))) {
+        at++;
+      }
+      return at;
     }
   }
 
@@ -107,7 +115,7 @@ record ListingEntry(
       Pattern.compile("([^\\[\\]\"]{0,100})\\[([0-9a-fA-F]{4})\\]:?(?:\\s+(.*))?");
   private static final Pattern NAMES =
       Pattern.compile("([A-Za-z0-9][^:\\[\\]\"]{1,70}?)\\s*: (.+)");
-  private static final Pattern COLUMNS = Pattern.compile("([A-Z0-9]\\S*(?: \\S+)*)\\s{2,}(\\S.*)");
+  private static final Pattern COLUMNS = Pattern.compile("([A-Z0-9].*?)\\s{2,}(\\S.*)");
   private static final Pattern QUOTED =
       Pattern.compile(
           "\"([^\"]*?)(?: \\[([0-9a-f]{4})\\])?\" \"([^\"]*?)(?: \\[([0-9a-f]{4})\\])?\""
@@ -118,9 +126,9 @@ record ListingEntry(
   private static final Pattern PROG_IF = Pattern.compile("\\(prog-if ([0-9a-fA-F]{2})");
   private static final Pattern DRIVER =
       Pattern.compile(
-          "(?i)(?:^|[\\s(|,])(?:(?:kernel )?driver(?: in use)?[:=]|drv=)\\s*"
-              + "(\\(?none\\)?|n/a|-|[A-Za-z0-9][A-Za-z0-9_-]*)?[)\\s|,]*$"
-              + "|\\s\\[(?<bracketed>[a-z][a-z0-9]*(?:[_-][a-z0-9]+)+)\\]$");
+          "(?i)(?:^|[\\s(|,])(?:(?:kernel )?driver(?: in use)?[:=]|drv=)\\s*+"
+              + "(\\(?none\\)?|n/a|-|[A-Za-z0-9][A-Za-z0-9_-]*+)?[)\\s|,]*+$"
+              + "|\\s\\[(?<bracketed>[a-z][a-z0-9]*(?:[_-][a-z0-9]+){1,8})\\]$");
 
   private ListingEntry ending(Ending other) {
     return new ListingEntry(prefix, address, classCode, id, description, driver, other);

@@ -18,9 +18,9 @@ final class Listings implements TextForm {
 
   private static final Pattern HEADING =
       Pattern.compile(
-          "(?i)[#=*_~:\\s+-]*(?:IOMMU[ _-]*)?Group["
-              + " #:=]*([0-9]{1,9}|\\*)(?:\\s*[:;,-]?\\s*|\\s*\\(.*\\)\\s*:?|:? *\\d*"
-              + " *(?:devices?|members?|functions?):?)[#=*_~:\\s+-]*");
+          "(?i)[#=*_~:\\s+-]*+(?:IOMMU[ _-]*+)?Group["
+              + " #:=]*+([0-9]{1,9}|\\*)(?:\\s*+\\(.*\\)|:? *+(?:\\d++"
+              + " *+)?(?:devices?|members?|functions?)|[:;,-]?+)[#=*_~:\\s+-]*+");
   private static final Pattern UNIT = Pattern.compile("IOMMU: (\\S+)");
   private static final Pattern WORD = Pattern.compile("[a-zA-Z][\\w-]{0,63}");
   private static final int MAX_PIECES = 4;
@@ -41,6 +41,10 @@ final class Listings implements TextForm {
   private Optional<PciAddress> above = Optional.empty();
   private Optional<Open> open = Optional.empty();
   private Optional<LspciDetails> function = Optional.empty();
+
+  /** The section that the function is in, which need not be the one that is read now. */
+  private Optional<TextSection> home = Optional.empty();
+
   private OptionalInt group = OptionalInt.empty();
   private Optional<String> unit = Optional.empty();
   private int heading;
@@ -239,6 +243,7 @@ final class Listings implements TextForm {
       }
       function = Optional.of(section.addListed(entry, place));
     }
+    home = Optional.of(section);
     interrupted = false;
     headless = false;
     detailTaken = true;
@@ -276,7 +281,7 @@ final class Listings implements TextForm {
     OptionalInt named = LspciDetails.groupOf(text);
     if (named.isPresent()) {
       PciAddress address = function.get().address();
-      reading.section().groupLine(address, named.getAsInt(), reading.here());
+      home.orElseThrow().groupLine(address, named.getAsInt(), reading.here());
     }
     boolean taken = function.get().add(text);
     detailTaken = taken && (text.startsWith("Kernel ") || text.startsWith("Subsystem: "));

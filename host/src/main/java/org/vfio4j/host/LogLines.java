@@ -40,7 +40,7 @@ final class LogLines {
               + "\\[(?:mem )?0x([0-9a-f]{1,16}) ?- ?0x([0-9a-f]{1,16})\\]\\s*");
   private static final Pattern UNIT =
       Pattern.compile(
-          ".*dmar[0-9]+: reg_base_addr .* cap ([0-9a-f]{1,16}) ecap ([0-9a-f]{1,16})\\s*");
+          "(?>.*?dmar[0-9]+: reg_base_addr ).* cap ([0-9a-f]{1,16}) ecap ([0-9a-f]{1,16})\\s*");
   private static final Pattern LOCKED =
       Pattern.compile(
           ".*\\b" + ADDRESS + ": (?:DMAR: )?(?:Device is ineligible|Firmware has requested).*");

@@ -65,7 +65,7 @@ final class LspciDetails {
               "Flags: ",
               Pattern.compile("(?!.*(?:,|\\bIOM?M?U?|IOMMU g?r?o?u?p?|NUMA ?n?o?d?e?)$).*")),
           new Whole("Subsystem: ", Pattern.compile("(?!.*\\[[0-9a-f]{0,4}:?[0-9a-f]{0,4}$).*")),
-          new Whole("Capabilities: ", Pattern.compile(".*\\] ?\\S.*|.*<.*>")));
+          new Whole("Capabilities: ", Pattern.compile(".*\\] ?\\S.*|[^<]*<.*>")));
   private static final Pattern INNER =
       Pattern.compile(
           "Capabilities: \\[|Status: |Control: |Latency: |Region \\d|Memory at |I/O ports at"

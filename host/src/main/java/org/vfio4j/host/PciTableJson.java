@@ -38,6 +38,11 @@ final class PciTableJson implements TextForm {
     return true;
   }
 
+  @Override
+  public boolean takesLongLines() {
+    return true;
+  }
+
   private void count(String text) {
     for (int i = 0; i < text.length(); i++) {
       char c = text.charAt(i);

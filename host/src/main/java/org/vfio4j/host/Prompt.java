@@ -22,7 +22,7 @@ final class Prompt {
   /** The first group is the command. */
   static final Pattern PATTERN =
       Pattern.compile(
-          "(?:\\[?[\\w.-]+@[\\w.-]+[^$#%>❯]{0,80}[$#%>❯]\\s*|[$%❯➜]\\s+|[~\\w/.-]{0,40}[$❯]\\s+"
+          "(?:\\[?[\\w.-]+@[\\w.-]++[^$#%>❯]{0,80}[$#%>❯]\\s*|[$%❯➜]\\s+|[~\\w/.-]{0,40}[$❯]\\s+"
               + "|#\\s+(?="
               + COMMANDS
               + ")|"

@@ -13,6 +13,11 @@ interface TextForm {
    */
   boolean take(TextLine line, TextReading reading);
 
+  /** Whether a line that is too long for people may be of this form. */
+  default boolean takesLongLines() {
+    return false;
+  }
+
   /** Says that nothing follows any more. */
   default void end(TextReading reading) {}
 }

@@ -17,7 +17,10 @@ import java.util.regex.Pattern;
  */
 record TextLine(int number, String text, String bare) {
 
-  /** Longer lines hold nothing of a host. */
+  /**
+   * Longer lines are left as they are and no form of text is looked for in them, but JSON: some of
+   * the patterns take time with the square of a line's length.
+   */
   static final int MAX_LENGTH = 8192;
 
   private static final Pattern ESCAPES =
@@ -28,8 +31,8 @@ record TextLine(int number, String text, String bare) {
   private static final Pattern BACKSLASHED = Pattern.compile("\\\\([\\[\\]_*#<>()])");
   private static final Pattern TAGS =
       Pattern.compile(
-          "(?i)</?(?:pre|code|b|i|em|strong|br|p|span|div|blockquote|tt)(?: [^>]*)?/?>");
-  private static final Pattern QUOTE = Pattern.compile("^ {0,8}[>»] ?");
+          "(?i)</?(?:pre|code|b|i|em|strong|br|p|span|div|blockquote|tt)(?: [^<>]{0,400})?/?>");
+  private static final Pattern QUOTE = Pattern.compile(" {0,8}[>»] ?");
 
   /** The lines of a text. */
   static List<TextLine> of(String text) {
@@ -39,12 +42,18 @@ record TextLine(int number, String text, String bare) {
   }
 
   private static TextLine of(int number, String raw) {
-    String line = plain(raw);
-    for (Matcher m = QUOTE.matcher(line); m.find(); m = QUOTE.matcher(line)) {
-      // The arrow of a table or a shell's second prompt is one too, and does no harm.
-      line = line.substring(m.end());
+    if (raw.length() > MAX_LENGTH) {
+      return new TextLine(number, raw, raw.strip());
     }
-    return new TextLine(number, line, line.strip());
+    String line = plain(raw);
+    Matcher quote = QUOTE.matcher(line);
+    int begin = 0;
+    while (quote.find(begin) && quote.start() == begin) {
+      // The arrow of a table or a shell's second prompt is one too, and does no harm.
+      begin = quote.end();
+    }
+    String own = line.substring(begin);
+    return new TextLine(number, own, own.strip());
   }
 
   private static String plain(String raw) {

@@ -8,6 +8,7 @@ import java.util.Locale;
 import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.vfio4j.host.input.BadInputException;
 
 /**
@@ -27,11 +28,11 @@ final class TextReader {
   private static final Pattern KERNEL =
       Pattern.compile(
           "(?i)\\b(?:kernel|linux|with)\\s+v?([0-9]+\\.[0-9]+(?:\\.[0-9]+){0,4}(?:-[\\w.]*\\w)?)");
-  private static final Pattern BOOT_IMAGE =
-      Pattern.compile("(?:.*\\bcommand line: )?(?:\\S+=\\S+ )*(BOOT_IMAGE=\\S*vmlinuz\\S*.*)");
+  private static final String COMMAND_LINE = "command line: ";
+  private static final Pattern BOOT_IMAGE = Pattern.compile("BOOT_IMAGE=\\S*vmlinuz.*");
   private static final Pattern IMAGE_VERSION = Pattern.compile(".*vmlinuz-([0-9][\\w.+-]*).*");
-  private static final Pattern OPTIONS =
-      Pattern.compile("(?=.*=)[\\w./,-]+(?:=\\S*)?(?: [\\w./-]+(?:=\\S*)?)*");
+  private static final Pattern OPTION = Pattern.compile("[\\w./,-]+(?:=\\S*)?");
+  private static final Pattern SETTING = Pattern.compile("[^\\s=]+=\\S+");
 
   private static final Pattern GROUP_COLUMN =
       Pattern.compile("(?i)[|#\\s]*(?:IOMMU[ _]?)?Group\\s*(?:\\||\\s{2,}|\\t)");
@@ -73,8 +74,11 @@ final class TextReader {
 
   private void line(TextLine line) {
     reading.at(line.number());
-    lastTaken = !line.isTooLong() && take(line);
-    if (!lastTaken) {
+    lastTaken = take(line);
+    if (!lastTaken && line.isTooLong()) {
+      listings.prose();
+      reading.lost(line, Loss.Reason.CUT);
+    } else if (!lastTaken) {
       untaken(line);
     }
     last = line;
@@ -82,7 +86,7 @@ final class TextReader {
 
   private boolean take(TextLine line) {
     for (TextForm form : forms) {
-      if (form.take(line, reading)) {
+      if ((!line.isTooLong() || form.takesLongLines()) && form.take(line, reading)) {
         return true;
       }
     }
@@ -103,15 +107,15 @@ final class TextReader {
       listings.endOutput(reading);
     }
     boolean named = prose(line.bare());
-    if (line.isTooLong() || !named && !prompt.matches() && saysNothing.loses(line)) {
-      reading.lost(line, line.isTooLong() ? Loss.Reason.CUT : Loss.Reason.NOT_READ);
+    if (!named && !prompt.matches() && saysNothing.loses(line)) {
+      reading.lost(line, Loss.Reason.NOT_READ);
     }
   }
 
   /** What a sentence or a title says of what follows it; whether it is one that says something. */
   private boolean prose(String text) {
     listings.prose();
-    boolean goesOn = !commandLine.isEmpty() && OPTIONS.matcher(text).matches();
+    boolean goesOn = !commandLine.isEmpty() && text.contains("=") && all(OPTION, text);
     if (goesOn) {
       // A wrapped command line: whether within an option or between two cannot be seen.
       reading.section().commandLine(commandLine + text);
@@ -119,15 +123,13 @@ final class TextReader {
       reading.section().commandLine(commandLine);
       return true;
     }
-    commandLine = "";
-    Matcher image = BOOT_IMAGE.matcher(text);
-    if (image.matches()) {
-      commandLine = image.group(1);
-      Matcher version = IMAGE_VERSION.matcher(image.group(1));
+    commandLine = commandLine(text);
+    if (!commandLine.isEmpty()) {
+      Matcher version = IMAGE_VERSION.matcher(commandLine);
       if (version.matches()) {
         reading.kernel(version.group(1));
       }
-      reading.section().commandLine(image.group(1));
+      reading.section().commandLine(commandLine);
       return true;
     }
     Matcher title = HEADING.matcher(text);
@@ -140,6 +142,22 @@ final class TextReader {
       reading.label("kernel-" + kernel.group(1));
     }
     return false;
+  }
+
+  /** The command line of the kernel in the line: from the image on; empty if there is none. */
+  private static String commandLine(String text) {
+    int image = text.indexOf("BOOT_IMAGE=");
+    if (image < 0 || !BOOT_IMAGE.matcher(text).region(image, text.length()).matches()) {
+      return "";
+    }
+    int title = text.lastIndexOf(COMMAND_LINE, image);
+    String before = text.substring(title < 0 ? 0 : title + COMMAND_LINE.length(), image).strip();
+    return before.isEmpty() || all(SETTING, before) ? text.substring(image) : "";
+  }
+
+  /** Whether each word is of the pattern; a group that repeats would need a stack as deep. */
+  private static boolean all(Pattern pattern, String words) {
+    return Stream.of(words.split(" ", -1)).allMatch(w -> pattern.matcher(w).matches());
   }
 
   private static String slug(String title) {

@@ -98,6 +98,13 @@ class PastedFormsTest {
   }
 
   @Test
+  void shouldGiveTheDetailsBehindATitleToTheFunctionAboveIt() {
+    String function = "01:00.0 Ethernet controller [0200]: Imagined [1af4:0201]\n";
+    assertThat(rows(function + "\tFlags: fast devsel\n# the other host\n\tIOMMU group: 17\n"))
+        .containsExactly("0000:01:00.0 17 1af4:0201 0200 ?");
+  }
+
+  @Test
   void shouldTellDetailsWhoseFunctionIsMissing() {
     HostTopology host =
         Samples.only(
