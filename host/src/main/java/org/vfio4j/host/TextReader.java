@@ -115,7 +115,11 @@ final class TextReader {
   /** What a sentence or a title says of what follows it; whether it is one that says something. */
   private boolean prose(String text) {
     listings.prose();
-    boolean goesOn = !commandLine.isEmpty() && text.contains("=") && all(OPTION, text);
+    boolean goesOn =
+        !commandLine.isEmpty()
+            && commandLine.length() < TextLine.MAX_LENGTH
+            && text.contains("=")
+            && all(OPTION, text);
     if (goesOn) {
       // A wrapped command line: whether within an option or between two cannot be seen.
       reading.section().commandLine(commandLine + text);
