@@ -70,5 +70,7 @@ public final class Constants {
   public static final int RLIMIT_MEMLOCK = 8;
   public static final int CAP_IPC_LOCK = 14;
 
+  public static final int FIONREAD = 0x541b;
+
   private Constants() {}
 }

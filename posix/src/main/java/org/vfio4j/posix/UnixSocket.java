@@ -234,6 +234,17 @@ public final class UnixSocket implements AutoCloseable {
     return poll.until(deadline);
   }
 
+  /** Bytes that have come and were not received. */
+  public int available() {
+    try (Descriptor.Use use = descriptor.use();
+        Arena arena = Arena.ofConfined()) {
+      MemorySegment count = arena.allocate(ValueLayout.JAVA_INT);
+      int result = descriptor.calls().ioctl(use.number(), Constants.FIONREAD, count.address());
+      SystemCallException.check(result, "ioctl FIONREAD");
+      return count.get(ValueLayout.JAVA_INT, 0);
+    }
+  }
+
   /** Whether the peer has closed, whatever it sent before. For the thread that receives. */
   public boolean hungUp() {
     return poll.hungUp();

@@ -215,7 +215,8 @@ final class Commands {
                 asked.index(),
                 region.size(),
                 memory.map(Region.Memory::offset).orElse(0L),
-                areas)
+                areas,
+                region.msixMappable())
             .checked(negotiated.maxMessage() - PAYLOAD);
     memory.ifPresent(m -> beside.add(m.file()));
     if (Integer.compareUnsigned(asked.argsz(), info.length()) < 0) {

@@ -8,6 +8,7 @@ import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.error.Errno;
@@ -51,7 +52,11 @@ final class Connection {
 
   /** One connection's state once the version is agreed on. */
   private record Session(
-      Negotiated negotiated, Calls calls, DeviceSession device, Commands commands) {}
+      Negotiated negotiated,
+      Calls calls,
+      DeviceSession device,
+      Commands commands,
+      Optional<LateAnswers> late) {}
 
   private @Nullable Session session;
 
@@ -133,7 +138,7 @@ final class Connection {
         }
         Session agreed = negotiate(reader, reply);
         reader.limit(agreed.negotiated.maxMessage());
-        while (reader.next()) {
+        while (next(agreed, reader)) {
           handle(agreed, reader, reply);
         }
         return "left";
@@ -148,6 +153,14 @@ final class Connection {
         leave();
       }
     }
+  }
+
+  private boolean next(Session agreed, MessageReader reader) {
+    if (agreed.late.isPresent()) {
+      agreed.late.get().taken(reader.size());
+      agreed.late.get().done(reader.ahead() + socket.available());
+    }
+    return reader.next();
   }
 
   /** Closes what the client sent and nobody took. One who sends too much of it is disconnected. */
@@ -207,7 +220,10 @@ final class Connection {
     DeviceSession attached = device.attach(new ConnectedPeer(agreed, calls));
     boolean done = false;
     try {
-      Session started = new Session(agreed, calls, attached, new Commands(attached, name, agreed));
+      Commands commands = new Commands(attached, name, agreed);
+      Optional<LateAnswers> late =
+          attached.patience().map(time -> new LateAnswers(writer, name, time));
+      Session started = new Session(agreed, calls, attached, commands, late);
       session = started;
       done = true;
       return started;
@@ -276,9 +292,9 @@ final class Connection {
     int type = Header.flags(in, at) & Header.TYPE;
     if (type == Header.TYPE_COMMAND) {
       if (CommandEvent.recorded()) {
-        serveRecorded(agreed.commands, reader, reply);
+        serveRecorded(agreed, reader, reply);
       } else {
-        serve(agreed.commands, reader, reply);
+        serve(agreed, reader, reply);
       }
     } else if (type == Header.TYPE_REPLY) {
       if (!agreed.calls.answer(in, at, reader.size())) {
@@ -289,12 +305,12 @@ final class Connection {
     }
   }
 
-  private void serveRecorded(Commands commands, MessageReader reader, MemorySegment reply) {
+  private void serveRecorded(Session agreed, MessageReader reader, MemorySegment reply) {
     CommandEvent event = new CommandEvent();
     event.begin();
     int command = Header.command(reader.buffer(), reader.at());
     try {
-      serve(commands, reader, reply);
+      serve(agreed, reader, reply);
     } finally {
       event.end();
       if (event.shouldCommit()) {
@@ -306,14 +322,20 @@ final class Connection {
     }
   }
 
-  private void serve(Commands commands, MessageReader reader, MemorySegment reply) {
+  private void serve(Session agreed, MessageReader reader, MemorySegment reply) {
     MemorySegment in = reader.buffer();
     int at = reader.at();
+    boolean watched = agreed.late.isPresent() && wantsReply(in, at);
+    if (watched) {
+      agreed.late.get().begin(Header.id(in, at), Header.command(in, at));
+    }
     int errno;
     try {
-      int size = commands.serve(reader, reply);
-      try (Uses beside = Uses.of(commands.beside())) {
-        reply(in, at, reply, size, beside);
+      int size = agreed.commands.serve(reader, reply);
+      if (!watched || agreed.late.get().claim()) {
+        try (Uses beside = Uses.of(agreed.commands.beside())) {
+          reply(in, at, reply, size, beside);
+        }
       }
       return;
     } catch (MessageException e) {
@@ -328,7 +350,9 @@ final class Connection {
       LOG.log(Level.ERROR, () -> name + ": the device failed at " + describe(in, at), e);
       errno = Errno.EIO.number();
     }
-    fail(in, at, reply, errno);
+    if (!watched || agreed.late.get().claim()) {
+      fail(in, at, reply, errno);
+    }
   }
 
   private int refused(MemorySegment in, int at, int errno, RuntimeException why) {
@@ -377,6 +401,7 @@ final class Connection {
     session = null;
     socket.shutdown();
     left.calls.end();
+    left.late.ifPresent(LateAnswers::close);
     try {
       left.device.close();
     } catch (RuntimeException | InternalError e) {

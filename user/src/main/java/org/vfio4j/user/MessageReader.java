@@ -113,6 +113,11 @@ final class MessageReader implements AutoCloseable {
     return size;
   }
 
+  /** Bytes of messages after the current one that are here. */
+  int ahead() {
+    return end - start - size;
+  }
+
   /**
    * Gives up the current message with what nobody took of its descriptors, and waits for the next.
    *

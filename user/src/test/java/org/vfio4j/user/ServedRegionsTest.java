@@ -25,11 +25,11 @@ class ServedRegionsTest extends Served {
         (client, _) -> {
           try (var region = client.region(Pci.BAR0)) {
             assertThat(region.info())
-                .isEqualTo(new RegionInfo(32, 3, 0, ProbeDevice.BAR0_SIZE, 0, List.of()));
+                .isEqualTo(new RegionInfo(32, 3, 0, ProbeDevice.BAR0_SIZE, 0, List.of(), false));
             assertThat(region.file()).isEmpty();
           }
           try (var region = client.region(Pci.VGA)) {
-            assertThat(region.info()).isEqualTo(new RegionInfo(32, 0, 8, 0, 0, List.of()));
+            assertThat(region.info()).isEqualTo(new RegionInfo(32, 0, 8, 0, 0, List.of(), false));
           }
           refused(EINVAL, () -> client.region(Pci.REGIONS));
           refused(EINVAL, () -> client.region(-1));

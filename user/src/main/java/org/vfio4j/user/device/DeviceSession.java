@@ -4,7 +4,9 @@
 package org.vfio4j.user.device;
 
 import java.lang.foreign.MemorySegment;
+import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * One client's use of a device: what the kernel asks of a driver in {@code vfio_device_ops}, with
@@ -97,6 +99,16 @@ public interface DeviceSession extends AutoCloseable {
    * @return bytes unmapped
    */
   long dmaUnmap(long iova, long size, int flags);
+
+  /**
+   * How long the client waits for an answer before it gives the command up, and with it, for a
+   * reply that comes later, the device. Near that time the server answers the command with
+   * ETIMEDOUT, while it goes on here, and never with the real reply. Empty for a session whose
+   * commands are all quick: nothing is watched then.
+   */
+  default Optional<Duration> patience() {
+    return Optional.empty();
+  }
 
   /** {@code VFIO_DEVICE_SET_IRQS}. */
   void setIrqs(IrqSet set);

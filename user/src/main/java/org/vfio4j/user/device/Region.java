@@ -15,8 +15,11 @@ import org.vfio4j.posix.Descriptor;
  * @param areas what of it may be mapped ({@code VFIO_REGION_INFO_CAP_SPARSE_MMAP}); empty with
  *     {@link #MMAP} means all of it
  * @param memory the file to map, with {@link #MMAP}
+ * @param msixMappable the pages of the MSI-X table may be mapped with the others ({@code
+ *     VFIO_REGION_INFO_CAP_MSIX_MAPPABLE})
  */
-public record Region(long size, int flags, List<Area> areas, Optional<Memory> memory) {
+public record Region(
+    long size, int flags, List<Area> areas, Optional<Memory> memory, boolean msixMappable) {
   /** {@code VFIO_REGION_INFO_FLAG_READ}. */
   public static final int READ = 1;
 
@@ -52,6 +55,11 @@ public record Region(long size, int flags, List<Area> areas, Optional<Memory> me
           "no such region: size=0x%x, flags=0x%x, memory=%s".formatted(size, flags, memory));
     }
     areas = List.copyOf(areas);
+  }
+
+  /** A region whose MSI-X table, if it has one, is not to be mapped. */
+  public Region(long size, int flags, List<Area> areas, Optional<Memory> memory) {
+    this(size, flags, areas, memory, false);
   }
 
   /** A region of registers: read and written by messages only. */

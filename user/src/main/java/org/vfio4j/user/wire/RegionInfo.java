@@ -29,7 +29,8 @@ import org.vfio4j.error.Errno;
  *  +-------+-------+---------------+---------------+---------------+
  *  |            offset             |             size              |   and so on
  *  +-------------------------------+-------------------------------+
- *  next: 0, or where the next one is, from the beginning of this structure
+ *  next: 0, or where the next one is, from the beginning of this structure; id 3 is of eight bytes
+ *  and says that the pages of the MSI-X table can be mapped like the others
  * </pre>
  *
  * @param argsz in a command bytes at most of the reply's payload, in a reply bytes that it needs
@@ -38,8 +39,10 @@ import org.vfio4j.error.Errno;
  * @param size bytes of the region
  * @param offset where the region starts in its file
  * @param areas which parts can be mapped; none with {@link #MMAP} means all of it
+ * @param msixMappable whether the pages of the MSI-X table may be mapped with the others
  */
-public record RegionInfo(int argsz, int flags, int index, long size, long offset, List<Area> areas)
+public record RegionInfo(
+    int argsz, int flags, int index, long size, long offset, List<Area> areas, boolean msixMappable)
     implements Message {
   /** Bytes without capabilities. */
   public static final int SIZE = 32;
@@ -50,6 +53,8 @@ public record RegionInfo(int argsz, int flags, int index, long size, long offset
   public static final int CAPS = 8;
 
   private static final int CAP_SPARSE_MMAP = 1;
+  private static final int CAP_MSIX_MAPPABLE = 3;
+  private static final int CAP_EMPTY = 8;
   private static final int CAP_HEADER = 16;
   private static final int AREA = 16;
 
@@ -68,13 +73,20 @@ public record RegionInfo(int argsz, int flags, int index, long size, long offset
 
   /** A command as a client sends it. */
   public static RegionInfo of(int index, int argsz) {
-    return new RegionInfo(argsz, 0, index, 0, 0, List.of());
+    return new RegionInfo(argsz, 0, index, 0, 0, List.of(), false);
   }
 
   /** A reply that says itself how much room it needs and whether it has capabilities. */
-  public static RegionInfo reply(int flags, int index, long size, long offset, List<Area> areas) {
-    int caps = areas.isEmpty() ? 0 : CAP_HEADER + AREA * areas.size();
-    return new RegionInfo(SIZE + caps, flags | (caps == 0 ? 0 : CAPS), index, size, offset, areas);
+  public static RegionInfo reply(
+      int flags, int index, long size, long offset, List<Area> areas, boolean msixMappable) {
+    int caps = capabilities(areas, msixMappable);
+    int told = flags & ~CAPS | (caps == 0 ? 0 : CAPS);
+    return new RegionInfo(SIZE + caps, told, index, size, offset, areas, msixMappable);
+  }
+
+  private static int capabilities(List<Area> areas, boolean msixMappable) {
+    int sparse = areas.isEmpty() ? 0 : CAP_HEADER + AREA * areas.size();
+    return sparse + (msixMappable ? CAP_EMPTY : 0);
   }
 
   /** Reads a command: of all fields but {@code argsz} and {@code index} nothing is taken. */
@@ -84,8 +96,8 @@ public record RegionInfo(int argsz, int flags, int index, long size, long offset
   }
 
   /**
-   * Reads a reply. Capabilities other than sparse mmap are skipped; one that was left out for want
-   * of room is not missed: {@code argsz} says how much is needed.
+   * Reads a reply. Capabilities of other kinds are skipped; one that was left out for want of room
+   * is not missed: {@code argsz} says how much is needed.
    *
    * @throws MessageException EINVAL if the list leaves the payload or goes in circles
    */
@@ -94,6 +106,7 @@ public record RegionInfo(int argsz, int flags, int index, long size, long offset
     int argsz = Fields.get32(from, at);
     int flags = Fields.get32(from, at + 4);
     List<Area> areas = new ArrayList<>();
+    boolean msixMappable = false;
     if ((flags & CAPS) != 0 && size >= Integer.toUnsignedLong(argsz)) {
       long next = Integer.toUnsignedLong(Fields.get32(from, at + 12));
       // Offsets must grow: that ends every list and is how every server lays it out.
@@ -103,6 +116,7 @@ public record RegionInfo(int argsz, int flags, int index, long size, long offset
           throw new MessageException(
               "capability outside of the region info: offset=%d, payload=%d".formatted(next, size));
         }
+        msixMappable |= Fields.get16(from, at + next) == CAP_MSIX_MAPPABLE;
         parseCapability(from, at, next, size, areas);
         floor = next + 8;
         next = Integer.toUnsignedLong(Fields.get32(from, at + next + 4));
@@ -114,7 +128,8 @@ public record RegionInfo(int argsz, int flags, int index, long size, long offset
         Fields.get32(from, at + 8),
         Fields.get64(from, at + 16),
         Fields.get64(from, at + 24),
-        areas);
+        areas,
+        msixMappable);
   }
 
   private static void parseCapability(
@@ -143,19 +158,29 @@ public record RegionInfo(int argsz, int flags, int index, long size, long offset
 
   @Override
   public int length() {
-    return SIZE + (areas.isEmpty() ? 0 : CAP_HEADER + AREA * areas.size());
+    return SIZE + capabilities(areas, msixMappable);
   }
 
   @Override
   public void encode(MemorySegment to, long at) {
     encodeFixed(to, at);
-    if (areas.isEmpty()) {
-      return;
+    if (msixMappable) {
+      encodeHeader(to, at, SIZE, CAP_MSIX_MAPPABLE, areas.isEmpty() ? 0 : SIZE + CAP_EMPTY);
     }
-    long cap = at + SIZE;
-    Fields.put16(to, cap, CAP_SPARSE_MMAP);
-    Fields.put16(to, cap + 2, 1);
-    Fields.put32(to, cap + 4, 0);
+    if (!areas.isEmpty()) {
+      encodeAreas(to, at, SIZE + (msixMappable ? CAP_EMPTY : 0));
+    }
+  }
+
+  private static void encodeHeader(MemorySegment to, long at, long cap, int kind, int next) {
+    Fields.put16(to, at + cap, kind);
+    Fields.put16(to, at + cap + 2, 1);
+    Fields.put32(to, at + cap + 4, next);
+  }
+
+  private void encodeAreas(MemorySegment to, long at, long offset) {
+    encodeHeader(to, at, offset, CAP_SPARSE_MMAP, 0);
+    long cap = at + offset;
     Fields.put32(to, cap + 8, areas.size());
     Fields.put32(to, cap + 12, 0);
     long next = cap + CAP_HEADER;
@@ -174,7 +199,7 @@ public record RegionInfo(int argsz, int flags, int index, long size, long offset
     Fields.put32(to, at, argsz);
     Fields.put32(to, at + 4, flags);
     Fields.put32(to, at + 8, index);
-    Fields.put32(to, at + 12, areas.isEmpty() ? 0 : SIZE);
+    Fields.put32(to, at + 12, capabilities(areas, msixMappable) == 0 ? 0 : SIZE);
     Fields.put64(to, at + 16, size);
     Fields.put64(to, at + 24, offset);
   }

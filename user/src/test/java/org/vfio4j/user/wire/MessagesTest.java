@@ -44,8 +44,10 @@ class MessagesTest {
         of(new DmaUnmap(2, 0x1000, Long.MIN_VALUE), DmaUnmap::parse),
         of(new DeviceInfo(16, 3, 9, 5), DeviceInfo::parse),
         of(RegionInfo.of(7, 32), RegionInfo::parse),
-        of(RegionInfo.reply(7, 1, 0x3000, 0x1000, List.of()), RegionInfo::parseReply),
-        of(RegionInfo.reply(7, 1, 0x3000, 0x1000, areas(2)), RegionInfo::parseReply),
+        of(RegionInfo.reply(7, 1, 0x3000, 0x1000, List.of(), false), RegionInfo::parseReply),
+        of(RegionInfo.reply(7, 1, 0x3000, 0x1000, areas(2), false), RegionInfo::parseReply),
+        of(RegionInfo.reply(7, 1, 0x3000, 0, List.of(), true), RegionInfo::parseReply),
+        of(RegionInfo.reply(7, 1, 0x3000, 0, areas(2), true), RegionInfo::parseReply),
         of(RegionIoFds.of(0, 16), RegionIoFds::parse),
         of(RegionIoFds.reply(0, List.of(entry(0), entry(1)), 96), RegionIoFds::parseReply),
         of(RegionIoFds.reply(0, List.of(entry(0), entry(1)), 95), RegionIoFds::parseReply),
@@ -137,9 +139,15 @@ class MessagesTest {
     assertThat(hex(new DmaUnmap(2, 0x2000, 0x3000)))
         .isEqualTo("1800000002000000" + "0020000000000000" + "0030000000000000");
     assertThat(hex(new DeviceInfo(16, 3, 9, 5))).isEqualTo("10000000030000000900000005000000");
-    assertThat(hex(RegionInfo.reply(7, 1, 0x3000, 0x1000, areas(1))))
+    assertThat(hex(RegionInfo.reply(7, 1, 0x3000, 0x1000, areas(1), false)))
         .isEqualTo(
             ("400000000f0000000100000020000000" + "0030000000000000" + "0010000000000000")
+                + ("0100010000000000" + "0100000000000000")
+                + ("0010000000000000" + "0020000000000000"));
+    assertThat(hex(RegionInfo.reply(7, 1, 0x3000, 0, areas(1), true)))
+        .isEqualTo(
+            ("480000000f0000000100000020000000" + "0030000000000000" + "0000000000000000")
+                + "0300010028000000"
                 + ("0100010000000000" + "0100000000000000")
                 + ("0010000000000000" + "0020000000000000"));
     assertThat(hex(RegionIoFds.reply(2, List.of(entry(1)), 56)))
@@ -257,7 +265,7 @@ class MessagesTest {
   @Test
   void shouldRefuseCapabilitiesThatGoInCirclesOrLeaveTheReply() {
     try (Arena arena = Arena.ofConfined()) {
-      RegionInfo info = RegionInfo.reply(7, 1, 0x3000, 0, areas(1));
+      RegionInfo info = RegionInfo.reply(7, 1, 0x3000, 0, areas(1), false);
       MemorySegment bytes = arena.allocate(info.length());
       for (int next : new int[] {32, 31, 57, 64, -1}) {
         info.encode(bytes, 0);
