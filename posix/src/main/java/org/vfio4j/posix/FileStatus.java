@@ -10,7 +10,7 @@ import java.lang.foreign.ValueLayout;
 /**
  * What is known of an open file, as far as mapping it goes.
  *
- * @param device of the file system, its major number in the upper half
+ * @param device of the file system, its minor number in the upper half
  * @param inode within the file system; with {@code device} it names the file while it exists
  * @param length bytes, now
  * @param writable whether the descriptor may write

@@ -30,8 +30,17 @@ public final class MappedMemory implements AutoCloseable {
    * @throws SystemCallException if the kernel refuses; EBADF if the file is closed
    */
   public static MappedMemory ofFile(Descriptor file, long offset, long length, int protection) {
+    return ofFile(file.calls(), file, offset, length, protection);
+  }
+
+  /**
+   * Maps part of a file that came by other calls: the memory is of the process that these reach.
+   *
+   * @see #ofFile(Descriptor, long, long, int)
+   */
+  public static MappedMemory ofFile(
+      SystemCalls calls, Descriptor file, long offset, long length, int protection) {
     checkLength(length);
-    SystemCalls calls = file.calls();
     long address;
     try (Descriptor.Use use = file.use()) {
       address = calls.mmap(0, length, protection, Constants.MAP_SHARED, use.number(), offset);

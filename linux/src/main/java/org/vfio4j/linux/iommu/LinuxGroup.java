@@ -226,6 +226,11 @@ final class LinuxGroup implements IommuGroup {
     return device;
   }
 
+  /** The file of a group that is open here. */
+  synchronized GroupCalls opened() {
+    return file.orElseThrow();
+  }
+
   private void park() {
     if (parked.isPresent()) {
       return;

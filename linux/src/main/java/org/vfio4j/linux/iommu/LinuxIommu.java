@@ -4,6 +4,7 @@
 package org.vfio4j.linux.iommu;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -18,6 +19,7 @@ import org.vfio4j.iommu.GroupState;
 import org.vfio4j.iommu.Iommu;
 import org.vfio4j.iommu.IommuDomain;
 import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.iommu.Ownership;
 import org.vfio4j.iommu.ReservedRegion;
 import org.vfio4j.linux.sysfs.LinuxDevice;
 import org.vfio4j.linux.sysfs.Sysfs;
@@ -27,6 +29,7 @@ import org.vfio4j.mdev.MediatedDevice;
 import org.vfio4j.mdev.MediatedGroup;
 import org.vfio4j.posix.OpenFiles;
 import org.vfio4j.posix.SystemCalls;
+import org.vfio4j.vfio.Vfio;
 
 /**
  * The IOMMU of this machine, through the kernel's own VFIO: a domain is a container of the kernel,
@@ -131,6 +134,71 @@ public final class LinuxIommu implements Iommu {
   public DeviceCalls openDevice(String name) {
     LinuxGroup group = linux(groupOf(bare(name)).orElseThrow(() -> unknown(name)));
     return group.openDevice(name);
+  }
+
+  /**
+   * Whether the slot or bus of a device can be reset, and everything that this would reset with it
+   * is in groups that its own group's owner has, or that nobody has.
+   *
+   * @param device open
+   * @param name its PCI address
+   */
+  public boolean hotResettable(DeviceCalls device, String name) {
+    return !resetSet(device, name).isEmpty();
+  }
+
+  /**
+   * Resets the slot or bus of a device, with all that is on it (VFIO_DEVICE_PCI_HOT_RESET).
+   *
+   * @param device open
+   * @param name its PCI address
+   * @throws VfioException EPERM if it would reset a device that somebody else has, or a driver of
+   *     the host; EINVAL, ENODEV where there is no such reset
+   */
+  public void hotReset(DeviceCalls device, String name) {
+    List<LinuxGroup> set = resetSet(device, name);
+    if (set.isEmpty()) {
+      throw new VfioException(
+          Errno.EPERM,
+          Reason.DEVICE_BUSY,
+          "a reset of the bus of %s would reset what others have".formatted(name),
+          name);
+    }
+    List<LinuxGroup> open = new ArrayList<>();
+    try {
+      for (LinuxGroup each : set) {
+        each.open();
+        open.add(each);
+      }
+      device.hotReset(open.stream().map(LinuxGroup::opened).toList());
+    } finally {
+      open.forEach(LinuxGroup::close);
+    }
+  }
+
+  /** The groups that a reset of the bus concerns; empty if it is not allowed, or not there. */
+  private List<LinuxGroup> resetSet(DeviceCalls device, String name) {
+    List<Vfio.Dependent> dependents;
+    try {
+      dependents = device.hotResetInfo();
+    } catch (VfioException none) {
+      return List.of();
+    }
+    Optional<Ownership.Owner> owner = groupOf(name).flatMap(g -> g.ownership().who());
+    List<LinuxGroup> groups =
+        dependents.stream()
+            .map(Vfio.Dependent::group)
+            .distinct()
+            .map(n -> linux(known(n)))
+            .toList();
+    boolean ours =
+        groups.stream()
+            .allMatch(
+                g -> {
+                  Optional<Ownership.Owner> who = g.ownership().who();
+                  return who.equals(owner) || who.isEmpty() && g.viable();
+                });
+    return ours ? groups : List.of();
   }
 
   /** The name without what options stand behind it. */

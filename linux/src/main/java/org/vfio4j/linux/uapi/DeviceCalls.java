@@ -139,6 +139,15 @@ public final class DeviceCalls extends VfioFile {
         List.of(Optional.of(eventFd)));
   }
 
+  /** Has no eventfd unmask it any more. */
+  public void noUnmask(int index) {
+    setIrqs(
+        VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_UNMASK,
+        index,
+        0,
+        List.of(Optional.empty()));
+  }
+
   private static MemorySegment nothing() {
     return MemorySegment.ofArray(new byte[0]);
   }

@@ -11,6 +11,7 @@ import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.vfio4j.iommu.IovaRange;
+import org.vfio4j.linux.testing.Bound;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.posix.testing.OpenDescriptors;
 

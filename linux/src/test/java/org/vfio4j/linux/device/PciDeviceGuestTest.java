@@ -15,6 +15,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.vfio4j.error.VfioException;
+import org.vfio4j.linux.testing.Bound;
 import org.vfio4j.posix.MappedMemory;
 import org.vfio4j.posix.SystemCalls;
 

@@ -17,6 +17,7 @@ import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IovaRange;
 import org.vfio4j.linux.iommu.LinuxIommu;
+import org.vfio4j.linux.testing.Bound;
 import org.vfio4j.linux.testing.OneFailingCall;
 import org.vfio4j.posix.Constants;
 import org.vfio4j.posix.MappedMemory;

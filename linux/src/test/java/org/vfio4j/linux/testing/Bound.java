@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the vfio4j authors
 
-package org.vfio4j.linux.device;
+package org.vfio4j.linux.testing;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -15,20 +15,20 @@ import java.util.stream.Stream;
 import org.vfio4j.linux.sysfs.Sysfs;
 
 /**
- * Devices of the bench's machine that have a driver for the length of a test, and none after it.
+ * Devices of kernel-bench's machine that have a driver for the length of a test, and none after it.
  */
-record Bound(List<String> addresses) implements AutoCloseable {
+public record Bound(List<String> addresses) implements AutoCloseable {
   private static final Path DEVICES = Path.of("/sys/bus/pci/devices");
 
   /** Whether this is the bench: VFIO, and the machine's first edu device. */
-  static boolean possible() {
+  public static boolean possible() {
     return Files.exists(Path.of("/dev/vfio/vfio"))
         && Files.isWritable(Path.of("/sys/bus/pci/drivers_probe"))
         && read(DEVICES.resolve("0000:00:02.0/vendor")).equals("0x1234");
   }
 
   /** The first device of a class, as in {@code 0x010802}. */
-  static String ofClass(String pciClass) {
+  public static String ofClass(String pciClass) {
     try (Stream<Path> devices = Files.list(DEVICES)) {
       return devices
           .filter(d -> read(d.resolve("class")).equals(pciClass))
@@ -41,7 +41,8 @@ record Bound(List<String> addresses) implements AutoCloseable {
     }
   }
 
-  static Bound to(String driver, String... addresses) {
+  /** Gives devices a driver, whatever they had before. */
+  public static Bound to(String driver, String... addresses) {
     for (String address : addresses) {
       unbind(address);
       write(DEVICES.resolve(address + "/driver_override"), driver);
