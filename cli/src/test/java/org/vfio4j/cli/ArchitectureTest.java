@@ -48,6 +48,7 @@ class ArchitectureTest {
   private static final String POSIX = "org.vfio4j.posix..";
   private static final String REPLAY = "org.vfio4j.replay..";
   private static final String USER = "org.vfio4j.user..";
+  private static final String BROKER = "org.vfio4j.broker..";
   private static final String HOST = "org.vfio4j.host..";
   private static final String ASSIGN = "org.vfio4j.assign..";
   private static final String CLI = "org.vfio4j.cli..";
@@ -61,7 +62,7 @@ class ArchitectureTest {
 
   @Test
   void shouldSeeTheClassesOfEachModule() {
-    for (String name : core(POSIX, LINUX, REPLAY, USER, HOST, ASSIGN, CLI)) {
+    for (String name : core(POSIX, LINUX, REPLAY, USER, BROKER, HOST, ASSIGN, CLI)) {
       assertThat(CLASSES.that(resideInAnyPackage(name))).as(name).isNotEmpty();
     }
   }
@@ -126,6 +127,11 @@ class ArchitectureTest {
   @Test
   void shouldLetUserKnowCoreAndSystemCallsOnly() {
     onlyProject(USER, core(USER, POSIX));
+  }
+
+  @Test
+  void shouldLetTheBrokerKnowTheKernelAndUserOnly() {
+    onlyProject(BROKER, core(POSIX, LINUX, USER, BROKER));
   }
 
   @Test

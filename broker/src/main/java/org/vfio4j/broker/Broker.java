@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.broker;
+
+import java.lang.System.Logger;
+import java.lang.System.Logger.Level;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.vfio4j.iommu.GroupState;
+import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.linux.iommu.Kernels;
+import org.vfio4j.linux.iommu.LinuxIommu;
+import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.type1.Container;
+import org.vfio4j.type1.Type1;
+import org.vfio4j.type1.Type1Parameters;
+
+/**
+ * Owns functions of this machine for several VMs. Thread-safe; {@link #state} takes no lock that an
+ * attach, a map or a reset holds.
+ */
+public final class Broker implements AutoCloseable {
+  static final Logger LOG = System.getLogger("org.vfio4j.broker");
+
+  /** How often the kernel is asked whether a group is free that somebody has kept open. */
+  private static final long ASK_MILLIS = 200;
+
+  private final LinuxIommu iommu;
+  private final KernelProfile profile;
+  private final List<Vm> vms = new CopyOnWriteArrayList<>();
+
+  /** Which VM had a function last, by its address. */
+  private final Map<String, String> lastUsers = new ConcurrentHashMap<>();
+
+  private final AtomicBoolean closed = new AtomicBoolean();
+  private final Object draining = new Object();
+  private boolean asked;
+  private final Thread settling;
+
+  /**
+   * A broker without VMs.
+   *
+   * @param iommu whose groups it may have
+   * @param profile of the kernel
+   */
+  public Broker(LinuxIommu iommu, KernelProfile profile) {
+    this.iommu = iommu;
+    this.profile = profile;
+    settling = Thread.ofPlatform().daemon().name("broker asks for groups").start(this::settle);
+  }
+
+  /** A broker on the IOMMU that all of this process shares. */
+  public static Broker ofThisMachine() {
+    return new Broker(LinuxIommu.ofThisProcess(), Kernels.running());
+  }
+
+  /**
+   * A VM: an address space of its own, in which its devices will be.
+   *
+   * @throws IllegalStateException if the broker is closed, or has a VM of that name
+   */
+  public Vm vm(VmSettings settings) {
+    if (closed.get() || vms.stream().anyMatch(v -> v.settings().name().equals(settings.name()))) {
+      throw new IllegalStateException("no VM %s here".formatted(settings.name()));
+    }
+    Type1Parameters parameters = new Type1Parameters();
+    iommu.sysfs().entryLimit().ifPresent(parameters::entryLimit);
+    Container container = new Container(settings.name(), iommu, profile, Type1.V2, parameters);
+    Vm made = new Vm(this, settings, container);
+    vms.add(made);
+    return made;
+  }
+
+  /** What the broker has in its hands now. Waits for nothing. */
+  public BrokerState state() {
+    return new BrokerState(vms.stream().map(Vm::state).toList());
+  }
+
+  LinuxIommu iommu() {
+    return iommu;
+  }
+
+  /** Which VM had a function last; empty if none had since the broker began. */
+  String lastUser(String address) {
+    return lastUsers.getOrDefault(address, "");
+  }
+
+  void used(String address, String vm) {
+    lastUsers.put(address, vm);
+  }
+
+  void forget(Vm vm) {
+    vms.remove(vm);
+  }
+
+  /** A device has been given back: whether its group is free is the kernel's to say. */
+  void givenBack() {
+    synchronized (draining) {
+      asked = true;
+      draining.notifyAll();
+    }
+  }
+
+  boolean lingers(IommuGroup group) {
+    return iommu.state(group) == GroupState.LINGERING;
+  }
+
+  /** The kernel tells nobody that a group has become free: it has to be asked. */
+  @SuppressWarnings("WaitNotInLoop") // It is asked anew after every wait.
+  private void settle() {
+    try {
+      while (!closed.get()) {
+        synchronized (draining) {
+          while (!asked && !closed.get()) {
+            draining.wait();
+          }
+          asked = false;
+        }
+        boolean more = vms.stream().map(Vm::settle).reduce(false, Boolean::logicalOr);
+        if (more) {
+          synchronized (draining) {
+            asked = true;
+            draining.wait(ASK_MILLIS);
+          }
+        }
+      }
+    } catch (InterruptedException _) {
+      LOG.log(Level.DEBUG, "interrupted: groups are not asked for any more");
+    }
+  }
+
+  /** Closes all VMs. The servers of their devices must be closed before. */
+  @Override
+  public void close() {
+    if (!closed.compareAndSet(false, true)) {
+      return;
+    }
+    vms.forEach(Vm::close);
+    synchronized (draining) {
+      draining.notifyAll();
+    }
+    boolean interrupted = false;
+    while (settling.isAlive()) {
+      try {
+        settling.join();
+      } catch (InterruptedException _) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.broker;
+
+import java.util.List;
+import java.util.OptionalInt;
+
+/**
+ * What a broker has in its hands, as of one moment.
+ *
+ * @param vms in the order they were made
+ */
+public record BrokerState(List<OfVm> vms) {
+  /** Copies the list. */
+  public BrokerState {
+    vms = List.copyOf(vms);
+  }
+
+  /**
+   * One VM.
+   *
+   * @param name as its settings have it
+   * @param groups IOMMU groups that its container has attached, by number
+   * @param pinned bytes of its memory that its devices can reach
+   * @param devices in the order they were made
+   */
+  public record OfVm(String name, List<Integer> groups, long pinned, List<OfDevice> devices) {
+    /** Copies the lists. */
+    public OfVm {
+      groups = List.copyOf(groups);
+      devices = List.copyOf(devices);
+    }
+  }
+
+  /**
+   * One device.
+   *
+   * @param address of the function
+   * @param wrapped whether a device that wraps the function is served
+   * @param phase where it is
+   * @param pid of the process that has it, or had it last; a hint for one that is draining
+   */
+  public record OfDevice(String address, boolean wrapped, Phase phase, OptionalInt pid) {}
+
+  /** Where a device is between two VMs. */
+  public enum Phase {
+    /** Nobody has it. */
+    IDLE,
+
+    /** A client has it. */
+    CONNECTED,
+
+    /**
+     * Its client has gone, and the kernel says that somebody still has the device open, by a
+     * descriptor or by mapped registers. Nobody else can have the group until that has ended.
+     */
+    DRAINING
+  }
+}

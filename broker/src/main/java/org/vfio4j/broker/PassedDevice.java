@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.broker;
+
+import java.util.OptionalInt;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.Reason;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.linux.uapi.DeviceCalls;
+import org.vfio4j.user.device.DeviceSession;
+import org.vfio4j.user.device.Peer;
+import org.vfio4j.user.device.ServedDevice;
+
+/**
+ * A function of this machine, for one VM: opened for each client anew, since only the last close of
+ * a device gives the next user fresh configuration space, interrupts that are off, and a device
+ * that was reset.
+ */
+final class PassedDevice implements ServedDevice {
+  private final Vm vm;
+  private final String address;
+  private final PassOptions options;
+
+  /** Read without a lock: each is one value. */
+  private volatile BrokerState.Phase phase = BrokerState.Phase.IDLE;
+
+  private volatile OptionalInt pid = OptionalInt.empty();
+  private volatile OptionalInt group = OptionalInt.empty();
+
+  PassedDevice(Vm vm, String address, PassOptions options) {
+    this.vm = vm;
+    this.address = address;
+    this.options = options;
+  }
+
+  @Override
+  public DeviceSession attach(Peer peer) {
+    IommuGroup user = vm.broker().iommu().user(address);
+    vm.attach(user);
+    pid = OptionalInt.of(peer.credentials().pid());
+    boolean done = false;
+    try {
+      DeviceSession session = open(user, peer);
+      group = groupNumber();
+      phase = BrokerState.Phase.CONNECTED;
+      done = true;
+      return session;
+    } catch (RuntimeException e) {
+      Broker.LOG.log(
+          System.Logger.Level.WARNING, "%s: %s: %s".formatted(vm, address, e.getMessage()));
+      throw e;
+    } finally {
+      if (!done) {
+        vm.detach(user);
+      }
+    }
+  }
+
+  private DeviceSession open(IommuGroup user, Peer peer) {
+    DeviceCalls control = vm.broker().iommu().openDevice(address);
+    boolean done = false;
+    try {
+      Resetting resetting = Resetting.of(vm.broker().iommu(), control, address);
+      handOver(resetting);
+      PassedSession session =
+          new PassedSession(vm, address, options, control, resetting, peer, () -> left(user));
+      vm.broker().used(address, vm.settings().name());
+      done = true;
+      return session;
+    } finally {
+      if (!done) {
+        control.close();
+      }
+    }
+  }
+
+  /** Nothing of the VM before is left in the device: opening it has reset it, where it can be. */
+  private void handOver(Resetting resetting) {
+    String before = vm.broker().lastUser(address);
+    boolean other = !before.isEmpty() && !before.equals(vm.settings().name());
+    if (resetting.possible()) {
+      resetting.reset();
+    } else if (other && options.reset()) {
+      throw new VfioException(
+          Errno.EBUSY,
+          Reason.DEVICE_BUSY,
+          ("%s cannot be reset, and was %s's: it keeps what that VM has left in it. Say reset: none"
+                  + " for it in the file if that does no harm")
+              .formatted(address, before),
+          address);
+    }
+  }
+
+  /** The session is closed. The group goes with its last user, or drains. */
+  private void left(IommuGroup user) {
+    phase = BrokerState.Phase.DRAINING;
+    vm.detach(user);
+    settle();
+  }
+
+  private OptionalInt groupNumber() {
+    return vm.broker().iommu().groupOf(address).map(g -> OptionalInt.of(g.id())).orElse(group);
+  }
+
+  /** Asks the kernel whether somebody still has the device open; whether that is so. */
+  boolean settle() {
+    if (phase != BrokerState.Phase.DRAINING) {
+      return false;
+    }
+    boolean lingers = vm.broker().iommu().groupOf(address).filter(vm.broker()::lingers).isPresent();
+    if (!lingers) {
+      phase = BrokerState.Phase.IDLE;
+      pid = OptionalInt.empty();
+    }
+    return lingers;
+  }
+
+  OptionalInt attachedGroup() {
+    return phase == BrokerState.Phase.CONNECTED ? group : OptionalInt.empty();
+  }
+
+  BrokerState.OfDevice state() {
+    return new BrokerState.OfDevice(address, options.wrapped(), phase, pid);
+  }
+}

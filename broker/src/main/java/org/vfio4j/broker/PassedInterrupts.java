@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.broker;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Optional;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.Reason;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.linux.uapi.DeviceCalls;
+import org.vfio4j.linux.uapi.VfioIrqInfo;
+import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.EventFd;
+import org.vfio4j.user.device.Irq;
+import org.vfio4j.user.device.IrqSet;
+import org.vfio4j.user.device.Pci;
+
+/**
+ * The interrupts of a real function: the client's eventfds go to the kernel, which signals them
+ * with nothing of ours in between.
+ *
+ * <p>A kernel may not take vectors one after another (NORESIZE). MSI-X is therefore switched on
+ * once with all its vectors, none connected, after which any run, hole or single vector can be set.
+ * MSI tells the device how many there are, so it can be switched on only with as many as the guest
+ * has asked for: its eventfds are kept, and all given again when there are more. The same serves
+ * MSI-X where the host has not as many vectors free.
+ */
+final class PassedInterrupts implements AutoCloseable {
+  private final DeviceCalls device;
+  private final List<Irq> told = new ArrayList<>();
+
+  /** By index: what was given, of those that must be given again. */
+  private final List<List<Optional<Descriptor>>> kept = new ArrayList<>();
+
+  /** By index: how many vectors are switched on. */
+  private final int[] live = new int[Pci.IRQS];
+
+  /** Whether MSI-X could be switched on whole. */
+  private boolean whole = true;
+
+  private Optional<EventFd> error = Optional.empty();
+
+  PassedInterrupts(DeviceCalls device) {
+    this.device = device;
+    for (int index = 0; index < Pci.IRQS; index++) {
+      told.add(irq(device, index));
+      kept.add(new ArrayList<>());
+    }
+  }
+
+  private static Irq irq(DeviceCalls device, int index) {
+    VfioIrqInfo info;
+    try {
+      info = device.interrupts(index);
+    } catch (VfioException none) {
+      info = new VfioIrqInfo(index, 0, 0);
+    }
+    // Its eventfd is how a VM is stopped that must not go on, whatever the device can report.
+    boolean error = index == Pci.ERROR && info.count() == 0;
+    return error ? new Irq(1, Irq.EVENTFD | Irq.NORESIZE) : new Irq(info.count(), info.flags());
+  }
+
+  /** What the client is told. */
+  List<Irq> told() {
+    return Collections.unmodifiableList(told);
+  }
+
+  /** SET_IRQS. */
+  void set(IrqSet set) {
+    switch (set) {
+      case IrqSet.EventFds given -> connect(given);
+      case IrqSet.Whole(int index, _, int count, IrqSet.Action action)
+          when count == 0 && action == IrqSet.Action.TRIGGER ->
+          disable(index);
+      case IrqSet.Whole all -> act(all.index(), all.start(), all.count(), all.action());
+      case IrqSet.Chosen some ->
+          some.chosen()
+              .stream()
+              .forEach(n -> act(some.index(), some.start() + n, 1, some.action()));
+    }
+  }
+
+  private void act(int index, int start, int count, IrqSet.Action action) {
+    switch (action) {
+      case MASK -> device.mask(index, start, count);
+      case UNMASK -> device.unmask(index, start, count);
+      case TRIGGER -> device.loopback(index, start, count);
+    }
+  }
+
+  private void connect(IrqSet.EventFds given) {
+    boolean keep = false;
+    try {
+      if (given.action() == IrqSet.Action.UNMASK) {
+        unmaskOn(given);
+        return;
+      }
+      if (given.action() == IrqSet.Action.MASK) {
+        throw new VfioException(
+            Errno.ENOTTY, Reason.NOT_SUPPORTED, "the kernel masks no interrupt by an eventfd");
+      }
+      keep = true;
+      connect(given.index(), given.start(), given.eventFds());
+    } finally {
+      if (!keep) {
+        close(given.eventFds());
+      }
+    }
+  }
+
+  private void unmaskOn(IrqSet.EventFds given) {
+    Optional<Descriptor> eventFd = given.eventFds().getFirst();
+    if (eventFd.isPresent()) {
+      device.unmaskOn(given.index(), eventFd.get());
+    } else {
+      device.noUnmask(given.index());
+    }
+  }
+
+  /** Takes the eventfds over. */
+  private void connect(int index, int start, List<Optional<Descriptor>> eventFds) {
+    if (index == Pci.ERROR) {
+      connectError(eventFds);
+      return;
+    }
+    boolean kernels = index == Pci.INTX || index == Pci.REQUEST || (index == Pci.MSIX && whole);
+    if (index == Pci.MSIX && whole && live[index] == 0) {
+      kernels = enableWhole();
+    }
+    if (!kernels) {
+      again(index, start, eventFds);
+      return;
+    }
+    try {
+      check(index, device.trigger(index, start, eventFds));
+      live[index] = Math.max(live[index], start + eventFds.size());
+    } finally {
+      close(eventFds);
+    }
+  }
+
+  /** Whether the host had vectors for all of MSI-X. */
+  private boolean enableWhole() {
+    int count = told.get(Pci.MSIX).count();
+    whole = device.trigger(Pci.MSIX, 0, Collections.nCopies(count, Optional.empty())) == 0;
+    if (whole) {
+      live[Pci.MSIX] = count;
+    }
+    return whole;
+  }
+
+  /** Gives all of them anew, these among them. */
+  private void again(int index, int start, List<Optional<Descriptor>> eventFds) {
+    List<Optional<Descriptor>> all = kept.get(index);
+    while (all.size() < start + eventFds.size()) {
+      all.add(Optional.empty());
+    }
+    for (int n = 0; n < eventFds.size(); n++) {
+      all.set(start + n, eventFds.get(n)).ifPresent(Descriptor::close);
+    }
+    if (all.size() <= live[index]) {
+      check(index, device.trigger(index, start, eventFds));
+      return;
+    }
+    if (live[index] > 0) {
+      device.disable(index);
+      live[index] = 0;
+    }
+    check(index, device.trigger(index, 0, all));
+    live[index] = all.size();
+  }
+
+  /** A positive answer is how many there could be, with nothing done. */
+  private static void check(int index, int answer) {
+    if (answer > 0) {
+      throw new VfioException(
+          Errno.ENOSPC,
+          Reason.NO_MEMORY,
+          "the host has only %d interrupt vectors left for index %d".formatted(answer, index));
+    }
+  }
+
+  private void connectError(List<Optional<Descriptor>> eventFds) {
+    Optional<Descriptor> given = eventFds.getFirst();
+    try {
+      device.trigger(Pci.ERROR, 0, eventFds);
+    } catch (VfioException refused) {
+      // A device without PCIe reports nothing: then only we signal it.
+    }
+    error.ifPresent(EventFd::close);
+    error = given.map(EventFd::of);
+  }
+
+  private void disable(int index) {
+    try {
+      if (index == Pci.ERROR) {
+        error.ifPresent(EventFd::close);
+        error = Optional.empty();
+      }
+      device.disable(index);
+    } catch (VfioException off) {
+      if (off.errno() != Errno.EINVAL) {
+        throw off;
+      }
+      // The kernel's answer for what is off already.
+    } finally {
+      live[index] = 0;
+      close(kept.get(index));
+      kept.get(index).clear();
+    }
+  }
+
+  /** Stops the VM: what its device would do now is not what its guest expects. */
+  void stopVm() {
+    error.ifPresent(EventFd::signal);
+  }
+
+  private static void close(List<Optional<Descriptor>> eventFds) {
+    eventFds.forEach(fd -> fd.ifPresent(Descriptor::close));
+  }
+
+  /** All off. */
+  @Override
+  public void close() {
+    for (int index = 0; index < Pci.IRQS; index++) {
+      if (told.get(index).count() > 0) {
+        try {
+          disable(index);
+        } catch (VfioException refused) {
+          Broker.LOG.log(
+              System.Logger.Level.DEBUG,
+              "interrupts of index {0} stay until the close: {1}",
+              index,
+              refused.getMessage());
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.broker;
+
+import java.lang.System.Logger.Level;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import org.vfio4j.error.VfioException;
+import org.vfio4j.linux.uapi.DeviceCalls;
+import org.vfio4j.linux.uapi.VfioConstants;
+import org.vfio4j.linux.uapi.VfioRegionInfo;
+import org.vfio4j.user.device.DeviceSession;
+import org.vfio4j.user.device.DmaSource;
+import org.vfio4j.user.device.Irq;
+import org.vfio4j.user.device.IrqSet;
+import org.vfio4j.user.device.Peer;
+import org.vfio4j.user.device.Region;
+import org.vfio4j.user.device.ServedDevice;
+
+/**
+ * One client's use of a real function. Its registers are read and written by the kernel's region
+ * files, never through memory of ours: a guest that switches memory decoding off would end this
+ * process. What a guest writes to configuration space goes to the kernel, which filters it.
+ */
+final class PassedSession implements DeviceSession {
+  private static final int COMMAND = 4;
+
+  private final String name;
+  private final DeviceCalls control;
+  private final Optional<DeviceCalls> peers;
+  private final Resetting resetting;
+  private final Runnable left;
+  private final GuestMemory.Share memory;
+  private final PassedRegions regions;
+  private final PassedInterrupts interrupts;
+  private final Duration patience;
+  private final int flags;
+
+  /**
+   * Begins.
+   *
+   * @param control the device, open; the session's from now on if this returns
+   * @param left what to do when everything is closed
+   */
+  PassedSession(
+      Vm vm,
+      String address,
+      PassOptions options,
+      DeviceCalls control,
+      Resetting resetting,
+      Peer peer,
+      Runnable left) {
+    this.name = vm + ": " + address;
+    this.control = control;
+    this.resetting = resetting;
+    this.left = left;
+    Path process = Path.of("/proc", String.valueOf(peer.credentials().pid()));
+    patience = Patience.of(vm.settings(), process);
+    flags = ServedDevice.PCI | (resetting.possible() ? ServedDevice.RESET : 0);
+    peers =
+        options.mmap()
+            ? Optional.of(vm.broker().iommu().openDevice(address))
+            : Optional.empty();
+    boolean done = false;
+    try {
+      regions = PassedRegions.of(control, peers);
+      interrupts = new PassedInterrupts(control);
+      done = true;
+    } finally {
+      if (!done) {
+        peers.ifPresent(DeviceCalls::close);
+      }
+    }
+    memory = vm.memory().join(peer);
+    if (!vm.snoops()) {
+      Broker.LOG.log(
+          Level.INFO,
+          "%s: the IOMMU does not force its DMA to snoop; a device that asks for no snoop, as GPUs"
+                  .formatted(name)
+              + " do, may read what its guest has only in caches");
+    }
+  }
+
+  @Override
+  public int flags() {
+    return flags;
+  }
+
+  @Override
+  public Optional<Duration> patience() {
+    return Optional.of(patience);
+  }
+
+  @Override
+  public void admit() {
+    try {
+      memory.admit();
+    } catch (VfioException refused) {
+      Broker.LOG.log(Level.ERROR, "%s: %s".formatted(name, refused.getMessage()));
+      throw refused;
+    }
+  }
+
+  @Override
+  public List<Region> regions() {
+    return regions.told();
+  }
+
+  @Override
+  public List<Irq> irqs() {
+    return interrupts.told();
+  }
+
+  @Override
+  public void read(int region, long offset, MemorySegment target, long targetOffset, int count) {
+    control.read(kernels(region), offset, target.asSlice(targetOffset, count));
+  }
+
+  @Override
+  public void write(int region, long offset, MemorySegment source, long sourceOffset, int count) {
+    control.write(kernels(region), offset, source.asSlice(sourceOffset, count));
+  }
+
+  private VfioRegionInfo kernels(int region) {
+    return regions.kernels().get(region);
+  }
+
+  /** A map that fails once the guest runs would be data lost: it stops the VM. */
+  @Override
+  public void dmaMap(long iova, long size, int prot, DmaSource source) {
+    boolean done = false;
+    try {
+      memory.map(iova, size, prot, source);
+      done = true;
+    } finally {
+      if (!done && memory.admitted()) {
+        Broker.LOG.log(
+            Level.ERROR,
+            "%s: stopped: its device cannot reach 0x%x bytes at 0x%x"
+                .formatted(name, size, iova));
+        interrupts.stopVm();
+      }
+    }
+  }
+
+  @Override
+  public long dmaUnmap(long iova, long size, int unmapFlags) {
+    return memory.unmap(iova, size, unmapFlags);
+  }
+
+  @Override
+  public void setIrqs(IrqSet set) {
+    interrupts.set(set);
+  }
+
+  @Override
+  public void reset() {
+    resetting.reset();
+  }
+
+  /**
+   * The device is quiet before its memory goes, and closed before the group leaves: what the next
+   * user gets is as after power on.
+   */
+  @Override
+  public void close() {
+    try {
+      quiet();
+    } finally {
+      try {
+        memory.close();
+      } finally {
+        peers.ifPresent(DeviceCalls::close);
+        control.close();
+        left.run();
+      }
+    }
+  }
+
+  private void quiet() {
+    interrupts.close();
+    try {
+      VfioRegionInfo config = kernels(VfioConstants.VFIO_PCI_CONFIG_REGION_INDEX);
+      control.writeInt(config, COMMAND, 0);
+    } catch (VfioException refused) {
+      Broker.LOG.log(Level.DEBUG, "{0}: not quieted: {1}", name, refused.getMessage());
+    }
+  }
+}

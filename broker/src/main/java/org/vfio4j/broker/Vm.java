@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.broker;
+
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.type1.Container;
+import org.vfio4j.user.device.ServedDevice;
+
+/**
+ * A VM of a broker: its container, its memory, and the functions that it may have. Thread-safe.
+ */
+public final class Vm implements AutoCloseable {
+  private final Broker broker;
+  private final VmSettings settings;
+  private final Container container;
+  private final GuestMemory memory;
+  private final List<PassedDevice> devices = new CopyOnWriteArrayList<>();
+
+  Vm(Broker broker, VmSettings settings, Container container) {
+    this.broker = broker;
+    this.settings = settings;
+    this.container = container;
+    memory = new GuestMemory(settings, container, broker.iommu().calls());
+  }
+
+  /**
+   * A function for this VM, to be served at a socket. It is opened, and its group attached, when a
+   * client comes, and given back when the client goes.
+   *
+   * @param address of the function, as in {@code 0000:03:00.0}; it is on a VFIO driver when a
+   *     client comes
+   */
+  public ServedDevice device(String address, PassOptions options) {
+    PassedDevice device = new PassedDevice(this, address, options);
+    devices.add(device);
+    return device;
+  }
+
+  VmSettings settings() {
+    return settings;
+  }
+
+  Broker broker() {
+    return broker;
+  }
+
+  GuestMemory memory() {
+    return memory;
+  }
+
+  /**
+   * Attaches a user of a function's group: the first of them takes the group, every further one
+   * joins.
+   *
+   * @throws org.vfio4j.error.VfioException EBUSY if another VM has the group, and what the kernel
+   *     answers
+   */
+  void attach(IommuGroup user) {
+    container.attach(user);
+  }
+
+  void detach(IommuGroup user) {
+    container.detach(user);
+    broker.givenBack();
+  }
+
+  boolean snoops() {
+    return container.coherent();
+  }
+
+  /** Asks the kernel for what is draining; whether something still is. */
+  boolean settle() {
+    return devices.stream().map(PassedDevice::settle).reduce(false, Boolean::logicalOr);
+  }
+
+  BrokerState.OfVm state() {
+    Container.Contents now = container.snapshot();
+    List<Integer> groups =
+        devices.stream().flatMap(d -> d.attachedGroup().stream().boxed()).distinct().toList();
+    return new BrokerState.OfVm(
+        settings.name(), groups, now.bytes(), devices.stream().map(PassedDevice::state).toList());
+  }
+
+  /** Gives everything back. The servers of its devices must be closed before. */
+  @Override
+  public void close() {
+    container.close();
+    broker.forget(this);
+  }
+
+  @Override
+  public String toString() {
+    return settings.name();
+  }
+}

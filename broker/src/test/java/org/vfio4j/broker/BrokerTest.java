@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.broker;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+import static org.vfio4j.linux.testing.FakeHost.A;
+import static org.vfio4j.linux.testing.FakeHost.R1;
+import static org.vfio4j.linux.testing.FakeHost.R2;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.Optional;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.vfio4j.error.Errno;
+import org.vfio4j.linux.testing.OnFakeHost;
+import org.vfio4j.posix.EventFd;
+import org.vfio4j.posix.SystemCalls;
+import org.vfio4j.profile.KernelProfile;
+import org.vfio4j.user.Client;
+import org.vfio4j.user.ErrorReplyException;
+import org.vfio4j.user.Server;
+import org.vfio4j.user.device.Pci;
+import org.vfio4j.user.device.Region;
+import org.vfio4j.user.wire.SetIrqs;
+
+/** The seed's rows, over sockets: who gets which functions of a group, and what of their memory. */
+class BrokerTest extends OnFakeHost {
+  private static final long MIB = 1 << 20;
+  private static final int VENDOR_AND_DEVICE = 0x11e81234;
+
+  private Broker broker;
+  private Vm web;
+  private Vm db;
+
+  @BeforeEach
+  void begin() {
+    broker = new Broker(iommu, KernelProfile.LINUX_6_1);
+    web = broker.vm(VmSettings.of("web", Guest.RAM));
+    db = broker.vm(VmSettings.of("db", Guest.RAM));
+  }
+
+  @AfterEach
+  void end() {
+    broker.close();
+  }
+
+  private static int errno(Runnable call) {
+    return catchThrowableOfType(ErrorReplyException.class, call::run).errno();
+  }
+
+  private BrokerState.OfVm stateOf(String name) {
+    return broker.state().vms().stream().filter(v -> v.name().equals(name)).findFirst().get();
+  }
+
+  @Test
+  void shouldGiveOneVmAWholeAndAWrappedFunctionOfAGroupAndRefuseASecond() {
+    try (Guest guest = new Guest();
+        Guest other = new Guest();
+        Server whole = Guest.serve(folder, web, R1, PassOptions.WHOLE);
+        Server wrapped = Guest.serve(folder, web, R2, PassOptions.WRAPPED);
+        Server rivals = Guest.serve(folder, db, R2, PassOptions.WRAPPED)) {
+      try (Client first = guest.plug(whole)) {
+        calls.sinceLast();
+        try (Client second = guest.plug(wrapped)) {
+          assertThat(calls.sinceLast())
+              .as("the hardware is not touched, and no memory mapped again")
+              .doesNotContainKeys("SET_CONTAINER", "SET_IOMMU", "MAP_DMA");
+          assertThat(stateOf("web").groups()).containsExactly(9);
+          assertThat(stateOf("web").pinned()).as("counted once").isEqualTo(Guest.RAM);
+          assertThat(errno(() -> other.plug(rivals).close())).isEqualTo(Errno.EBUSY.number());
+          assertThat(second.read32(Pci.CONFIG, 0)).isEqualTo(VENDOR_AND_DEVICE);
+        }
+        assertThat(errno(() -> other.plug(rivals).close())).isEqualTo(Errno.EBUSY.number());
+        assertThat(first.read32(Pci.CONFIG, 0)).isEqualTo(VENDOR_AND_DEVICE);
+      }
+      awaitIdle();
+      assertThat(errno(() -> other.plug(rivals).close()))
+          .as("what cannot be reset keeps what the first VM has left in it")
+          .isEqualTo(Errno.EBUSY.number());
+    }
+    try (Guest other = new Guest();
+        Server rivals = Guest.serve(folder, db, R1, PassOptions.WHOLE.withoutReset());
+        Client mine = other.plug(rivals)) {
+      assertThat(mine.read32(Pci.CONFIG, 0)).isEqualTo(VENDOR_AND_DEVICE);
+      assertThat(stateOf("db").groups()).containsExactly(9);
+    }
+  }
+
+  /** A client has left before its device is given back. */
+  private void awaitIdle() {
+    while (broker.state().vms().stream()
+        .flatMap(v -> v.devices().stream())
+        .anyMatch(d -> d.phase() != BrokerState.Phase.IDLE)) {
+      Thread.onSpinWait();
+    }
+  }
+
+  @Test
+  void shouldRefuseAtGetInfoAVmWhoseMemoryDevicesWouldNotReach() {
+    try (Guest guest = new Guest();
+        Server server = Guest.serve(folder, web, A, PassOptions.WHOLE)) {
+      try (Client without = Client.connect(server.path())) {
+        without.map(0, Guest.RAM - 4 * MIB, Guest.READ_WRITE, guest.ram, 0);
+        assertThat(errno(without::info)).isEqualTo(Errno.ENOMEM.number());
+      }
+      try (Client twice = Client.connect(server.path())) {
+        twice.map(0, Guest.RAM, Guest.READ_WRITE, guest.ram, 0);
+        errno(() -> twice.map(1L << 32, 4 * MIB, Guest.READ_WRITE, guest.ram, 0));
+        assertThat(errno(twice::info)).as("more than memory:").isEqualTo(Errno.ENOMEM.number());
+      }
+    }
+  }
+
+  @Test
+  void shouldHandItsRegistersAndInterruptsToTheVm() {
+    try (Guest guest = new Guest();
+        EventFd msi = EventFd.create(SystemCalls.libc());
+        Server server = Guest.serve(folder, web, A, PassOptions.WHOLE);
+        Client client = guest.plug(server)) {
+      try (Client.MappableRegion bar = client.region(Pci.BAR0)) {
+        assertThat(bar.info().flags() & Region.MMAP).isNotZero();
+        assertThat(bar.file()).isPresent();
+      }
+      client.write32(Pci.BAR0, 0x10, 77);
+      assertThat(client.read32(Pci.BAR0, 0x10)).isEqualTo(77);
+      client.setIrqs(SetIrqs.of(SetIrqs.DATA_EVENTFD | SetIrqs.TRIGGER, Pci.MSI, 0, 1), msi);
+      host.kernel().interrupt(A, Pci.MSI, 0);
+      assertThat(msi.take()).as("signalled by the kernel").isEqualTo(1);
+      client.setIrqs(SetIrqs.of(SetIrqs.DATA_NONE | SetIrqs.TRIGGER, Pci.MSI, 0, 0));
+      client.setIrqs(SetIrqs.of(SetIrqs.DATA_NONE | SetIrqs.TRIGGER, Pci.MSI, 0, 0));
+    }
+  }
+
+  @Test
+  void shouldStopAVmWhoseMemoryCannotFollowItsGuest() {
+    try (Guest guest = new Guest();
+        EventFd error = EventFd.create(SystemCalls.libc());
+        Server server = Guest.serve(folder, web, A, PassOptions.WHOLE);
+        Client client = guest.plug(server)) {
+      client.setIrqs(SetIrqs.of(SetIrqs.DATA_EVENTFD | SetIrqs.TRIGGER, Pci.ERROR, 0, 1), error);
+      int refused = errno(() -> client.map(1L << 32, MIB, Guest.READ_WRITE, guest.ram, 0));
+      assertThat(refused).isEqualTo(Errno.ENOMEM.number());
+      assertThat(error.take()).isEqualTo(1);
+    }
+  }
+
+  @Test
+  void shouldGiveNoDescriptorWhereNoneIsWanted() {
+    try (Guest guest = new Guest();
+        Server server = Guest.serve(folder, web, A, PassOptions.WHOLE.withoutMmap());
+        Client client = guest.plug(server)) {
+      try (Client.MappableRegion bar = client.region(Pci.BAR0)) {
+        assertThat(bar.info().flags() & Region.MMAP).isZero();
+        assertThat(bar.file()).isEmpty();
+      }
+    }
+  }
+
+  @Test
+  void shouldReadHowLongQemuWaits() {
+    String two =
+        "qemu\0-device\0{\"driver\":\"vfio-user-pci\",\"x-msg-timeout\":80000}"
+            + "\0-device\0vfio-user-pci,socket=x,x-msg-timeout=70000\0";
+    assertThat(Patience.read(two)).contains(Duration.ofSeconds(70));
+    assertThat(Patience.read(two + "-device\0{\"driver\":\"vfio-user-pci\"}\0"))
+        .contains(Duration.ofSeconds(5));
+    assertThat(Patience.read("qemu\0-device\0e1000\0")).isEqualTo(Optional.empty());
+  }
+
+  @Test
+  void shouldSeeHowAProcessHasAFile() {
+    RamFile.Key key = new RamFile.Key(1L << 32, 1042, true);
+    String shared = "7f00-7f80 rw-s 00000000 00:01 1042   /memfd:ram (deleted)";
+    String other = "7f00-7f80 rw-p 00000000 00:01 1043   /memfd:ram (deleted)";
+    assertThat(PeerMaps.read(List.of(other, shared), key)).isEqualTo(PeerMaps.Sharing.SHARED);
+    assertThat(PeerMaps.read(List.of(shared, shared.replace("rw-s", "rw-p")), key))
+        .isEqualTo(PeerMaps.Sharing.PRIVATE);
+    assertThat(PeerMaps.read(List.of(other), key)).isEqualTo(PeerMaps.Sharing.UNKNOWN);
+  }
+}
