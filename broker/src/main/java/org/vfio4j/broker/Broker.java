@@ -63,7 +63,7 @@ public final class Broker implements AutoCloseable {
    *
    * @throws IllegalStateException if the broker is closed, or has a VM of that name
    */
-  public Vm vm(VmSettings settings) {
+  public synchronized Vm vm(VmSettings settings) {
     if (closed.get() || vms.stream().anyMatch(v -> v.settings().name().equals(settings.name()))) {
       throw new IllegalStateException("no VM %s here".formatted(settings.name()));
     }

@@ -403,7 +403,8 @@ final class GuestMemory {
             .map(Map.Entry::getValue)
             .filter(p -> p.holders.contains(share))
             .filter(p -> Long.compareUnsigned(p.last(), iova) >= 0)
-            .isPresent();
+            .isPresent()
+            || (iova != 0 && tail(share, iova - 1).isPresent());
     if (!all && (cutAtEnd || cutAtStart)) {
       throw new VfioException(
           Errno.EINVAL, Reason.MAPPING_BISECTED, "0x%x would cut a mapping in two".formatted(iova));
