@@ -11,8 +11,11 @@ import org.vfio4j.host.PciAddress;
 import org.vfio4j.linux.bind.BindingException;
 import org.vfio4j.vfio.DriverKind;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
 
 /** {@code vfio bind}: devices to VFIO. */
 @Command(
@@ -37,6 +40,8 @@ final class BindCommand implements Callable<Integer> {
 
   private final Console console;
   private final Supplier<LocalDevices> machine;
+
+  @Spec private CommandSpec spec = CommandSpec.create();
 
   @Parameters(paramLabel = "ADDRESS", arity = "0..*", description = "PCI addresses.")
   private List<String> addresses = new ArrayList<>();
@@ -71,17 +76,18 @@ final class BindCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    LocalDevices local = machine.get();
-    BindingReport report = new BindingReport(console, json);
     if (!DriverKind.offers(driver)) {
-      return report.badInput("--driver " + driver + ": is no driver of VFIO");
+      throw bad("--driver " + driver + ": is no driver of VFIO");
     }
-    List<PciAddress> force = local.parse(forced);
-    List<PciAddress> named = new ArrayList<>(local.parse(addresses));
+    List<PciAddress> force = LocalDevices.addresses(forced);
+    List<PciAddress> named = new ArrayList<>(LocalDevices.addresses(addresses));
     force.stream().filter(a -> !named.contains(a)).forEach(named::add);
     if (named.isEmpty()) {
-      return report.badInput("no device named; see 'vfio bind --help'");
+      throw bad("no device named");
     }
+    LocalDevices local = machine.get();
+    local.require(named);
+    BindingReport report = new BindingReport(console, json);
     Takeover takeover = Takeover.of(local.host(), named, force, group);
     if (!takeover.refusals().isEmpty()) {
       return report.refused(takeover.refusals());
@@ -95,5 +101,9 @@ final class BindCommand implements Callable<Integer> {
     } catch (BindingException e) {
       return report.refused(List.of(String.valueOf(e.getMessage())));
     }
+  }
+
+  private ParameterException bad(String message) {
+    return new ParameterException(spec.commandLine(), message);
   }
 }

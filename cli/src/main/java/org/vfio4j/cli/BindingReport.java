@@ -25,11 +25,6 @@ final class BindingReport {
     this.json = json;
   }
 
-  int badInput(String message) {
-    console.err().println("vfio: " + Text.printable(message));
-    return Main.BAD_INPUT;
-  }
-
   /** Nothing was done; or, where drivers refused, what the messages say. */
   int refused(List<String> messages) {
     if (json) {

@@ -58,7 +58,7 @@ final class CaptureCommand implements Callable<Integer> {
     HostTopology host = choice.host();
     String capture = CaptureWriter.write(noDescriptions ? host.withoutDescriptions() : host);
     if (output.isEmpty()) {
-      console.out().print(capture);
+      console.out().print(Json.escaped(capture));
       return Main.OK;
     }
     OutputFile.write(output.get(), capture, force);

@@ -25,6 +25,12 @@ import picocli.CommandLine.Help.Ansi.Style;
 final class CheckRendering {
   private static final int FEW = 4;
 
+  /** Columns that facts beside a device's name need, so that they are not a ragged column. */
+  private static final int MIN_FACTS = 36;
+
+  /** Columns before the name of a device. */
+  private static final int BEFORE_NAME = 4;
+
   private final Console console;
 
   CheckRendering(Console console) {
@@ -37,7 +43,7 @@ final class CheckRendering {
         verdict.devices().flatMap(d -> d.steps().stream()).map(Step::sentence).toList();
     if (!steps.isEmpty()) {
       line("");
-      line(console.paint(Style.bold, "before the VMs start"));
+      heading("before the VMs start");
       steps.forEach(s -> indented(Text.printable(s), "  "));
     }
     beyond(verdict);
@@ -45,7 +51,7 @@ final class CheckRendering {
     assumed(verdict);
     line("");
     answering(verdict.findings().kernel());
-    line(summary(verdict, host, running));
+    line(summary(verdict, Text.printable(host), running));
   }
 
   private String summary(Verdict verdict, String host, int running) {
@@ -60,10 +66,19 @@ final class CheckRendering {
                 running == 0 ? "" : ", beside " + Text.count(running, "running VM"),
                 verdict.kernel());
     if (verdict.admitted()) {
-      return console.paint(Style.fg_green, "admitted") + ": " + what;
+      return answer(Style.fg_green, "admitted", what);
     }
     String why = refused > 0 ? "%d of %s".formatted(refused, what) : what + strictly(verdict);
-    return console.paint(Style.fg_red, "refused") + ": " + why;
+    return answer(Style.fg_red, "refused", why);
+  }
+
+  private String answer(Style style, String word, String rest) {
+    String wrapped = Text.wrap(word + ": " + rest, console.width(), "", "  ");
+    return console.paint(style, word) + wrapped.substring(word.length());
+  }
+
+  private void heading(String text) {
+    line(console.paint(Style.bold, Text.wrap(text, console.width(), "", "  ")));
   }
 
   private static String strictly(Verdict verdict) {
@@ -97,7 +112,7 @@ final class CheckRendering {
   private void beyond(Verdict verdict) {
     if (!verdict.beyond().isEmpty()) {
       line("");
-      line(console.paint(Style.bold, "beyond Linux: answered by the engine's own rules"));
+      heading("beyond Linux: answered by the engine's own rules");
       verdict.beyond().stream()
           .map(Beyond::message)
           .distinct()
@@ -108,7 +123,7 @@ final class CheckRendering {
   private void warnings(Verdict verdict) {
     if (!verdict.warnings().isEmpty()) {
       line("");
-      line(console.paint(Style.bold, "not refused, and worth knowing"));
+      heading("not refused, and worth knowing");
       verdict.warnings().stream()
           .map(w -> w.vm() + ": " + w.message())
           .distinct()
@@ -118,7 +133,12 @@ final class CheckRendering {
 
   private void vm(VmVerdict vm) {
     String locked = vm.lockedBytes() > 0 ? "  " + size(vm.lockedBytes()) + " of memory locked" : "";
-    line(console.paint(Style.bold, Text.printable(vm.name())) + console.paint(Style.faint, locked));
+    String name = Text.printable(vm.name());
+    boolean fits = Text.width(name + locked) <= console.width();
+    line(console.paint(Style.bold, name) + (fits ? faint(locked) : ""));
+    if (!fits && !locked.isEmpty()) {
+      indented(locked, "  ");
+    }
     int width = vm.devices().stream().mapToInt(d -> Text.width(name(d))).max().orElse(0);
     for (DeviceVerdict device : vm.devices()) {
       device(device, width);
@@ -126,7 +146,7 @@ final class CheckRendering {
   }
 
   private static String name(DeviceVerdict d) {
-    return d.request().device();
+    return Text.printable(d.request().device());
   }
 
   private void device(DeviceVerdict d, int width) {
@@ -140,17 +160,37 @@ final class CheckRendering {
       facts.add("backed by group " + d.backingGroup().getAsInt());
     }
     d.container()
-        .ifPresent(c -> d.domain().ifPresent(n -> facts.add("domain %d of %s".formatted(n, c))));
+        .ifPresent(
+            c ->
+                d.domain()
+                    .ifPresent(n -> facts.add("domain %d of %s".formatted(n, Text.printable(c)))));
     if (!d.sharing().isEmpty()) {
       facts.add("shared with " + String.join(", ", d.sharing()));
     }
     String mode = Text.pad(d.request().mode().word(), "emulated".length());
-    line("  %s %s  %s  %s".formatted(mark, Text.pad(name(d), width), mode, facts(facts)));
+    row("  " + mark + " ", name(d), width, mode, String.join(", ", facts));
     d.refusal().ifPresent(this::refusal);
   }
 
-  private String facts(List<String> facts) {
-    return console.paint(Style.faint, String.join(", ", facts));
+  /** A device in one line, or with its facts below one another, or below its name. */
+  private void row(String before, String name, int width, String mode, String facts) {
+    String head = Text.pad(name, width) + "  " + mode;
+    int column = BEFORE_NAME + Text.width(head) + 2;
+    if (column + Text.width(facts) <= console.width()) {
+      line(before + head + "  " + faint(facts));
+    } else if (column + MIN_FACTS <= console.width()) {
+      String beside = Text.wrap(facts, console.width(), "", " ".repeat(column));
+      line(before + head + "  " + faint(beside));
+    } else {
+      String both = name + "  " + mode.strip();
+      boolean fits = BEFORE_NAME + Text.width(both) <= console.width();
+      line(before + (fits ? both : name));
+      indented(fits ? facts : mode.strip() + ", " + facts, "      ");
+    }
+  }
+
+  private String faint(String text) {
+    return console.paint(Style.faint, text);
   }
 
   private void refusal(DeviceRefusal r) {
@@ -207,12 +247,12 @@ final class CheckRendering {
       subjects.computeIfAbsent(what, k -> new ArrayList<>()).add(a.subject());
     }
     line("");
-    line(console.paint(Style.bold, "assumed, as the source does not say"));
+    heading("assumed, as the source does not say");
     subjects.forEach(
         (what, of) -> {
           String names = of.stream().limit(FEW).collect(Collectors.joining(", "));
           String more = of.size() > FEW ? " and %d more".formatted(of.size() - FEW) : "";
-          indented(names + more + ": " + what, "  ");
+          indented(Text.printable(names + more + ": " + what), "  ");
         });
   }
 

@@ -22,8 +22,7 @@ import picocli.CommandLine.Help.Ansi.Style;
  * @param unicode whether characters beyond ASCII can be shown
  * @param debug whether an unexpected failure shows its stack trace
  */
-record Console(
-    PrintStream out, PrintStream err, int width, boolean colour, boolean unicode, boolean debug) {
+record Console(Screen out, Screen err, int width, boolean colour, boolean unicode, boolean debug) {
 
   /** Columns where the output is no terminal and nobody says otherwise. */
   static final int DEFAULT_WIDTH = 100;
@@ -48,7 +47,7 @@ record Console(
 
   /** A console for output that is no terminal: no colours, {@value #DEFAULT_WIDTH} columns. */
   static Console plain(PrintStream out, PrintStream err) {
-    return new Console(out, err, DEFAULT_WIDTH, false, true, false);
+    return new Console(new Screen(out), new Screen(err), DEFAULT_WIDTH, false, true, false);
   }
 
   /** The console of this process. */
@@ -59,8 +58,8 @@ record Console(
     boolean dumb = environment.getOrDefault("TERM", "").equals("dumb");
     String encoding = System.getProperty("native.encoding", "");
     return new Console(
-        AnswerStream.to(FileDescriptor.out),
-        AnswerStream.to(FileDescriptor.err),
+        new Screen(AnswerStream.to(FileDescriptor.out)),
+        new Screen(AnswerStream.to(FileDescriptor.err)),
         columns(environment.getOrDefault("COLUMNS", "")),
         terminal && !noColour && !dumb,
         encoding.equalsIgnoreCase("UTF-8") || !terminal,
@@ -69,7 +68,7 @@ record Console(
 
   /** Why the answer could not be written, if it could not. */
   Optional<IOException> lost() {
-    return out instanceof AnswerStream stream ? stream.lost() : Optional.empty();
+    return out.raw() instanceof AnswerStream stream ? stream.lost() : Optional.empty();
   }
 
   private static int columns(String text) {
@@ -82,12 +81,17 @@ record Console(
 
   /** The text in this style, or as it is where there are no colours. */
   String paint(Style style, String text) {
-    return styled(text, style).toString();
+    return Screen.colours(colours().apply(Screen.clean(text), List.of(style)).toString());
   }
 
   /** The same, for a cell of a {@link #table}; a cell may have several styles, or none. */
   Help.Ansi.Text styled(String text, Style... styles) {
-    return colours().apply(text, List.of(styles));
+    return colours().apply(Text.printable(text), List.of(styles));
+  }
+
+  /** Prints a table whose cells were {@link #styled}. */
+  void print(Help.TextTable table) {
+    out.print(Screen.colours(table.toString()));
   }
 
   /** A table to be filled, whose columns are counted as a screen does. */

@@ -101,17 +101,6 @@ final class ExplainCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    try {
-      return answer();
-    } catch (BadInputException | IOException e) {
-      if (json) {
-        Json.print(console, g -> ExplainJson.writeError(g, e));
-      }
-      throw e;
-    }
-  }
-
-  private int answer() throws IOException {
     Explainer explainer = new Explainer();
     if (list) {
       if (json) {

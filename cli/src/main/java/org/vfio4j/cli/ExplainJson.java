@@ -3,7 +3,6 @@
 
 package org.vfio4j.cli;
 
-import java.nio.file.FileSystemException;
 import java.util.List;
 import java.util.Optional;
 import org.vfio4j.cli.explain.Answer;
@@ -56,18 +55,6 @@ final class ExplainJson {
         Json.put(g, "suggestions", unknown.near());
       }
     }
-    g.writeEndObject();
-  }
-
-  /** Why there is no answer; the same goes to standard error as a line. */
-  static void writeError(JsonGenerator g, Exception e) {
-    String message =
-        switch (e) {
-          case FileSystemException file -> file.getFile() + ": " + OutputFile.reason(file);
-          default -> String.valueOf(e.getMessage());
-        };
-    g.writeStartObject();
-    Json.put(g, "error", Text.printable(message));
     g.writeEndObject();
   }
 

@@ -76,7 +76,7 @@ final class ExplainText {
   }
 
   private void printConcerned(ConcernedDevices concerned) {
-    heading("On host " + concerned.host());
+    heading("On host " + Text.printable(concerned.host()));
     concerned.lines().forEach(l -> para(l, INDENT));
   }
 

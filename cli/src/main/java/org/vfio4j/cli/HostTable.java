@@ -99,7 +99,7 @@ final class HostTable {
         add(console.styled(group, Style.faint), " ", function);
       }
     }
-    console.out().print(table);
+    console.print(table);
   }
 
   private Help.Ansi.Text bold(String text) {

@@ -66,7 +66,7 @@ final class HostText {
           case OFF -> "The IOMMU is off, or there is none.";
           case UNKNOWN -> "Whether the IOMMU is on the source does not say.";
         };
-    console.out().println(console.paint(Style.bold, head));
+    heading(head);
     state.because().forEach(b -> console.out().println(Text.wrap(b, console.width(), "  ", "  ")));
     state
         .advice()
@@ -81,7 +81,7 @@ final class HostText {
     }
     console.out().println();
     String head = Text.count(losses.size(), "line") + " of the source not counted above";
-    console.out().println(console.paint(Style.bold, head));
+    heading(head);
     for (Loss loss : losses.subList(0, Math.min(MAX_LOSSES, losses.size()))) {
       String text = Text.cut(Text.printable(loss.text()), LOSS_TEXT);
       String shown = "line " + loss.line() + ": " + loss.reason().sentence() + ": " + text;
@@ -150,7 +150,13 @@ final class HostText {
 
   /** A label, then text that may need several lines. */
   private void line(String label, String text, Style style) {
-    List<String> lines = Text.wrap(text, Math.max(16, console.width() - Text.width(label)));
+    int room = console.width() - Text.width(label);
+    List<String> lines = Text.wrap(text, room);
+    if (lines.stream().anyMatch(l -> Text.width(l) > room)) {
+      console.out().println(console.paint(style, label.strip()));
+      console.out().println(Text.wrap(text, console.width(), "  ", "  "));
+      return;
+    }
     String indent = " ".repeat(Text.width(label));
     for (int i = 0; i < lines.size(); i++) {
       console.out().println((i == 0 ? console.paint(style, label) : indent) + lines.get(i));
@@ -180,11 +186,11 @@ final class HostText {
     console.out().println();
     if (shared.isEmpty()) {
       if (!groups.isEmpty()) {
-        console.out().println("No group has more than one device to give away.");
+        plain("No group has more than one device to give away.");
       }
       return;
     }
-    console.out().println(console.paint(Style.bold, "These go to one owner only, together"));
+    heading("These go to one owner only, together");
     int digits = shared.stream().mapToInt(g -> Integer.toString(g.id()).length()).max().orElse(1);
     for (GroupFacts group : shared) {
       String number = "  " + Text.padLeft(Integer.toString(group.id()), digits) + "  ";
@@ -226,20 +232,28 @@ final class HostText {
     groups.values().forEach(g -> counts.merge(g.holding(), 1, Integer::sum));
     if (counts.isEmpty()) {
       boolean none = host.functions().stream().anyMatch(f -> f.group().isNone());
-      console
-          .out()
-          .println(none ? "There are no IOMMU groups." : "The source shows no IOMMU groups.");
+      plain(none ? "There are no IOMMU groups." : "The source shows no IOMMU groups.");
       return;
     }
     console.out().println();
     console.out().println(console.paint(Style.bold, "Groups by who holds them"));
     counts.forEach(
-        (holding, count) ->
-            console
-                .out()
-                .println(
-                    Text.padLeft(Integer.toString(count), 5)
-                        + "  "
-                        + console.paint(holding.style(), holding.meaning())));
+        (holding, count) -> {
+          String number = Text.padLeft(Integer.toString(count), 5) + "  ";
+          String indent = " ".repeat(number.length());
+          List<String> lines = Text.wrap(holding.meaning(), console.width() - indent.length());
+          for (int n = 0; n < lines.size(); n++) {
+            String before = n == 0 ? number : indent;
+            console.out().println(before + console.paint(holding.style(), lines.get(n)));
+          }
+        });
+  }
+
+  private void heading(String text) {
+    console.out().println(console.paint(Style.bold, Text.wrap(text, console.width(), "", "  ")));
+  }
+
+  private void plain(String text) {
+    console.out().println(Text.wrap(text, console.width(), "", "  "));
   }
 }

@@ -25,7 +25,31 @@ final class Json {
 
   /** Prints one JSON value. */
   static void print(Console console, Consumer<JsonGenerator> value) {
-    console.out().print(text(value));
+    console.out().print(escaped(text(value)));
+  }
+
+  /**
+   * JSON that means the same and steers no terminal. A generator escapes what JSON forbids, the
+   * controls of ASCII, and no other; all of them can only stand within strings.
+   */
+  static String escaped(String json) {
+    StringBuilder out = new StringBuilder(json.length());
+    for (int n = 0; n < json.length(); n++) {
+      char c = json.charAt(n);
+      boolean pair =
+          Character.isHighSurrogate(c)
+              && n + 1 < json.length()
+              && Character.isLowSurrogate(json.charAt(n + 1));
+      int point = pair ? json.codePointAt(n) : c;
+      int units = Character.charCount(point);
+      if (point != '\n' && Text.steers(point)) {
+        json.substring(n, n + units).chars().forEach(u -> out.append("\\u%04x".formatted(u)));
+      } else {
+        out.appendCodePoint(point);
+      }
+      n += units - 1;
+    }
+    return out.toString();
   }
 
   /** One JSON value, ending in a line break. */
@@ -45,7 +69,7 @@ final class Json {
       fields.accept(generator);
       generator.writeEndObject();
     }
-    return out.toString();
+    return escaped(out.toString());
   }
 
   /** A text property. */

@@ -3,7 +3,6 @@
 
 package org.vfio4j.cli;
 
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import org.vfio4j.host.HostSource;
@@ -40,25 +39,34 @@ record LocalDevices(HostTopology host, DriverBinding binding) {
   }
 
   /**
-   * The addresses as the kernel writes them.
+   * The addresses, each once; whether there is such a device is not asked.
    *
-   * @throws BadInputException for what is no address, or no device of this machine
+   * @throws BadInputException for what is no address
    */
-  List<PciAddress> parse(List<String> words) {
-    List<PciAddress> addresses = new ArrayList<>();
-    for (String word : words) {
-      PciAddress address =
-          PciAddress.tryParse(word)
-              .orElseThrow(
-                  () ->
-                      new BadInputException(word, 0, "", "is no PCI address, as in 0000:01:00.0"));
+  static List<PciAddress> addresses(List<String> words) {
+    return words.stream()
+        .map(
+            word ->
+                PciAddress.tryParse(word)
+                    .orElseThrow(
+                        () ->
+                            new BadInputException(
+                                word, 0, "", "is no PCI address, as in 0000:01:00.0")))
+        .distinct()
+        .toList();
+  }
+
+  /**
+   * Does nothing where this machine has all of these.
+   *
+   * @throws BadInputException for the first that it has not
+   */
+  void require(List<PciAddress> addresses) {
+    for (PciAddress address : addresses) {
       if (host.function(address).isEmpty()) {
-        throw new BadInputException(word, 0, "", "is no device of this machine; see 'vfio host'");
-      }
-      if (!addresses.contains(address)) {
-        addresses.add(address);
+        throw new BadInputException(
+            address.toString(), 0, "", "is no device of this machine; see 'vfio host'");
       }
     }
-    return addresses;
   }
 }

@@ -7,10 +7,8 @@ import java.io.IOException;
 import java.io.PrintStream;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.FileSystemException;
 import java.util.List;
-import org.vfio4j.host.input.BadInputException;
-import org.vfio4j.replay.ScriptException;
+import java.util.Optional;
 import picocli.CommandLine;
 import picocli.CommandLine.Help;
 import picocli.CommandLine.ParameterException;
@@ -53,7 +51,9 @@ public final class Main {
     String level = System.getenv().getOrDefault("VFIO_LOG", "");
     if (!level.isEmpty()) {
       if (!LOG_LEVELS.contains(level)) {
-        int status = badInput(console, "VFIO_LOG=" + level + ": " + String.join(", ", LOG_LEVELS));
+        String message = "VFIO_LOG=" + level + ": " + String.join(", ", LOG_LEVELS);
+        int status = new Complaint(BAD_INPUT, message).print(console, Complaint.inJson(arguments));
+        console.out().flush();
         console.err().flush();
         System.exit(status);
       }
@@ -77,7 +77,8 @@ public final class Main {
    * Runs the command within this process.
    *
    * @param out takes the answer
-   * @param err takes messages about what went wrong, each a single line
+   * @param err takes messages about what went wrong, each a single line; with {@code --json} they
+   *     are also answers
    * @return the exit status: 0 yes or done, 1 refused or nothing known, 2 bad input, 70 a mistake
    *     of this program
    */
@@ -87,10 +88,18 @@ public final class Main {
 
   static int run(Console console, String... arguments) {
     VfioCommand root = new VfioCommand(console);
+    boolean json = Complaint.inJson(arguments);
     try {
-      return commandLine(root, console).execute(arguments);
+      return commandLine(root, console)
+          .setParameterExceptionHandler((e, words) -> badParameter(console, json, e))
+          .setExecutionExceptionHandler(
+              (e, command, result) ->
+                  Complaint.of(e)
+                      .map(c -> c.print(console, json))
+                      .orElseGet(() -> unexpected(console, json, root, e)))
+          .execute(Complaint.commandFirst(arguments));
     } catch (RuntimeException | StackOverflowError | OutOfMemoryError e) {
-      return unexpected(console, root, e);
+      return unexpected(console, json, root, e);
     } finally {
       console.out().flush();
       console.err().flush();
@@ -107,24 +116,27 @@ public final class Main {
       line.addSubcommand(subcommand);
     }
     Help.Ansi ansi = console.colour() ? Help.Ansi.ON : Help.Ansi.OFF;
-    return line.setOut(writer(console.out()))
-        .setErr(writer(console.err()))
+    return line.setOut(writer(console.out().raw()))
+        .setErr(writer(console.err().raw()))
         .setColorScheme(Help.defaultColorScheme(ansi))
         .setUsageHelpWidth(Math.clamp(console.width(), MIN_HELP_WIDTH, MAX_HELP_WIDTH))
-        .setCaseInsensitiveEnumValuesAllowed(true)
-        .setParameterExceptionHandler((e, arguments) -> badParameter(console, e))
-        .setExecutionExceptionHandler((e, command, result) -> failed(console, root, e));
+        .setCaseInsensitiveEnumValuesAllowed(true);
   }
 
   private static PrintWriter writer(PrintStream stream) {
     return new PrintWriter(stream, true, StandardCharsets.UTF_8);
   }
 
-  private static int badParameter(Console console, ParameterException e) {
+  private static int badParameter(Console console, boolean json, ParameterException e) {
     String command = e.getCommandLine().getCommandSpec().qualifiedName();
-    String message = Text.printable(message(e)).strip();
-    console.err().println("vfio: " + message + "; see '" + command + " --help'");
-    return BAD_INPUT;
+    return new Complaint(
+            BAD_INPUT,
+            message(e).strip(),
+            Optional.empty(),
+            0,
+            "",
+            Optional.of(command + " --help"))
+        .print(console, json);
   }
 
   private static String message(ParameterException e) {
@@ -138,28 +150,12 @@ public final class Main {
     return String.valueOf(e.getMessage());
   }
 
-  private static int failed(Console console, VfioCommand root, Exception e) {
-    return switch (e) {
-      case BadInputException bad -> badInput(console, String.valueOf(bad.getMessage()));
-      case ScriptException bad -> badInput(console, String.valueOf(bad.getMessage()));
-      case FileSystemException bad ->
-          badInput(console, bad.getFile() + ": " + OutputFile.reason(bad));
-      case IOException bad -> badInput(console, OutputFile.reason(bad));
-      default -> unexpected(console, root, e);
-    };
-  }
-
-  private static int badInput(Console console, String message) {
-    console.err().println("vfio: " + Text.printable(message));
-    return BAD_INPUT;
-  }
-
-  private static int unexpected(Console console, VfioCommand root, Throwable e) {
+  private static int unexpected(Console console, boolean json, VfioCommand root, Throwable e) {
     String what = Text.cut(Text.printable(e.toString()), 300);
-    console.err().println("vfio: a mistake of this program, please report it: " + what);
     if (console.debug() || root.verbose()) {
       e.printStackTrace(console.err());
     }
-    return BROKEN;
+    return new Complaint(BROKEN, "a mistake of this program, please report it: " + what)
+        .print(console, json);
   }
 }

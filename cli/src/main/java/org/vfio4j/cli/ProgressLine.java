@@ -37,7 +37,7 @@ final class ProgressLine implements Progress, AutoCloseable {
   }
 
   static ProgressLine of(Console console) {
-    return new ProgressLine(console.err(), Boolean.getBoolean(TERMINAL), System::nanoTime);
+    return new ProgressLine(console.err().raw(), Boolean.getBoolean(TERMINAL), System::nanoTime);
   }
 
   @Override

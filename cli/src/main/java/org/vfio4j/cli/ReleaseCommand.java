@@ -43,9 +43,11 @@ final class ReleaseCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    List<PciAddress> named = LocalDevices.addresses(addresses);
     LocalDevices local = machine.get();
+    local.require(named);
     BindingReport report = new BindingReport(console, json);
-    List<String> all = local.parse(addresses).stream().map(PciAddress::toString).toList();
+    List<String> all = named.stream().map(PciAddress::toString).toList();
     try {
       return report.done(all, local.binding().release(all));
     } catch (BindingException e) {

@@ -36,7 +36,7 @@ final class Svg {
   }
 
   private static boolean allowed(int c) {
-    return c >= ' ' && c != 0xfffe && c != 0xffff && !(c >= 0xd800 && c <= 0xdfff);
+    return !Text.steers(c) && c != 0xfffe && c != 0xffff;
   }
 
   /** A rectangle with round corners. */

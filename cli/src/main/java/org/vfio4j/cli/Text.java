@@ -20,15 +20,22 @@ final class Text {
    */
   static String printable(String text) {
     StringBuilder out = new StringBuilder(text.length());
-    text.codePoints()
-        .map(c -> Character.isISOControl(c) || isFormat(c) ? ' ' : c)
-        .forEach(out::appendCodePoint);
+    text.codePoints().map(c -> steers(c) ? ' ' : c).forEach(out::appendCodePoint);
     return out.toString();
   }
 
-  private static boolean isFormat(int c) {
+  /**
+   * Whether a terminal or a browser does something at this character beside showing it: controls of
+   * ASCII and of ISO 8859, marks that turn the direction of text or cannot be seen, line breaks.
+   */
+  static boolean steers(int c) {
     return switch (Character.getType(c)) {
-      case Character.FORMAT, Character.LINE_SEPARATOR, Character.PARAGRAPH_SEPARATOR -> true;
+      case Character.CONTROL,
+          Character.FORMAT,
+          Character.LINE_SEPARATOR,
+          Character.PARAGRAPH_SEPARATOR,
+          Character.SURROGATE ->
+          true;
       default -> false;
     };
   }

@@ -53,8 +53,9 @@ final class Training {
       {"check", "--nothing"},
       {"completion"},
     };
-    try (PrintStream nowhere =
-        new PrintStream(OutputStream.nullOutputStream(), false, StandardCharsets.UTF_8)) {
+    try (PrintStream stream =
+            new PrintStream(OutputStream.nullOutputStream(), false, StandardCharsets.UTF_8);
+        Screen nowhere = new Screen(stream)) {
       for (int width : new int[] {Console.DEFAULT_WIDTH, Console.MIN_WIDTH}) {
         for (String[] command : commands) {
           Main.run(new Console(nowhere, nowhere, width, true, true, false), command);

@@ -9,6 +9,7 @@ import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ScopeType;
 import picocli.CommandLine.Spec;
 
@@ -40,7 +41,8 @@ import picocli.CommandLine.Spec;
       "",
       "Exit status: 0 yes or done, 1 refused or nothing known, 2 bad input,",
       "74 the answer could not be written, 70 a mistake of this program.",
-      "Every command but 'completion' takes --json."
+      "Every command but 'completion' takes --json; what is wrong is then an object as well,",
+      "with its 'error' and 'status', in one line."
     })
 final class VfioCommand implements Callable<Integer> {
 
@@ -53,6 +55,9 @@ final class VfioCommand implements Callable<Integer> {
       scope = ScopeType.INHERIT,
       description = "Show the stack trace of an unexpected failure, as VFIO_DEBUG=1 does.")
   private boolean verbose;
+
+  @Option(names = "--json", hidden = true, description = "An option of the commands.")
+  private boolean json;
 
   VfioCommand(Console console) {
     this.console = console;
@@ -79,7 +84,10 @@ final class VfioCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    spec.commandLine().usage(console.err());
+    if (json) {
+      throw new ParameterException(spec.commandLine(), "no command named");
+    }
+    spec.commandLine().usage(console.err().raw());
     return Main.BAD_INPUT;
   }
 }

@@ -314,7 +314,7 @@ class ExplainCommandTest {
     }
     Ran json = Ran.vfio("explain", "--json", "--file", folder.resolve("missing"));
     assertThat(json.status()).isEqualTo(2);
-    assertThat(json.out()).contains("\"error\": \"").contains("missing");
+    assertThat(json.out()).contains("\"error\":\"").contains("missing");
     assertThat(piped(binary).status()).isEqualTo(2);
     assertThat(piped(new byte[0]).status()).isEqualTo(2);
     assertThat(Ran.vfio("explain", "a", "--file", empty).status()).isEqualTo(2);

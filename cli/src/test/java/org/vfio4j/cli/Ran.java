@@ -33,7 +33,8 @@ record Ran(int status, String out, String err) {
     for (int i = 0; i < words.length; i++) {
       words[i] = arguments[i].toString();
     }
-    Console console = new Console(stream(out), stream(err), width, colour, true, false);
+    Console console =
+        new Console(new Screen(stream(out)), new Screen(stream(err)), width, colour, true, false);
     int status = Main.run(console, words);
     return new Ran(
         status, out.toString(StandardCharsets.UTF_8), err.toString(StandardCharsets.UTF_8));
