@@ -85,6 +85,7 @@ final class CheckCommand implements Callable<Integer> {
   @Option(
       names = "--host",
       paramLabel = "SOURCE",
+      completionCandidates = ThisMachine.class,
       description = {
         "The host, where the file does not name it, or another than it names: what 'vfio host'"
             + " reads, SOURCE#NAME for one of several, or: linux, this machine."
@@ -96,7 +97,7 @@ final class CheckCommand implements Callable<Integer> {
       paramLabel = "FORM",
       description = {
         "Where the verdict is that all is admitted, print instead what to put there:"
-            + " ${COMPLETION-CANDIDATES}."
+            + " qemu, libvirt, proxmox."
       })
   private Optional<Written> written = Optional.empty();
 
@@ -118,6 +119,13 @@ final class CheckCommand implements Callable<Integer> {
 
   @Option(names = "--json", description = "Print the verdict as JSON.")
   private boolean json;
+
+  /** The word for the machine that this runs on, for the completion of shells. */
+  static final class ThisMachine extends CompletionWords {
+    ThisMachine() {
+      super(THIS_MACHINE);
+    }
+  }
 
   CheckCommand(Console console) {
     this.console = console;

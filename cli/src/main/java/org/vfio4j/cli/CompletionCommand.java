@@ -4,7 +4,6 @@
 package org.vfio4j.cli;
 
 import java.util.concurrent.Callable;
-import picocli.AutoComplete;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
 
@@ -29,7 +28,7 @@ final class CompletionCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     CommandLine line = Main.commandLine(new VfioCommand(console), console);
-    console.out().print(AutoComplete.bash("vfio", line));
+    console.out().print(CompletionScript.of(line));
     return Main.OK;
   }
 }

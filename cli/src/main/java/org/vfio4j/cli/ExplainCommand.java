@@ -69,6 +69,7 @@ final class ExplainCommand implements Callable<Integer> {
   @Option(
       names = "--host",
       paramLabel = "SOURCE",
+      completionCandidates = ThisMachine.class,
       description =
           "Name the devices that it is about: on the host that this file or folder describes, or"
               + " 'live' for this machine.")
@@ -96,6 +97,13 @@ final class ExplainCommand implements Callable<Integer> {
     @Override
     public Iterator<String> iterator() {
       return new Codes().all().stream().map(Code::name).iterator();
+    }
+  }
+
+  /** The word for the machine that this runs on, for the completion of shells. */
+  static final class ThisMachine extends CompletionWords {
+    ThisMachine() {
+      super(LIVE);
     }
   }
 

@@ -21,12 +21,20 @@ final class KernelChoice {
   @Option(
       names = "--kernel",
       paramLabel = "VERSION",
+      completionCandidates = Tried.class,
       description = {
         "Whose answers: any version of Linux, as in 6.8 or 6.1.0-18-amd64; 5.3, 5.10, 6.1, 6.12 and"
             + " 7.2 were tried, others are put together from what came when. Default: those of the"
             + " kernel that the host runs, for check; 6.1 where that is not known."
       })
   private Optional<String> kernel = Optional.empty();
+
+  /** The versions that were tried, for the completion of shells. */
+  static final class Tried extends CompletionWords {
+    Tried() {
+      super(KernelProfile.all().stream().map(KernelProfile::name).toArray(String[]::new));
+    }
+  }
 
   /**
    * The kernel, or the default one.

@@ -9,9 +9,12 @@ import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Optional;
+import org.vfio4j.assign.request.Written;
 import picocli.CommandLine;
 import picocli.CommandLine.Help;
+import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.TypeConversionException;
 import picocli.CommandLine.UnmatchedArgumentException;
 
 /** Runs the command. */
@@ -115,12 +118,14 @@ public final class Main {
       subcommand.setUnmatchedOptionsArePositionalParams(command instanceof ExplainCommand);
       line.addSubcommand(subcommand);
     }
+    line.registerConverter(ServeCommand.Model.class, new Choice<>(ServeCommand.Model.class))
+        .registerConverter(ReplayCommand.Backend.class, new Choice<>(ReplayCommand.Backend.class))
+        .registerConverter(Written.class, new Choice<>(Written.class));
     Help.Ansi ansi = console.colour() ? Help.Ansi.ON : Help.Ansi.OFF;
     return line.setOut(writer(console.out().raw()))
         .setErr(writer(console.err().raw()))
         .setColorScheme(Help.defaultColorScheme(ansi))
-        .setUsageHelpWidth(Math.clamp(console.width(), MIN_HELP_WIDTH, MAX_HELP_WIDTH))
-        .setCaseInsensitiveEnumValuesAllowed(true);
+        .setUsageHelpWidth(Math.clamp(console.width(), MIN_HELP_WIDTH, MAX_HELP_WIDTH));
   }
 
   private static PrintWriter writer(PrintStream stream) {
@@ -146,6 +151,13 @@ public final class Main {
       String hint = near.isEmpty() ? "" : "; perhaps " + String.join(" or ", near);
       boolean root = unmatched.getCommandLine().getParent() == null;
       return (root ? "no command '" : "one argument too many: '") + first + "'" + hint;
+    }
+    if (e.getCause() instanceof TypeConversionException wrong && e.getArgSpec() != null) {
+      String name =
+          e.getArgSpec() instanceof OptionSpec option
+              ? option.longestName()
+              : e.getArgSpec().paramLabel();
+      return name + ": " + wrong.getMessage();
     }
     return String.valueOf(e.getMessage());
   }

@@ -5,6 +5,7 @@ package org.vfio4j.cli;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.GroupPrincipal;
 import java.nio.file.attribute.PosixFilePermission;
@@ -16,6 +17,7 @@ import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.function.Supplier;
 import org.vfio4j.host.input.BadInputException;
+import org.vfio4j.posix.ErrnoNames;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.user.Server;
 import org.vfio4j.user.device.EmulatedDevice;
@@ -47,6 +49,13 @@ import picocli.CommandLine.Spec;
     })
 final class ServeCommand implements Callable<Integer> {
 
+  /** Of a file's mode, as stat(2) has it. */
+  private static final int FILE_TYPE = 0xf000;
+
+  private static final int SOCKET = 0xc000;
+
+  private static final int EACCES = 13;
+
   private final Console console;
 
   @Spec private CommandSpec spec = CommandSpec.create();
@@ -69,7 +78,7 @@ final class ServeCommand implements Callable<Integer> {
 
   @Option(
       names = "--group",
-      paramLabel = "NAME",
+      paramLabel = "GROUP",
       description = "The group that the socket belongs to, whose members may connect.")
   private Optional<String> group = Optional.empty();
 
@@ -99,6 +108,9 @@ final class ServeCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
+    if (socket.toString().startsWith("@")) {
+      throw bad("--socket " + socket + ": an abstract socket has no permissions; give a path");
+    }
     Path path = socket.toAbsolutePath().normalize();
     ServeEvents events = new ServeEvents(console, json, model.word());
     Server.Builder builder = Server.at(path).permissions(permissions()).events(events);
@@ -133,11 +145,33 @@ final class ServeCommand implements Callable<Integer> {
     try {
       return builder.start(device);
     } catch (SystemCallException e) {
-      throw new BadInputException(path.toString(), 0, "", "no socket there: " + e.getMessage());
+      throw new BadInputException(path.toString(), 0, "", noSocket(e, path));
     } catch (UncheckedIOException e) {
-      throw new BadInputException(path.toString(), 0, "", "no socket there: " + e.getMessage());
+      throw new BadInputException(
+          path.toString(), 0, "", "no socket can be made there: " + e.getMessage());
     } catch (IllegalArgumentException e) {
       throw new BadInputException(path.toString(), 0, "", String.valueOf(e.getMessage()));
+    }
+  }
+
+  private static String noSocket(SystemCallException e, Path path) {
+    return switch (e.errno()) {
+      case ErrnoNames.EADDRINUSE ->
+          Files.exists(path) && !isSocket(path)
+              ? "is there already, and is no socket"
+              : "somebody serves there already: choose another path, or end that process";
+      case ErrnoNames.ENOENT -> "no such folder: " + path.getParent();
+      case EACCES -> "permission denied: its folder may not be written";
+      default -> "no socket can be made there: " + e.getMessage();
+    };
+  }
+
+  private static boolean isSocket(Path path) {
+    try {
+      return ((Integer) Files.getAttribute(path, "unix:mode") & FILE_TYPE) == SOCKET;
+    } catch (IOException _) {
+      // It has gone since.
+      return true;
     }
   }
 

@@ -37,8 +37,10 @@ class HostileTextTest {
   private static void assertHarmless(Object... command) {
     Ran ran = Ran.on(100, true, command);
     assertClean(List.of(command).toString(), ran.out(), ran.err());
-    Ran narrow = Ran.on(40, true, command);
-    assertClean(List.of(command).toString(), narrow.out(), narrow.err());
+    if (!List.of(command).contains("--json")) {
+      Ran narrow = Ran.on(40, true, command);
+      assertClean(List.of(command).toString(), narrow.out(), narrow.err());
+    }
     assertThat(ran.status()).as("%s: %s", List.of(command), ran.err()).isLessThan(Main.BROKEN);
   }
 
@@ -74,7 +76,7 @@ class HostileTextTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"two-nics", "vgpu-server", "t440", "xeon-e5-multiseat"})
+  @ValueSource(strings = {"two-nics", "vgpu-server", "t440"})
   void shouldShowNothingOfACaptureAsItsAuthorWants(String name) throws IOException {
     Map<String, String> captures = poisoned(Files.readString(Ran.host(name)));
     assertThat(captures.keySet()).hasSizeGreaterThan(4).contains("name", "address");

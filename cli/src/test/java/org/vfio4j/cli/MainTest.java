@@ -133,6 +133,6 @@ class MainTest {
   void shouldWriteACompletionScript() {
     Ran ran = Ran.vfio("completion");
     assertThat(ran.status()).isZero();
-    assertThat(ran.out()).contains("complete -F", "capture", "--svg", "--kernel");
+    assertThat(ran.out()).contains("-F _complete_vfio vfio", "capture", "--svg", "--kernel");
   }
 }
