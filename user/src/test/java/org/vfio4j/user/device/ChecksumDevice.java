@@ -3,31 +3,37 @@
 
 package org.vfio4j.user.device;
 
+// @start region=example
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Optional;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.zip.CRC32C;
-import org.jspecify.annotations.Nullable;
 import org.vfio4j.iommu.DmaFaultException;
 
-// @start region=example
 /**
  * Computes the CRC-32C of memory. Registers: 0x00 address, 0x08 length in bytes, at most 64 KiB;
- * writing it begins; 0x10 result; 0x14 status: 0 idle, 1 busy, 2 done, 3 failed. UserInterrupts
- * when done.
+ * writing it begins; 0x10 result; 0x14 status: 0 idle, 1 busy, 2 done, 3 failed. Interrupts when
+ * done.
  */
-final class ChecksumDevice implements PciModel {
+public final class ChecksumDevice implements PciModel {
   static final int MAX = 1 << 16;
 
   private final MemorySegment buffer = Arena.ofAuto().allocate(MAX, 8);
-  private @Nullable DeviceBus bus;
-  private @Nullable ExecutorService worker;
+  private Optional<Attached> attached = Optional.empty();
+
+  /** Goes up with each reset: what has begun before is of no interest any more. */
+  private int resets;
+
   private long address;
   private int result;
   private int status;
 
-  static EmulatedDevice create() {
+  private record Attached(DeviceBus bus, ExecutorService worker) {}
+
+  /** The device, to be served. */
+  public static EmulatedDevice create() {
     return EmulatedDevice.builder(0x1234, 0xc0de)
         .classCode(0x120000)
         .bar(0, 0x1000)
@@ -50,38 +56,43 @@ final class ChecksumDevice implements PciModel {
   public synchronized void write(int bar, long offset, int size, long value) {
     if (offset == 0x00) {
       address = value;
-    } else if (offset == 0x08 && status != 1 && worker != null && bus != null) {
+    } else if (offset == 0x08 && status != 1 && attached.isPresent()) {
       status = 1;
-      DeviceBus from = bus;
+      DeviceBus bus = attached.get().bus();
       long start = address;
-      worker.execute(() -> compute(from, start, Math.clamp(value, 0, MAX)));
+      int begun = resets;
+      attached.get().worker().execute(() -> compute(bus, start, Math.clamp(value, 0, MAX), begun));
     }
   }
 
-  private void compute(DeviceBus from, long start, int length) {
+  private void compute(DeviceBus bus, long start, int length, int begun) {
     CRC32C checksum = new CRC32C();
     int outcome = 2;
     try {
-      from.read(start, buffer, 0, length);
+      bus.read(start, buffer, 0, length);
       checksum.update(buffer.asSlice(0, length).asByteBuffer());
     } catch (DmaFaultException e) {
       outcome = 3;
     }
     synchronized (this) {
+      if (resets != begun) {
+        return;
+      }
       result = (int) checksum.getValue();
       status = outcome;
     }
-    from.signal(0);
+    bus.signal(0);
   }
 
   @Override
   public synchronized void attached(DeviceBus to) {
-    bus = to;
-    worker = Executors.newSingleThreadExecutor();
+    attached = Optional.of(new Attached(to, Executors.newSingleThreadExecutor()));
   }
 
+  /** A computation that is under way is given up: it sets no register and does not interrupt. */
   @Override
   public synchronized void reset() {
+    resets++;
     address = 0;
     result = 0;
     status = 0;
@@ -89,9 +100,12 @@ final class ChecksumDevice implements PciModel {
 
   @Override
   public void detached() {
-    if (worker != null) {
-      worker.close();
+    Optional<Attached> last;
+    synchronized (this) {
+      last = attached;
+      attached = Optional.empty();
     }
+    last.ifPresent(a -> a.worker().close());
     reset();
   }
 }

@@ -42,6 +42,30 @@ class ExampleTest {
     }
   }
 
+  /** What is computed when a reset comes was once stored after it, with its interrupt. */
+  @Test
+  void shouldGiveUpWhatIsUnderWayAtAReset() {
+    ChecksumDevice model = new ChecksumDevice();
+    EmulatedDevice device =
+        EmulatedDevice.builder(0x1234, 0xc0de)
+            .classCode(0x120000)
+            .bar(0, 0x1000)
+            .msix(1, 0, 0x800, 0xc00)
+            .express()
+            .build(model);
+    try (Plugged p = new Plugged(device);
+        EventFd done = p.connect(Pci.MSIX, 0)) {
+      // As long as this is held, the computation cannot end.
+      synchronized (model) {
+        model.write(0, 0x08, 4, 5000);
+        model.reset();
+      }
+      // Waits for the computation's end.
+      model.detached();
+      assertThat(done.take()).as("interrupts").isZero();
+    }
+  }
+
   @Test
   void shouldBeWhatTheJavadocShows(@TempDir Path folder) throws Exception {
     StringWriter said = new StringWriter();
