@@ -6,8 +6,11 @@ package org.vfio4j.host;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumMap;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
@@ -96,6 +99,11 @@ final class CaptureReader {
       Set.of("id", "name", "api", "availableInstances", "description");
 
   private final HostBuilder host;
+  private final Map<PciAddress, Tree.Obj> functions = new HashMap<>();
+  private final Set<Integer> inhabited = new HashSet<>();
+
+  /** The mdev types of each parent. */
+  private final Map<String, Set<String>> offered = new HashMap<>();
 
   private CaptureReader(String source) {
     this.host = new HostBuilder(source);
@@ -119,12 +127,17 @@ final class CaptureReader {
           .error("version " + version + " of the format; this program knows 1 to " + VERSION);
     }
     root.only(ROOT);
-    root.required("functions").asList().forEach(f -> function(f.asObject()));
-    root.field("groups").ifPresent(l -> l.asList().forEach(g -> group(g.asObject())));
-    root.field("mdevParents").ifPresent(l -> l.asList().forEach(p -> parent(p.asObject())));
-    root.field("mdevs").ifPresent(l -> l.asList().forEach(m -> mdev(m.asObject())));
-    root.field("iommu").ifPresent(i -> host.iommu(iommu(i.asObject())));
     boolean partial = root.field("partial").map(Tree::asBoolean).orElse(false);
+    root.required("functions").asList().forEach(f -> function(f.asObject()));
+    checkFunctions();
+    root.field("groups").ifPresent(l -> l.asList().forEach(g -> group(g.asObject())));
+    if (!partial) {
+      root.field("groups").ifPresent(l -> l.asList().forEach(g -> members(g.asObject())));
+    }
+    root.field("mdevParents").ifPresent(l -> l.asList().forEach(p -> parent(p.asObject())));
+    boolean parents = root.field("mdevParents").isPresent() && !partial;
+    root.field("mdevs").ifPresent(l -> l.asList().forEach(m -> mdev(m.asObject(), parents)));
+    root.field("iommu").ifPresent(i -> host.iommu(iommu(i.asObject())));
     root.field("roles").ifPresent(r -> roles(r.asObject(), partial));
     text(root, "kernel").ifPresent(host::kernel);
     host.setup(setup(root));
@@ -171,15 +184,16 @@ final class CaptureReader {
     to.classCode(from.field("class").map(t -> t.parse(PciClass::parse)));
     to.headerType(from.field("header").map(t -> word(t, HeaderType.values(), HeaderType::word)));
     to.pcieType(from.field("pcie").map(t -> word(t, PcieType.values(), PcieType::word)));
-    to.driver(fact(from, "driver", Tree::asText));
-    to.driverOverride(fact(from, "driverOverride", Tree::asText));
+    to.driver(fact(from, "driver", CaptureReader::filled));
+    to.driverOverride(fact(from, "driverOverride", CaptureReader::filled));
     Fact<Integer> group = fact(from, "group", t -> t.asInt(0, Integer.MAX_VALUE));
     group.value().ifPresent(g -> host.member(g, address.toString(), place(from)));
+    group.value().ifPresent(inhabited::add);
     to.group(group);
     to.physicalFunction(fact(from, "physfn", t -> t.parse(PciAddress::parse)));
     to.numVfs(from.field("numVfs").map(t -> t.asInt(0, 0xffff)));
     to.totalVfs(from.field("totalVfs").map(t -> t.asInt(0, 0xffff)));
-    to.resetMethods(from.field("reset").map(t -> t.map(Tree::asText)));
+    to.resetMethods(from.field("reset").map(t -> t.map(CaptureReader::filled)));
     to.resettable(from.field("resettable").map(Tree::asBoolean));
     to.numaNode(fact(from, "numa", t -> t.asInt(0, 0xffff)));
     to.acs(fact(from, "acs", t -> acs(t.asObject())));
@@ -190,10 +204,28 @@ final class CaptureReader {
         from.field("identityMaps").map(t -> t.map(CaptureReader::region)).orElse(List.of()));
     to.rmrrLocked(from.field("rmrrLocked").map(Tree::asBoolean));
     to.description(text(from, "description"));
+    Optional<Boolean> resettable = from.field("resettable").map(Tree::asBoolean);
+    if (resettable.isPresent() && !to.build().resettable().equals(resettable)) {
+      throw from.required("resettable").at().error("'reset' says otherwise");
+    }
+    functions.put(address, from);
+  }
+
+  private void checkFunctions() {
+    List<PciFunction> built = new ArrayList<>();
+    host.functions().forEach(f -> built.add(f.build()));
+    for (FunctionRules.Contradiction first : FunctionRules.contradictions(built)) {
+      Tree.Obj place = Objects.requireNonNull(functions.get(first.function()));
+      throw place.field(first.field()).orElse(place).at().error(first.message());
+    }
   }
 
   private static Optional<String> text(Tree.Obj from, String name) {
     return from.field(name).map(Tree::asText);
+  }
+
+  private static Optional<String> filled(Tree.Obj from, String name) {
+    return from.field(name).map(CaptureReader::filled);
   }
 
   private static <T> Fact<T> fact(Tree.Obj from, String name, Function<Tree, T> read) {
@@ -260,12 +292,26 @@ final class CaptureReader {
     host.newGroup(id, place(from));
     text(from, "type").ifPresent(t -> host.groupType(id, t));
     from.field("reserved").ifPresent(r -> host.groupRegions(id, r.map(CaptureReader::region)));
+    Set<String> others = new HashSet<>();
     for (Tree other : from.field("others").map(Tree::asList).orElse(List.of())) {
-      String device = other.asText();
+      String device = filled(other);
+      if (!others.add(device)) {
+        throw other.at().error("named twice");
+      }
       if (PciAddress.tryParse(device).isPresent()) {
         throw other.at().error("a PCI function names its group itself, in 'group'");
       }
       host.member(id, device, place(other));
+    }
+    if (!others.isEmpty()) {
+      inhabited.add(id);
+    }
+  }
+
+  private void members(Tree.Obj group) {
+    int id = group.required("id").asInt(0, Integer.MAX_VALUE);
+    if (!inhabited.contains(id)) {
+      throw group.at().error("group " + id + " has no members: Linux removes such a group");
     }
   }
 
@@ -285,8 +331,18 @@ final class CaptureReader {
     }
     Optional<MdevIsolation> isolation =
         from.field("isolation").map(t -> word(t, MdevIsolation.values(), MdevIsolation::word));
-    host.mdevParent(
-        new MdevOffers(from.required("device").asText(), types, isolation), place(from));
+    Tree device = from.required("device");
+    String name = filled(device);
+    PciAddress.tryParse(name)
+        .filter(host::has)
+        .map(a -> host.function(a, place(device)).build())
+        .filter(f -> f.isBridge().orElse(false))
+        .ifPresent(
+            f -> {
+              throw device.at().error("a bridge offers no mediated devices");
+            });
+    host.mdevParent(new MdevOffers(name, types, isolation), place(from));
+    offered.put(name, types.stream().map(MdevType::id).collect(Collectors.toSet()));
   }
 
   /** The text it must be, and not an empty one. */
@@ -298,15 +354,23 @@ final class CaptureReader {
     return text;
   }
 
-  private void mdev(Tree.Obj from) {
+  private void mdev(Tree.Obj from, boolean allParents) {
     from.only(MDEV);
     Tree name = from.required("uuid");
     UUID uuid = Mdev.parseUuid(name.asText()).orElseThrow(() -> name.at().error("no UUID"));
     Optional<Integer> group = from.field("group").map(t -> t.asInt(0, Integer.MAX_VALUE));
     Fact<String> driver = fact(from, "driver", Tree::asText);
-    host.mdev(
-        new Mdev(uuid, from.required("parent").asText(), text(from, "type"), group, driver),
-        place(from));
+    Tree parent = from.required("parent");
+    Optional<String> type = filled(from, "type");
+    Optional<Set<String>> types = Optional.ofNullable(offered.get(filled(parent)));
+    if (allParents && types.isEmpty()) {
+      throw parent.at().error("none of 'mdevParents'");
+    }
+    if (type.isPresent()
+        && types.filter(t -> !t.isEmpty() && !t.contains(type.get())).isPresent()) {
+      throw from.required("type").at().error("no type that " + parent.asText() + " offers");
+    }
+    host.mdev(new Mdev(uuid, filled(parent), type, group, driver), place(from));
   }
 
   private static IommuFacts iommu(Tree.Obj from) {

@@ -37,6 +37,7 @@ final class GroupPaths implements TextForm {
       Pattern.compile("[│|\\s]*[├└+`|\\\\][─-]{1,3} ?(\\S+) -> (\\S*/devices/\\S+)");
   private static final Pattern LINK = Pattern.compile(".*\\s(\\S+) -> (\\S*/devices/\\S+)");
   private static final Pattern NAMES = Pattern.compile(DEVICE + "(?:\\s+" + DEVICE + ")*");
+  private static final Pattern ROOT_BUS = Pattern.compile("pci[0-9a-f]{4,8}:[0-9a-f]{2}");
   private static final Pattern FURNITURE =
       Pattern.compile(
           "total \\d+|[│|\\s]*[├└+`|\\\\][─-]{1,3} ?(?:devices|reserved_regions|type).*");
@@ -187,13 +188,12 @@ final class GroupPaths implements TextForm {
    */
   static void path(String path, TextReading reading) {
     List<String> parts = List.of(path.strip().split("/"));
-    List<PciAddress> addresses =
-        parts.stream().flatMap(part -> PciAddress.tryParse(part).stream()).toList();
-    if (PciAddress.tryParse(parts.getLast()).isPresent()) {
-      boolean rooted = addresses.size() == 1;
-      Fact<PciAddress> bridge =
-          rooted ? Fact.none() : Fact.known(addresses.get(addresses.size() - 2));
-      reading.function(addresses.getLast()).parent(bridge);
-    }
+    String above = parts.size() < 2 ? "" : parts.get(parts.size() - 2);
+    Optional<PciAddress> bridge = PciAddress.tryParse(above);
+    // Above a root bus is a host bridge, which may itself be a function's: VMD makes such ones.
+    boolean rooted = ROOT_BUS.matcher(above).matches();
+    PciAddress.tryParse(parts.getLast())
+        .filter(_ -> rooted || bridge.isPresent())
+        .ifPresent(a -> reading.function(a).parent(bridge.map(Fact::known).orElse(Fact.none())));
   }
 }

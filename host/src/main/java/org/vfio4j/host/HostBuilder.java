@@ -6,6 +6,7 @@ package org.vfio4j.host;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -280,8 +281,25 @@ final class HostBuilder {
     }
   }
 
-  /** The host; it counts as partial where a function names a PF or bridge that is not there. */
+  /** What contradicts the rest, as damaged texts do, does not count and is told. */
+  private void leaveOutContradictions() {
+    List<PciFunction> built = new ArrayList<>();
+    functions.values().forEach(f -> built.add(f.build()));
+    FunctionRules.Repaired repaired = FunctionRules.repair(built);
+    for (FunctionRules.Contradiction each : repaired.contradictions()) {
+      losses.add(each.loss(lineOf(each.function())));
+    }
+    if (!repaired.contradictions().isEmpty()) {
+      repaired.functions().forEach(f -> functions.put(f.address(), f.toBuilder()));
+    }
+  }
+
+  /**
+   * The host; it counts as partial where a function names a PF or bridge that is not there, or
+   * where no member of a group is.
+   */
   HostTopology buildPerhapsPartial(String name, Origin origin) {
+    leaveOutContradictions();
     boolean partial =
         functions.values().stream()
             .map(PciFunction.Builder::build)
@@ -294,7 +312,11 @@ final class HostBuilder {
     boolean strayMdev =
         mdevs.values().stream().anyMatch(m -> m.parentAddress().filter(a -> !has(a)).isPresent());
     boolean strayRole = roles.values().stream().flatMap(List::stream).anyMatch(a -> !has(a));
-    return build(name, origin, partial || strayParent || strayMdev || strayRole);
+    Set<Integer> inhabited = new HashSet<>(groupOf.values());
+    boolean strayGroup =
+        groups.entrySet().stream()
+            .anyMatch(g -> g.getValue().others.isEmpty() && !inhabited.contains(g.getKey()));
+    return build(name, origin, partial || strayParent || strayMdev || strayRole || strayGroup);
   }
 
   /** The host, checked; a violation is reported with its place in the source. */

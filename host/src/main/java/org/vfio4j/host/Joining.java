@@ -66,6 +66,10 @@ final class Joining {
       return true;
     }
 
+    int lineOf(PciAddress function) {
+      return sections.stream().mapToInt(s -> s.host().lineOf(function)).max().orElse(0);
+    }
+
     boolean isEmpty() {
       return functions.isEmpty() && groups.isEmpty();
     }
@@ -89,12 +93,14 @@ final class Joining {
             .carriers()
             .forEach((role, list) -> carriers.merge(role, list, Joining::together));
       }
+      FunctionRules.Repaired repaired = FunctionRules.repair(functions.values());
+      repaired.contradictions().forEach(c -> losses.add(c.loss(lineOf(c.function()))));
       return new HostTopology(
           first.name(),
           origin,
           kernel,
           parts.stream().anyMatch(HostTopology::partial),
-          List.copyOf(functions.values()),
+          repaired.functions(),
           List.copyOf(groups.values()),
           first.mdevParents(),
           first.mdevs(),
@@ -241,9 +247,9 @@ final class Joining {
       boolean log = host.sections.stream().anyMatch(TextSection::hasLog);
       String plain = (log ? "boot-" : "listing-") + (joined.indexOf(host) + 1);
       String label = host.label.isEmpty() ? plain : host.label;
+      HostTopology whole = host.host();
       host.losses.addAll(ofAll);
       host.losses.sort(Comparator.comparingInt(Loss::line));
-      HostTopology whole = host.host();
       whole = whole.with(common.and(whole.setup())).with(host.losses);
       if (kept.size() > 1 && label.startsWith("kernel-") && whole.kernel().isEmpty()) {
         whole = whole.onKernel(label.substring("kernel-".length()));
@@ -254,8 +260,7 @@ final class Joining {
   }
 
   private static Loss quotation(Joined host, PciFunction function) {
-    int line =
-        host.sections.stream().mapToInt(s -> s.host().lineOf(function.address())).max().orElse(0);
+    int line = host.lineOf(function.address());
     String text = function.address() + function.id().map(id -> " [" + id + "]").orElse("");
     return new Loss(line, text, Loss.Reason.CONTRADICTED);
   }

@@ -191,6 +191,46 @@ class CaptureFormatTest {
         "{\"address\":\"01:00.0\",\"numVfs\":2,\"totalVfs\":1}|functions[0].numVfs|more VFs",
         "{\"address\":\"01:00.0\",\"address\":\"01:00.1\"}|functions[0].address|given twice",
         "{\"group\":1}|functions[0]|missing field 'address'",
+        "{\"address\":\"01:00.0\",\"header\":\"bridge\"},{\"address\":\"01:00.1\",\"physfn\":\"01:00.0\"}|functions[1].physfn|is"
+            + " a bridge",
+        "{\"address\":\"01:00.0\",\"class\":\"0600\"},{\"address\":\"01:00.1\",\"physfn\":\"01:00.0\"}|functions[1].physfn|is"
+            + " a bridge",
+        "{\"address\":\"01:00.0\",\"physfn\":\"01:00.0\"}|functions[0].physfn|a VF of itself",
+        "{\"address\":\"01:00.1\"},{\"address\":\"01:00.0\",\"physfn\":\"01:00.1\"}|functions[1].physfn|lies"
+            + " behind its PF",
+        "{\"address\":\"01:00.0\"},{\"address\":\"0001:01:00.1\",\"physfn\":\"01:00.0\"}|functions[1].physfn|in"
+            + " the same domain",
+        "{\"address\":\"01:00.0\"},{\"address\":\"01:00.1\",\"physfn\":\"01:00.0\",\"header\":\"bridge\"}|functions[1].physfn|a"
+            + " VF is no bridge",
+        "{\"address\":\"01:00.0\"},{\"address\":\"01:00.1\",\"physfn\":\"01:00.0\",\"totalVfs\":2}|functions[1].totalVfs|no"
+            + " VFs of its own",
+        "{\"address\":\"01:00.0\",\"numVfs\":0},{\"address\":\"01:00.1\",\"physfn\":\"01:00.0\"}|functions[0].numVfs|1"
+            + " VF listed",
+        "{\"address\":\"01:00.0\",\"totalVfs\":1},{\"address\":\"01:00.1\",\"physfn\":\"01:00.0\"},{\"address\":\"01:00.2\",\"physfn\":\"01:00.0\"}|functions[0].totalVfs|2"
+            + " VFs listed",
+        "{\"address\":\"00:01.0\",\"header\":\"normal\"},{\"address\":\"01:00.0\",\"parent\":\"00:01.0\"}|functions[1].parent|0000:00:01.0"
+            + " is no bridge",
+        "{\"address\":\"00:01.0\",\"class\":\"0200\"},{\"address\":\"01:00.0\",\"parent\":\"00:01.0\"}|functions[1].parent|0000:00:01.0"
+            + " is no bridge",
+        "{\"address\":\"00:01.0\",\"buses\":[2,3]},{\"address\":\"01:00.0\",\"parent\":\"00:01.0\"}|functions[1].parent|bus"
+            + " 01 is not behind",
+        "{\"address\":\"00:01.0\"},{\"address\":\"0001:01:00.0\",\"parent\":\"00:01.0\"}|functions[1].parent|is"
+            + " not behind",
+        "{\"address\":\"00:01.0\",\"buses\":[1,1]},{\"address\":\"01:00.0\",\"parent\":null}|functions[1].parent|bus"
+            + " 01 is behind",
+        "{\"address\":\"00:01.0\",\"buses\":[1,1]},{\"address\":\"00:02.0\",\"buses\":[1,2]}|functions[1].buses|is"
+            + " behind 0000:00:01.0",
+        "{\"address\":\"00:01.0\",\"class\":\"0300\",\"buses\":[1,1]}|functions[0].buses|only a"
+            + " bridge",
+        "{\"address\":\"00:01.0\",\"class\":\"060400\",\"header\":\"normal\"}|functions[0].header|the"
+            + " class",
+        "{\"address\":\"00:01.0\",\"class\":\"0300\",\"header\":\"bridge\"}|functions[0].header|the"
+            + " class",
+        "{\"address\":\"00:01.0\",\"reset\":[],\"resettable\":true}|functions[0].resettable|says"
+            + " otherwise",
+        "{\"address\":\"00:01.0\",\"reset\":[\"\"]}|functions[0].reset[0]|empty",
+        "{\"address\":\"00:01.0\",\"driver\":\"\"}|functions[0].driver|empty",
+        "{\"address\":\"00:01.0\",\"numVfs\":-1}|functions[0].numVfs|out of range",
         "7|functions[0]|must be a map"
       })
   void shouldNameThePlaceOfAMistake(String functions, String field, String message) {
@@ -215,6 +255,13 @@ class CaptureFormatTest {
         "\"groups\":[{\"id\":1,\"reserved\":[{\"start\":\"0x2\",\"last\":\"0x1\",\"type\":\"msi\"}]}]|ends"
             + " before",
         "\"mdevs\":[{\"uuid\":\"x\",\"parent\":\"mtty\"}]|no UUID",
+        "\"groups\":[{\"id\":5}]|groups[0]: group 5 has no members",
+        "\"groups\":[{\"id\":5,\"others\":[\"a\",\"a\"]}]|groups[0].others[1]: named twice",
+        "\"mdevParents\":[{\"device\":\"mtty\",\"types\":[{\"id\":\"a\"}]}],\"mdevs\":[{\"uuid\":\"83b8f4f2-509f-382f-3c1e-e6bfe0fa1001\",\"parent\":\"mtty\",\"type\":\"b\"}]|mdevs[0].type:"
+            + " no type that mtty offers",
+        "\"mdevParents\":[],\"mdevs\":[{\"uuid\":\"83b8f4f2-509f-382f-3c1e-e6bfe0fa1001\",\"parent\":\"mtty\"}]|mdevs[0].parent:"
+            + " none of 'mdevParents'",
+        "\"mdevParents\":[{\"device\":\"\"}]|mdevParents[0].device: empty",
         "\"mdevs\":[{\"uuid\":\"83b8f4f2-509f-382f-3c1e-e6bfe0fa1001\",\"parent\":\"09:00.0\"}]|missing"
             + " parent",
         "\"mdevParents\":[{\"device\":\"09:00.0\"}]|no function of this host",
