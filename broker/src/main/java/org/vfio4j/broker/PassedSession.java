@@ -34,7 +34,7 @@ final class PassedSession implements DeviceSession {
   private final Optional<DeviceCalls> peers;
   private final Resetting resetting;
   private final Runnable left;
-  private final GuestMemory.Share memory;
+  private final VmMemory.Share memory;
   private final PassedRegions regions;
   private final PassedInterrupts interrupts;
   private final Duration patience;

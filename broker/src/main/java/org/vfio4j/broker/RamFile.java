@@ -17,7 +17,7 @@ import org.vfio4j.posix.SystemCalls;
 /**
  * A file with RAM of a VM, in this process's memory once and whole, so that every mapping of it for
  * devices is an address: a map costs no call of its own, and huge pages stay whole. The memory of
- * the VM is never read or written here. The lock of {@link GuestMemory} covers the count of uses.
+ * the VM is never read or written here. The lock of {@link VmMemory} covers the count of uses.
  */
 final class RamFile {
   /** What names a file while it is open. A descriptor that cannot write maps it differently. */

@@ -16,14 +16,14 @@ public final class Vm implements AutoCloseable {
   private final Broker broker;
   private final VmSettings settings;
   private final Container container;
-  private final GuestMemory memory;
+  private final VmMemory memory;
   private final List<PassedDevice> devices = new CopyOnWriteArrayList<>();
 
   Vm(Broker broker, VmSettings settings, Container container) {
     this.broker = broker;
     this.settings = settings;
     this.container = container;
-    memory = new GuestMemory(settings, container, broker.iommu().calls());
+    memory = new VmMemory(settings, container, broker.iommu().calls());
   }
 
   /**
@@ -47,7 +47,7 @@ public final class Vm implements AutoCloseable {
     return broker;
   }
 
-  GuestMemory memory() {
+  VmMemory memory() {
     return memory;
   }
 

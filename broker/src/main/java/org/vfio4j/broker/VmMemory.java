@@ -42,7 +42,7 @@ import org.vfio4j.user.device.Peer;
  * <p>Ranges that come before the client is {@linkplain Share#admit admitted} are noted and answered
  * at once; they are pinned by the admission, which can still refuse.
  */
-final class GuestMemory {
+final class VmMemory {
   /** Firmware, video memory and option ROMs have no descriptor, and are no RAM of {@code memory}. */
   static final long SLACK = 2 << 20;
 
@@ -94,7 +94,7 @@ final class GuestMemory {
   private final NavigableMap<Long, Piece> pieces = new TreeMap<>(Long::compareUnsigned);
   private final Map<RamFile.Key, RamFile> files = new HashMap<>();
 
-  GuestMemory(VmSettings settings, Container container, SystemCalls calls) {
+  VmMemory(VmSettings settings, Container container, SystemCalls calls) {
     this.settings = settings;
     this.container = container;
     this.calls = calls;
@@ -128,7 +128,7 @@ final class GuestMemory {
         switch (source) {
           case DmaSource.Messages _ -> note(this, iova, size);
           case DmaSource.File(Descriptor file, long offset) ->
-              GuestMemory.this.map(this, iova, size, prot, file, offset);
+              VmMemory.this.map(this, iova, size, prot, file, offset);
         }
       } catch (VfioException refused) {
         failure = failure.or(() -> Optional.of(refused));
@@ -138,7 +138,7 @@ final class GuestMemory {
 
     /** Takes ranges back; see {@link Container#unmap}. Bytes that this connection had there. */
     long unmap(long iova, long size, int flags) {
-      return GuestMemory.this.unmap(this, iova, size, flags);
+      return VmMemory.this.unmap(this, iova, size, flags);
     }
 
     /**
@@ -148,7 +148,7 @@ final class GuestMemory {
      */
     void admit() {
       if (!admitted) {
-        GuestMemory.this.admit(this);
+        VmMemory.this.admit(this);
         admitted = true;
       }
     }
@@ -161,7 +161,7 @@ final class GuestMemory {
     /** Takes everything back. */
     @Override
     public void close() {
-      GuestMemory.this.unmap(this, 0, 0, ALL);
+      VmMemory.this.unmap(this, 0, 0, ALL);
     }
   }
 
