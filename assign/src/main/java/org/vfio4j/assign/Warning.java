@@ -18,6 +18,8 @@ public record Warning(String vm, DeviceRequest device, Kind kind, String message
     NO_RESET("no-reset"),
     /** Virtual functions go with the driver of their physical function. */
     VIRTUAL_FUNCTIONS_GO("virtual-functions-go"),
+    /** The device does not answer. */
+    NO_ANSWER("no-answer"),
     /** The firmware's framebuffer may keep a BAR of the boot GPU. */
     BOOT_FRAMEBUFFER("boot-framebuffer"),
     /** A driver of the host takes the device first at each boot. */

@@ -4,9 +4,15 @@
 package org.vfio4j.assign;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
 import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
+import org.vfio4j.host.FunctionSign;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciFunction;
@@ -17,6 +23,11 @@ import org.vfio4j.vfio.DriverKind;
 final class Warnings {
   /** Drivers that are in the kernel or in its first file system, and so come before vfio-pci. */
   private static final Set<String> EARLY = Set.of("nvme", "ahci", "xhci_hcd");
+
+  private static final Pattern IDS = Pattern.compile("\\bvfio[-_]pci\\.ids=(\\S+)");
+  private static final Pattern EFIFB_OFF = Pattern.compile("\\bvideo=(?:\\S*,)?efifb:off\\b");
+  private static final Pattern SYSFB_OFF =
+      Pattern.compile("\\binitcall_blacklist=(?:\\S*,)?sysfb_init\\b");
 
   private final HostTopology host;
   private final List<Warning> found = new ArrayList<>();
@@ -41,19 +52,74 @@ final class Warnings {
   private void look(VmRequest vm, DeviceRequest device, PciFunction f, Options options) {
     reset(vm, device, f);
     virtualFunctions(vm, device, f);
-    if (options.forced().contains(device.device())
-        && host.rolesOf(f.address()).contains(Role.CONSOLE)) {
+    answer(vm, device, f);
+    framebuffer(vm, device, f, options);
+    atBoot(vm, device, f);
+  }
+
+  /** A device whose registers read as ff is given away all the same, and the guest finds none. */
+  private void answer(VmRequest vm, DeviceRequest device, PciFunction f) {
+    if (f.signs().contains(FunctionSign.NO_ANSWER)) {
+      add(
+          vm,
+          device,
+          Warning.Kind.NO_ANSWER,
+          ("%s does not answer (its registers read as ff, \"Unknown header type 7f\"): it did not"
+                  + " come back from D3 or from a reset. Shut the host down whole, so that it loses"
+                  + " power; then keep it from D3: options vfio-pci disable_idle_d3=1, and echo 0 >"
+                  + " /sys/bus/pci/devices/%s/d3cold_allowed")
+              .formatted(f.address(), f.address()));
+    }
+  }
+
+  /** Memory that the boot's framebuffer has claimed cannot be reserved for VFIO. */
+  private void framebuffer(VmRequest vm, DeviceRequest device, PciFunction f, Options options) {
+    String line = host.setup().commandLine().orElse("");
+    String efifb =
+        EFIFB_OFF.matcher(line).find()
+            ? " (video=efifb:off keeps efifb alone off, not the simpledrm of newer kernels)"
+            : "";
+    if (f.signs().contains(FunctionSign.BAR_HELD)) {
+      add(
+          vm,
+          device,
+          Warning.Kind.BOOT_FRAMEBUFFER,
+          ("the host holds a BAR of %s, as the kernel's log says (\"can't reserve\"; /proc/iomem"
+                  + " shows who, mostly BOOTFB, the boot's framebuffer): boot with"
+                  + " initcall_blacklist=sysfb_init, or unbind the framebuffer before the VM%s")
+              .formatted(f.address(), efifb));
+    } else if (options.forced().contains(device.device())
+        && host.rolesOf(f.address()).contains(Role.CONSOLE)
+        && !SYSFB_OFF.matcher(line).find()) {
       add(
           vm,
           device,
           Warning.Kind.BOOT_FRAMEBUFFER,
           ("the firmware's framebuffer may keep a BAR of %s, the console (\"can't reserve\" in the"
-               + " kernel's log, BOOTFB in /proc/iomem): boot with initcall_blacklist=sysfb_init")
-              .formatted(f.address()));
+               + " kernel's log, BOOTFB in /proc/iomem): boot with initcall_blacklist=sysfb_init%s")
+              .formatted(f.address(), efifb));
     }
-    f.driver()
-        .value()
-        .filter(EARLY::contains)
+  }
+
+  /** A driver that comes first keeps the device, whatever ids vfio-pci has. */
+  private void atBoot(VmRequest vm, DeviceRequest device, PciFunction f) {
+    Optional<String> driver =
+        f.driver().value().filter(d -> DriverKind.of(d, false) == DriverKind.HOST);
+    boolean named = f.id().filter(i -> vfioIds().contains(i.toString())).isPresent();
+    driver
+        .filter(d -> named)
+        .ifPresent(
+            d ->
+                add(
+                    vm,
+                    device,
+                    Warning.Kind.TAKEN_AT_BOOT,
+                    ("vfio-pci.ids= names %s, and %s has %s all the same, as it comes first:"
+                            + " 'softdep %s pre: vfio-pci' in /etc/modprobe.d and vfio-pci in the"
+                            + " initramfs, or driver_override (vfio bind, libvirt's managed='yes')")
+                        .formatted(f.id().orElseThrow(), d, f.address(), d)));
+    driver
+        .filter(d -> !named && EARLY.contains(d))
         .ifPresent(
             d ->
                 add(
@@ -63,6 +129,18 @@ final class Warnings {
                     ("%s takes %s at each boot before vfio-pci is there: bind it with"
                          + " driver_override (vfio bind, libvirt's managed='yes'), not with ids=")
                         .formatted(d, f.address())));
+  }
+
+  /** The ids that vfio-pci is to take, in small letters, as far as the source has them. */
+  private Set<String> vfioIds() {
+    String ids = host.setup().moduleParameters().getOrDefault("vfio_pci.ids", "");
+    Matcher option = IDS.matcher(host.setup().commandLine().orElse(""));
+    String all = option.find() ? ids + "," + option.group(1) : ids;
+    return Arrays.stream(all.toLowerCase(Locale.ROOT).split(","))
+        .map(i -> i.split(":"))
+        .filter(i -> i.length >= 2)
+        .map(i -> i[0] + ":" + i[1])
+        .collect(Collectors.toSet());
   }
 
   /**

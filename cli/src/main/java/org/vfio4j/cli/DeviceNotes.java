@@ -10,6 +10,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
+import org.vfio4j.host.FunctionSign;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.Mdev;
 import org.vfio4j.host.MdevOffers;
@@ -44,6 +45,12 @@ final class DeviceNotes {
       notes.add(Words.of(role).toUpperCase(Locale.ROOT));
     }
     notes.addAll(host.roles().because(function.address()));
+    if (function.signs().contains(FunctionSign.NO_ANSWER)) {
+      notes.add("does not answer");
+    }
+    if (function.signs().contains(FunctionSign.BAR_HELD)) {
+      notes.add("a BAR is held by the host");
+    }
     if (function.rmrrLocked().orElse(false)) {
       notes.add("locked by firmware (RMRR)");
     } else if (!function.identityMaps().isEmpty()) {

@@ -83,7 +83,8 @@ final class CaptureReader {
           "unit",
           "identityMaps",
           "rmrrLocked",
-          "description");
+          "description",
+          "signs");
   private static final Set<String> IOMMU =
       Set.of(
           "interruptRemapping",
@@ -208,6 +209,10 @@ final class CaptureReader {
     if (resettable.isPresent() && !to.build().resettable().equals(resettable)) {
       throw from.required("resettable").at().error("'reset' says otherwise");
     }
+    from.field("signs")
+        .map(t -> t.map(Tree::asText))
+        .orElse(List.of())
+        .forEach(w -> FunctionSign.ofWord(w).ifPresent(to::sign));
     functions.put(address, from);
   }
 

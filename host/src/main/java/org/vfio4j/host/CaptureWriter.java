@@ -162,6 +162,9 @@ public final class CaptureWriter {
     }
     bool(g, "rmrrLocked", f.rmrrLocked());
     text(g, "description", f.description());
+    if (!f.signs().isEmpty()) {
+      texts(g, "signs", f.signs().stream().map(FunctionSign::word).sorted().toList());
+    }
   }
 
   private static void writeAcs(JsonGenerator g, Fact<Acs> acs) {

@@ -26,6 +26,8 @@ public enum IommuSign {
   SMMU_ACTIVE(
       "smmu-active",
       "^(?>.*?arm-smmu(?:-v3)?\\b).*(?:probing hardware|stage|ias \\d+-bit|features)"),
+  /** virt-host-validate found IOMMU groups. */
+  KERNEL_ENABLED("kernel-enabled", "Checking if IOMMU is enabled by kernel\\s*: PASS"),
   /** Only the option was seen: the kernel repeats it, whether there is an IOMMU or not. */
   OPTION_REPEATED("option-repeated", "DMAR: IOMMU enabled$"),
   /** Firmware describes a unit of VT-d. */
@@ -36,7 +38,7 @@ public enum IommuSign {
   NO_TABLE(
       "no-table",
       "No ACPI (?:DMAR|IVRS) table found|No DMAR found|DMAR: No DMAR|IOMMU not detected"
-          + "|^(?>.*?Checking for device assignment IOMMU support).*(?:WARN|FAIL)"),
+          + "|^(?>.*?Checking for device assignment IOMMU support)(?!.*Unknown if).*(?:WARN|FAIL)"),
   /** An AMD machine whose IOMMU the kernel did not find. */
   AMD_ABSENT("amd-absent", "AMD-Vi: AMD IOMMUv2 functionality not av"),
   /** The kernel was told to do without, or gave up. */

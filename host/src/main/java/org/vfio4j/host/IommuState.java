@@ -79,6 +79,11 @@ public record IommuState(Answer answer, List<String> because, List<String> advic
         advice.add("The source shows no groups. " + LOOK);
         return Answer.ON;
       }
+      if (has(IommuSign.KERNEL_ENABLED)) {
+        because.add("virt-host-validate says that the kernel has made IOMMU groups.");
+        advice.add("The source shows no groups. " + LOOK);
+        return Answer.ON;
+      }
       boolean none =
           !host.functions().isEmpty()
               && host.functions().stream().allMatch(f -> f.group().isNone());

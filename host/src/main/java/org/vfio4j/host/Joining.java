@@ -7,11 +7,13 @@ import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.EnumSet;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.IdentityHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
 import java.util.Optional;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.Function;
 import org.vfio4j.host.input.BadInputException;
@@ -208,7 +210,14 @@ final class Joining {
         b.identityMaps().isEmpty() ? a.identityMaps() : b.identityMaps(),
         b.rmrrLocked().or(a::rmrrLocked),
         b.description().or(a::description),
-        later(a.driverOverride(), b.driverOverride()));
+        later(a.driverOverride(), b.driverOverride()),
+        both(a.signs(), b.signs()));
+  }
+
+  private static <T> Set<T> both(Set<T> a, Set<T> b) {
+    Set<T> both = new HashSet<>(a);
+    both.addAll(b);
+    return both;
   }
 
   private static <T> Optional<T> later(

@@ -243,6 +243,9 @@ final class Listings implements TextForm {
       }
       function = Optional.of(section.addListed(entry, place));
     }
+    if (line.text().contains("(rev ff)")) {
+      function.ifPresent(LspciDetails::doesNotAnswer);
+    }
     home = Optional.of(section);
     interrupted = false;
     headless = false;

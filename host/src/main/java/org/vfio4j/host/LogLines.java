@@ -45,6 +45,9 @@ final class LogLines {
       Pattern.compile(
           ".*\\b" + ADDRESS + ": (?:DMAR: )?(?:Device is ineligible|Firmware has requested).*");
 
+  /** A driver's line about its function; "pci 0000:..." before one is bound. */
+  private static final Pattern DRIVER = Pattern.compile(".*\\b[a-z][\\w-]* " + ADDRESS + ": (.*)");
+
   private static final Pattern FRAMEBUFFER =
       Pattern.compile(".*\\b" + ADDRESS + ": BAR \\d+: assigned to (\\w+)\\s*");
 
@@ -121,7 +124,7 @@ final class LogLines {
         host.kernel(m.group(1));
       }
     } else {
-      return false;
+      return FunctionSign.mayBeIn(line) && addSign(line, host, place);
     }
     return true;
   }
@@ -206,6 +209,14 @@ final class LogLines {
     host.role(Role.CONSOLE, List.of(address), true);
     host.because(address, List.of("the boot framebuffer (" + m.group(2) + ") lies in its memory"));
     return true;
+  }
+
+  /** Trouble that a driver, of the host or vfio-pci, logged of its function. */
+  private static boolean addSign(String line, HostBuilder host, Place place) {
+    Matcher m = DRIVER.matcher(line);
+    Optional<FunctionSign> sign = m.matches() ? FunctionSign.logged(m.group(2)) : Optional.empty();
+    sign.ifPresent(s -> host.function(m.group(1), place).sign(s));
+    return sign.isPresent();
   }
 
   private boolean addDmar(String line, HostBuilder host, Place place) {

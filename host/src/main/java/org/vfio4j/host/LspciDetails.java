@@ -68,9 +68,9 @@ final class LspciDetails {
           new Whole("Capabilities: ", Pattern.compile(".*\\] ?\\S.*|[^<]*<.*>")));
   private static final Pattern INNER =
       Pattern.compile(
-          "Capabilities: \\[|Status: |Control: |Latency: |Region \\d|Memory at |I/O ports at"
-              + " |Interrupt: |Expansion ROM|Prefetchable memory|ACSCap:|ACSCtl:|Initial"
-              + " VFs:|BridgeCtl:");
+          "!!! Unknown header type|Capabilities: \\[|Status: |Control: |Latency: |Region \\d|Memory"
+              + " at |I/O ports at |Interrupt: |Expansion ROM|Prefetchable"
+              + " memory|ACSCap:|ACSCtl:|Initial VFs:|BridgeCtl:");
 
   private final PciFunction.Builder function;
   private boolean verbose;
@@ -148,6 +148,11 @@ final class LspciDetails {
     return m.matches() ? OptionalInt.of(Integer.parseInt(m.group(1))) : OptionalInt.empty();
   }
 
+  /** Takes it that all that was read of the function was ff. */
+  void doesNotAnswer() {
+    function.sign(FunctionSign.NO_ANSWER);
+  }
+
   /** Takes the name of the driver from the line below the one that should have it. */
   void driverBelow(String name) {
     function.driver(Fact.known(name));
@@ -164,6 +169,10 @@ final class LspciDetails {
     if (rank >= 0) {
       furthest = rank;
       said.put(rank, text);
+    }
+    if (text.startsWith("!!! Unknown header type")) {
+      doesNotAnswer();
+      return true;
     }
     int colon = text.indexOf(':');
     if (colon < 0) {

@@ -3,8 +3,10 @@
 
 package org.vfio4j.host;
 
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import org.vfio4j.iommu.ReservedRegion;
 
 /**
@@ -35,6 +37,7 @@ import org.vfio4j.iommu.ReservedRegion;
  *     of such a range
  * @param description name of the device, in words
  * @param driverOverride the driver that alone may bind to it ({@code driver_override}); none: any
+ * @param signs trouble that the source tells of; an empty set is no proof that there is none
  */
 public record PciFunction(
     PciAddress address,
@@ -58,7 +61,8 @@ public record PciFunction(
     List<ReservedRegion> identityMaps,
     Optional<Boolean> rmrrLocked,
     Optional<String> description,
-    Fact<String> driverOverride) {
+    Fact<String> driverOverride,
+    Set<FunctionSign> signs) {
 
   /** Copies the lists; where the reset methods are known, so is whether there is one. */
   public PciFunction {
@@ -67,6 +71,7 @@ public record PciFunction(
       resettable = resetMethods.map(l -> !l.isEmpty());
     }
     identityMaps = List.copyOf(identityMaps);
+    signs = Set.copyOf(signs);
   }
 
   /** A builder of a function of which nothing but the address is known. */
@@ -76,28 +81,31 @@ public record PciFunction(
 
   /** A builder that starts from this function. */
   public Builder toBuilder() {
-    return new Builder(address)
-        .id(id)
-        .subsystem(subsystem)
-        .classCode(classCode)
-        .headerType(headerType)
-        .pcieType(pcieType)
-        .driver(driver)
-        .group(group)
-        .physicalFunction(physicalFunction)
-        .numVfs(numVfs)
-        .totalVfs(totalVfs)
-        .resetMethods(resetMethods)
-        .resettable(resettable)
-        .numaNode(numaNode)
-        .acs(acs)
-        .parent(parent)
-        .buses(buses)
-        .iommuUnit(iommuUnit)
-        .identityMaps(identityMaps)
-        .rmrrLocked(rmrrLocked)
-        .description(description)
-        .driverOverride(driverOverride);
+    Builder copy =
+        new Builder(address)
+            .id(id)
+            .subsystem(subsystem)
+            .classCode(classCode)
+            .headerType(headerType)
+            .pcieType(pcieType)
+            .driver(driver)
+            .group(group)
+            .physicalFunction(physicalFunction)
+            .numVfs(numVfs)
+            .totalVfs(totalVfs)
+            .resetMethods(resetMethods)
+            .resettable(resettable)
+            .numaNode(numaNode)
+            .acs(acs)
+            .parent(parent)
+            .buses(buses)
+            .iommuUnit(iommuUnit)
+            .identityMaps(identityMaps)
+            .rmrrLocked(rmrrLocked)
+            .description(description)
+            .driverOverride(driverOverride);
+    signs.forEach(copy::sign);
+    return copy;
   }
 
   /**
@@ -141,6 +149,7 @@ public record PciFunction(
     private Optional<Boolean> rmrrLocked = Optional.empty();
     private Optional<String> description = Optional.empty();
     private Fact<String> driverOverride = Fact.unknown();
+    private final Set<FunctionSign> signs = EnumSet.noneOf(FunctionSign.class);
 
     private Builder(PciAddress address) {
       this.address = address;
@@ -149,6 +158,12 @@ public record PciFunction(
     /** The address of the function that is being built. */
     public PciAddress address() {
       return address;
+    }
+
+    /** Adds trouble that the source tells of. */
+    public Builder sign(FunctionSign sign) {
+      signs.add(sign);
+      return this;
     }
 
     /** Sets the driver that alone may bind to it. */
@@ -301,7 +316,8 @@ public record PciFunction(
           identityMaps,
           rmrrLocked,
           description,
-          driverOverride);
+          driverOverride,
+          signs);
     }
   }
 }

@@ -31,6 +31,30 @@ class IommuStateTest {
   }
 
   @Test
+  void shouldReadWhatVirtHostValidateSays() {
+    String card = "01:00.0 0302: 1af4:0201\n";
+    String checks = "  QEMU: Checking ";
+    assertThat(state(card + checks + "if IOMMU is enabled by kernel          : PASS\n").answer())
+        .isEqualTo(Answer.ON);
+    assertThat(
+            state(
+                    card
+                        + checks
+                        + "if IOMMU is enabled by kernel : WARN (IOMMU appears to be disabled in"
+                        + " kernel. Add intel_iommu=on to kernel cmdline arguments)\n")
+                .answer())
+        .isEqualTo(Answer.OFF);
+    assertThat(
+            state(
+                    card
+                        + checks
+                        + "for device assignment IOMMU support : WARN (Unknown if this platform has"
+                        + " IOMMU support)\n")
+                .answer())
+        .isEqualTo(Answer.UNKNOWN);
+  }
+
+  @Test
   void shouldNotTakeTheRepeatedOptionForAnIommu() {
     IommuState state = state("[    0.019620] DMAR: IOMMU enabled\n");
     assertThat(state.answer()).isEqualTo(Answer.UNKNOWN);
