@@ -44,7 +44,7 @@ final class Envelope {
           Pattern.CASE_INSENSITIVE);
 
   private static final Pattern LOGRUS =
-      Pattern.compile("\\b(?:msg|err|error|reason)=(?:\"((?:[^\"\\\\]|\\\\.)*)\"|(\\S+))");
+      Pattern.compile("\\b(?:msg|err|error|reason)=(?:\"((?:[^\"\\\\]|\\\\.)*)(?:\"|$)|(\\S+))");
 
   private Envelope() {}
 

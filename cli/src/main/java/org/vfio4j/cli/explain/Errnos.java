@@ -25,6 +25,7 @@ public final class Errnos {
               "\\bcode: ([0-9]{1,3}), kind",
               "\\berror\\(([0-9]{1,3})\\)",
               "= -([0-9]{1,3})\\b",
+              "\\bfail(?:ed|ure)?[:,]? \\(?-([0-9]{1,3})\\b",
               "\\berrno[ =:]{1,3}-?([0-9]{1,3})\\b",
               "\\berror(?: code)?[ =:]{1,3}-?([0-9]{1,3})\\b(?![0-9]* (?:reason|from))",
               "\\b(?:ret|rc|retval|err|status)[ =:]{1,3}-([0-9]{1,3})\\b",
@@ -42,6 +43,30 @@ public final class Errnos {
     Map<String, Errno> all = new LinkedHashMap<>();
     all.put("operation not permitted", Errno.EPERM);
     all.put("no such file or directory", Errno.ENOENT);
+    all.put("does not exist", Errno.ENOENT);
+    all.put("no file or directory", Errno.ENOENT);
+    // As glibc says it in German, French and Spanish.
+    all.put("datei oder verzeichnis nicht gefunden", Errno.ENOENT);
+    all.put("kein passendes ger\u00e4t gefunden", Errno.ENODEV);
+    all.put("ger\u00e4t oder die ressource ist belegt", Errno.EBUSY);
+    all.put("das argument ist ung\u00fcltig", Errno.EINVAL);
+    all.put("keine berechtigung", Errno.EACCES);
+    all.put("vorgang nicht zul\u00e4ssig", Errno.EPERM);
+    all.put("nicht gen\u00fcgend hauptspeicher", Errno.ENOMEM);
+    all.put("aucun fichier ou dossier de ce", Errno.ENOENT);
+    all.put("aucun p\u00e9riph\u00e9rique de ce type", Errno.ENODEV);
+    all.put("p\u00e9riph\u00e9rique ou ressource occup\u00e9", Errno.EBUSY);
+    all.put("argument invalide", Errno.EINVAL);
+    all.put("permission non accord\u00e9e", Errno.EACCES);
+    all.put("op\u00e9ration non permise", Errno.EPERM);
+    all.put("impossible d'allouer de la m\u00e9moire", Errno.ENOMEM);
+    all.put("no existe el fichero o el directorio", Errno.ENOENT);
+    all.put("no existe el dispositivo", Errno.ENODEV);
+    all.put("dispositivo o recurso ocupado", Errno.EBUSY);
+    all.put("argumento inv\u00e1lido", Errno.EINVAL);
+    all.put("permiso denegado", Errno.EACCES);
+    all.put("operaci\u00f3n no permitida", Errno.EPERM);
+    all.put("no se pudo asignar memoria", Errno.ENOMEM);
     all.put("no such device or address", Errno.ENXIO);
     all.put("no such device", Errno.ENODEV);
     all.put("input/output error", Errno.EIO);

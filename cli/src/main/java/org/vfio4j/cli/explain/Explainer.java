@@ -50,7 +50,7 @@ public final class Explainer {
     Scene scene = scene(lines);
     List<Finding> found = findings(lines, scene);
     int count = lines.isEmpty() ? 0 : lines.getLast().number();
-    return decided(found)
+    return decided(found, scene)
         .<Answer>map(d -> new Answer.Explained(d, count, also(found, d)))
         .orElseGet(() -> unexplained(text, scene, found));
   }
@@ -91,10 +91,14 @@ public final class Explainer {
 
   /**
    * The last of the weightiest level; consequences decide nothing. Where the last has several
-   * causes and another line names one of them, that line decides.
+   * causes and another line names one of them, that line decides. A line that tells of no failure
+   * does not decide beside one of a failure that is not known.
    */
-  private static Optional<Finding> decided(List<Finding> found) {
+  private static Optional<Finding> decided(List<Finding> found, Scene scene) {
     for (Level level : List.of(Level.ERROR, Level.WARNING, Level.INFO)) {
+      if (level == Level.INFO && scene.hasFailureBeside(found)) {
+        return Optional.empty();
+      }
       List<Finding> same = found.stream().filter(f -> f.rule().level() == level).toList();
       if (!same.isEmpty()) {
         Finding last = same.getLast();

@@ -104,7 +104,8 @@ final class LogText {
 
   /**
    * Messages that a terminal, a mailer or a page broke into lines, put together again: each line
-   * with those after it that do not begin as a message does.
+   * with those after it that do not begin as a message does. A command that writes to sysfs and the
+   * shell's complaint below it, which does not name the file, are one, too.
    *
    * @param from the index from which to begin
    */
@@ -116,7 +117,9 @@ final class LogText {
       StringBuilder close = new StringBuilder(first.text());
       for (int j = i + 1; j < Math.min(lines.size(), i + MAX_JOINED); j++) {
         LogLine next = lines.get(j);
-        if (Prefixes.begins(next.raw()) || next.number() > lines.get(j - 1).number() + 1) {
+        boolean apart =
+            Prefixes.begins(next.raw()) && !Prefixes.answers(lines.get(j - 1).raw(), next.raw());
+        if (apart || next.number() > lines.get(j - 1).number() + 1) {
           break;
         }
         spaced.append(' ').append(next.text());

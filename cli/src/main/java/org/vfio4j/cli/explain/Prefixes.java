@@ -76,6 +76,16 @@ final class Prefixes {
               + " |File )[\\w.-]*[: ]|^[\\w./-]{2,30}(?:\\[[0-9]+\\])?: ",
           Pattern.CASE_INSENSITIVE);
 
+  private static final Pattern WRITES =
+      Pattern.compile(
+          "(?:>|\\btee\\b).{0,40}/sys/|/sys/\\S{0,80}[#$] .{0,80}> ?\\w"
+              + "|\\becho \\S{0,12}(?:efi|simple|vesa)-framebuffer");
+  private static final Pattern COMPLAINT =
+      Pattern.compile(
+          "^\\s*(?:-?[\\w./-]{0,40}sh: )?(?:line [0-9]+: |[0-9]+: )?(?:echo|printf|tee|cat):"
+              + " .{0,20}(?:write error|error writing|I/O error)",
+          Pattern.CASE_INSENSITIVE);
+
   private Prefixes() {}
 
   private static List<Pattern> patterns(String... texts) {
@@ -98,6 +108,11 @@ final class Prefixes {
   /** Whether a line begins a message of its own, and does not go on with the line before. */
   static boolean begins(String line) {
     return once(line, STAMPS).length() < line.length() || BEGINS.matcher(line).find();
+  }
+
+  /** Whether a line is what a shell says of the command in the line before. */
+  static boolean answers(String command, String line) {
+    return COMPLAINT.matcher(line).find() && WRITES.matcher(command).find();
   }
 
   private static String once(String line, List<Pattern> prefixes) {

@@ -22,6 +22,7 @@ public final class Rulebook {
           "libvirt",
           "proxmox",
           "kubernetes",
+          "openstack",
           "vmms",
           "dpdk",
           "binding",

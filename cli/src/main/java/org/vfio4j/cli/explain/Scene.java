@@ -12,6 +12,8 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /** All messages of a text: what one leaves out, another may say. */
 final class Scene {
@@ -19,6 +21,12 @@ final class Scene {
   /** Things that are taken from another line, if all lines that name one name the same. */
   private static final List<String> SHARED =
       List.of(NamedThings.ADDRESS, "slot", "bus", NamedThings.GROUP, "region");
+
+  private static final Pattern FAILURE =
+      Pattern.compile(
+          "\\b(?:errors?|fail(?:ed|s|ure)?|cannot|can't|could"
+              + " not|couldn't|unable|refused|denied|fatal|invalid|timed? ?out|not"
+              + " (?:found|supported|permitted))\\b");
 
   private final List<Statement> statements;
   private final Set<Speaker> speakers = EnumSet.noneOf(Speaker.class);
@@ -49,6 +57,14 @@ final class Scene {
     Set<Speaker> all = EnumSet.copyOf(speakers);
     all.addAll(statement.speakers());
     return all;
+  }
+
+  /** Whether a message that is none of these tells of a failure. */
+  boolean hasFailureBeside(List<Finding> known) {
+    Set<Integer> read =
+        known.stream().map(f -> f.statement().line().number()).collect(Collectors.toSet());
+    return statements.stream()
+        .anyMatch(s -> !read.contains(s.line().number()) && FAILURE.matcher(s.lower()).find());
   }
 
   /** Whether any message of the text is like this. */
@@ -83,7 +99,7 @@ final class Scene {
       Optional<String> address = NamedThings.address(text);
       if (name.equals(NamedThings.ADDRESS) && address.isPresent()) {
         NamedThings.putAddress(things, address.get());
-      } else {
+      } else if (!name.equals(NamedThings.ADDRESS) || text.indexOf(':') >= 0) {
         things.put(name, address.orElse(text));
       }
     }

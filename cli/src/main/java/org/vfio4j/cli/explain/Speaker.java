@@ -47,6 +47,9 @@ public enum Speaker {
       "cloud-hypervisor",
       "cloud-hypervisor|cloud_hypervisor|\\bVmBoot|DeviceManager\\(|VfioMapRegion|IommuDma|VfioCreate|from"
           + " device manager"),
+  CROSVM("crosvm", "\\bcrosvm\\b"),
+  OPENSTACK(
+      "OpenStack", "\\bnova[.-]|openstack|PciDevice(?:Prepare|Request)Failed|Claim pci failed"),
   DPDK("DPDK", "\\bEAL:|\\bdpdk|testpmd|PCI_BUS:|(?:un)?bind failed for|\\bvpp\\b"),
   SPDK("SPDK", "\\bspdk|nvmf_tgt|bdevperf"),
   VIRTUALBOX("VirtualBox", "VirtualBox|\\bVBox|AssertLogRel|VfioDevice\\.cpp"),
