@@ -48,6 +48,8 @@ import picocli.CommandLine.Spec;
     footer = {
       "  vfio check vms.yaml",
       "  vfio check win10.xml --host here.json       # domain XML of libvirt",
+      "  vfio check vms.yaml --svg a.svg             # a picture: who gets what, and who is in the"
+          + " way",
       "where vms.yaml is",
       "  host: server.json               # a capture, relative to this file; or: linux",
       "  vms:",
@@ -117,6 +119,8 @@ final class CheckCommand implements Callable<Integer> {
       })
   private List<String> forced = List.of();
 
+  @Mixin private PictureFile picture = new PictureFile();
+
   @Option(names = "--json", description = "Print the verdict as JSON.")
   private boolean json;
 
@@ -133,6 +137,7 @@ final class CheckCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
+    picture.check();
     Options options = kernel.options(Options.DEFAULT.strictly(strict).forcing(forcedAddresses()));
     List<RequestText> texts = new ArrayList<>();
     for (Path file : files) {
@@ -148,17 +153,29 @@ final class CheckCommand implements Callable<Integer> {
     try (ProgressLine progress = ProgressLine.of(console)) {
       verdict = Check.verdict(request, host, options, progress);
     }
+    if (picture.isAskedFor()) {
+      picture.draw(console, CheckPicture.of(verdict, request, host));
+    }
+    if (!picture.isAnswer()) {
+      print(verdict, request, host);
+    }
+    if (verdict.badInput()) {
+      return Main.BAD_INPUT;
+    }
+    return verdict.admitted() ? Main.OK : Main.REFUSED;
+  }
+
+  private void print(Verdict verdict, Request request, HostTopology host) {
     if (written.isPresent() && verdict.admitted()) {
       console.out().print(written.get().text(request, host));
     } else if (json) {
       Json.print(console, g -> VerdictJson.write(g, verdict));
     } else {
       new CheckRendering(console).print(verdict, host.name(), request.running().size());
+      if (picture.isAskedFor()) {
+        console.out().println(picture.drawn());
+      }
     }
-    if (verdict.badInput()) {
-      return Main.BAD_INPUT;
-    }
-    return verdict.admitted() ? Main.OK : Main.REFUSED;
   }
 
   private Set<String> forcedAddresses() {

@@ -3,8 +3,6 @@
 
 package org.vfio4j.cli;
 
-import java.nio.file.Path;
-import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.vfio4j.host.HostTopology;
 import picocli.CommandLine.Command;
@@ -34,14 +32,7 @@ final class HostCommand implements Callable<Integer> {
 
   @Mixin private HostChoice choice = new HostChoice();
 
-  @Option(
-      names = "--svg",
-      paramLabel = "FILE",
-      description = "Draw the tree of bridges, the groups and who holds them; '-' prints it.")
-  private Optional<Path> svg = Optional.empty();
-
-  @Option(names = "--force", description = "With --svg: replace a file that is there already.")
-  private boolean force;
+  @Mixin private PictureFile picture = new PictureFile();
 
   @Option(names = "--json", description = "Print the capture and the facts of each group as JSON.")
   private boolean json;
@@ -52,21 +43,20 @@ final class HostCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    picture.check();
     HostTopology host = choice.host();
-    if (svg.isPresent()) {
-      String drawing = HostDrawing.of(host);
-      if (svg.get().toString().equals("-")) {
-        console.out().print(drawing);
+    if (picture.isAskedFor()) {
+      picture.draw(console, HostPicture.of(host));
+      if (picture.isAnswer()) {
         return Main.OK;
       }
-      OutputFile.write(svg.get(), drawing, force);
     }
     if (json) {
       HostJson.print(console, host);
-    } else if (svg.isEmpty()) {
-      new HostText(console, host).print();
+    } else if (picture.isAskedFor()) {
+      console.out().println(picture.drawn());
     } else {
-      console.out().println("drawn: " + Text.printable(svg.get().toString()));
+      new HostText(console, host).print();
     }
     return Main.OK;
   }

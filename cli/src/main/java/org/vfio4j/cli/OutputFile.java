@@ -33,12 +33,18 @@ final class OutputFile {
    * @throws BadInputException if the file is there already, or cannot be written
    */
   static void write(Path path, String text, boolean force) {
+    write(path, text, force, "--force");
+  }
+
+  /** The same for a command whose option for it has this name. */
+  static void write(Path path, String text, boolean force, String option) {
     String name = path.toString();
     if (Files.isDirectory(path)) {
       throw new BadInputException(name, 0, "", "is a folder");
     }
     if (!force && Files.exists(path) && !isStream(path)) {
-      throw new BadInputException(name, 0, "", "is there already; --force replaces it");
+      throw new BadInputException(
+          name, 0, "", "is there already; %s replaces it".formatted(option));
     }
     try {
       replace(path, text);

@@ -50,6 +50,7 @@ final class Training {
       {"explain", "group 1 is not viable", "--json"},
       {"check", tour},
       {"check", tour, "--json"},
+      {"check", tour, "--svg", "-"},
       {"check", "--nothing"},
       {"completion"},
     };

@@ -34,7 +34,7 @@ import picocli.CommandLine.Spec;
       "  vfio check vms.yaml              whether these VMs can have these devices",
       "  vfio bind 0000:01:00.0           a device of this machine to VFIO; 'release' undoes it",
       "  vfio capture -o here.json        this machine as a file, to be read elsewhere",
-      "  vfio host here.json --svg a.svg  a drawing of it",
+      "  vfio host here.json --svg a.svg  a picture of it",
       "  vfio explain EBUSY               what an errno can mean",
       "  vfio serve ioat --socket PATH    a PCI device in Java, plugged into QEMU",
       "  vfio COMMAND --help              more, with examples",
