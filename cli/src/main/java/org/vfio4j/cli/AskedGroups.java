@@ -20,6 +20,7 @@ import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.Mdev;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciFunction;
+import org.vfio4j.host.PciIds;
 
 /** Draws the devices that are asked for, in the frames of their groups. */
 final class AskedGroups {
@@ -45,10 +46,16 @@ final class AskedGroups {
   /** A group and those of its members that are drawn. */
   private record Asked(Optional<Integer> group, Set<PciFunction> functions, List<Wish> wishes) {}
 
-  AskedGroups(Sketch sketch, HostTopology host, double left, double right, List<Wish> wishes) {
+  AskedGroups(
+      Sketch sketch,
+      HostTopology host,
+      PciIds names,
+      double left,
+      double right,
+      List<Wish> wishes) {
     this.sketch = sketch;
     this.host = host;
-    this.tiles = new DeviceTiles(sketch, host);
+    this.tiles = new DeviceTiles(sketch, host, names);
     this.fold = Fold.plain(sketch, host);
     this.left = left;
     this.right = right;

@@ -24,6 +24,7 @@ import org.vfio4j.assign.request.Written;
 import org.vfio4j.host.HostSource;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.PciAddress;
+import org.vfio4j.host.PciIds;
 import org.vfio4j.host.input.BadInputException;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -154,7 +155,7 @@ final class CheckCommand implements Callable<Integer> {
       verdict = Check.verdict(request, host, options, progress);
     }
     if (picture.isAskedFor()) {
-      picture.draw(console, CheckPicture.of(verdict, request, host));
+      picture.draw(console, CheckPicture.of(verdict, request, host, PciIds.ofMachine()));
     }
     if (!picture.isAnswer()) {
       print(verdict, request, host);

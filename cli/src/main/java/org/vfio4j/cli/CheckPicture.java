@@ -15,6 +15,7 @@ import org.vfio4j.assign.Verdict;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciFunction;
+import org.vfio4j.host.PciIds;
 
 /**
  * Lays a verdict out: the VMs at the left, at the right the devices they ask for in the frames of
@@ -31,24 +32,31 @@ final class CheckPicture {
   private final Verdict verdict;
   private final Request request;
   private final HostTopology host;
+  private final PciIds names;
   private final Sketch sketch = new Sketch();
 
-  private CheckPicture(Verdict verdict, Request request, HostTopology host) {
+  private CheckPicture(Verdict verdict, Request request, HostTopology host, PciIds names) {
+    this.names = names;
     this.verdict = verdict;
     this.request = request;
     this.host = host;
   }
 
-  /** The picture of a verdict on a request. */
-  static Picture of(Verdict verdict, Request request, HostTopology host) {
-    return new CheckPicture(verdict, request, host).lay();
+  /**
+   * The picture of a verdict on a request.
+   *
+   * @param names what devices are called that the host's source does not name
+   */
+  static Picture of(Verdict verdict, Request request, HostTopology host, PciIds names) {
+    return new CheckPicture(verdict, request, host, names).lay();
   }
 
   private Picture lay() {
     double top = header();
     VmCards cards = new VmCards(sketch, LEFT, VMS);
     double bottom = cards.draw(top, verdict, request);
-    AskedGroups groups = new AskedGroups(sketch, host, DEVICES, RIGHT - GUTTER, cards.wishes());
+    AskedGroups groups =
+        new AskedGroups(sketch, host, names, DEVICES, RIGHT - GUTTER, cards.wishes());
     bottom = Math.max(bottom, groups.draw(top));
     connect(cards.wishes(), groups);
     block(cards.wishes(), groups);

@@ -12,6 +12,7 @@ import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.Mdev;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciFunction;
+import org.vfio4j.host.PciIds;
 import org.vfio4j.host.Role;
 
 /** Draws devices: a tile for a function, and a chip for what another one is divided into. */
@@ -38,9 +39,11 @@ final class DeviceTiles {
   private final Sketch sketch;
   private final HostTopology host;
   private final DeviceNotes notes;
+  private final PciIds names;
   private final boolean driversUnknown;
 
-  DeviceTiles(Sketch sketch, HostTopology host) {
+  DeviceTiles(Sketch sketch, HostTopology host, PciIds names) {
+    this.names = names;
     this.sketch = sketch;
     this.host = host;
     this.notes = new DeviceNotes(host);
@@ -73,7 +76,7 @@ final class DeviceTiles {
   String words(PciFunction f) {
     List<String> all = new ArrayList<>();
     all.add(f.address().toString());
-    f.description().ifPresent(all::add);
+    names.name(f).ifPresent(all::add);
     all.add(Words.classOf(f) + f.id().map(i -> " " + i).orElse(""));
     all.add(driver(f));
     all.add(group(f));
@@ -111,7 +114,7 @@ final class DeviceTiles {
     double right = a.right() - PAD;
     double end = sketch.textEnding(right, a.y() + 22, right - left, Face.SMALL, Colour.DIM, corner);
     double room = end - left - (corner.isEmpty() ? 0 : 8);
-    sketch.text(left, a.y() + 22, room, Face.NAME, Colour.INK, ProductName.of(f));
+    sketch.text(left, a.y() + 22, room, Face.NAME, Colour.INK, ProductName.of(f, names));
     double badges = badges(f, right, a.y() + 42);
     second(f, left, a.y() + 42, badges - 8 - kept, colour, more);
     sketch.close();

@@ -5,6 +5,7 @@ package org.vfio4j.cli;
 
 import java.util.concurrent.Callable;
 import org.vfio4j.host.HostTopology;
+import org.vfio4j.host.PciIds;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -24,7 +25,7 @@ import picocli.CommandLine.Option;
       "  vfio host examples/hosts/pex8748.json   a machine of which there is a capture",
       "  vfio host lspci.txt                     output of 'lspci -vvv -nn'",
       "  vfio host groups.txt --name 5.9         one of several kernels in a file",
-      "  vfio host here.json --svg here.svg      a drawing for a browser"
+      "  vfio host here.json --svg here.svg      a picture for a browser or a page"
     })
 final class HostCommand implements Callable<Integer> {
 
@@ -46,7 +47,7 @@ final class HostCommand implements Callable<Integer> {
     picture.check();
     HostTopology host = choice.host();
     if (picture.isAskedFor()) {
-      picture.draw(console, HostPicture.of(host));
+      picture.draw(console, HostPicture.of(host, PciIds.ofMachine()));
       if (picture.isAnswer()) {
         return Main.OK;
       }

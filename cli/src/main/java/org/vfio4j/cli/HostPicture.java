@@ -14,6 +14,7 @@ import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.IommuState;
 import org.vfio4j.host.Mdev;
 import org.vfio4j.host.PciFunction;
+import org.vfio4j.host.PciIds;
 
 /**
  * Lays a host out, bus by bus: what can be given away large and by name, in the frame of its group
@@ -48,20 +49,24 @@ final class HostPicture {
   private final Fold fold;
   private final FrameHead head;
 
-  private HostPicture(HostTopology host) {
+  private HostPicture(HostTopology host, PciIds names) {
     this.host = host;
     this.groups = GroupFacts.of(host);
     this.tree = new GroupTree(host);
     this.told =
         host.functions().stream().anyMatch(f -> !f.parent().isUnknown() || f.buses().isPresent());
-    this.tiles = new DeviceTiles(sketch, host);
+    this.tiles = new DeviceTiles(sketch, host, names);
     this.fold = Fold.coloured(sketch, host);
     this.head = new FrameHead(sketch, tree.bridges());
   }
 
-  /** The picture of a host. */
-  static Picture of(HostTopology host) {
-    return new HostPicture(host).lay();
+  /**
+   * The picture of a host.
+   *
+   * @param names what devices are called that the host's source does not name
+   */
+  static Picture of(HostTopology host, PciIds names) {
+    return new HostPicture(host, names).lay();
   }
 
   private Picture lay() {

@@ -5,6 +5,7 @@ package org.vfio4j.cli;
 
 import java.util.regex.Pattern;
 import org.vfio4j.host.PciFunction;
+import org.vfio4j.host.PciIds;
 
 /** The name of a device as people say it: short, and from what the source or a list calls it. */
 final class ProductName {
@@ -21,9 +22,9 @@ final class ProductName {
   private ProductName() {}
 
   /** The name; where none is known, the class and the ids. */
-  static String of(PciFunction function) {
-    return function
-        .description()
+  static String of(PciFunction function, PciIds names) {
+    return names
+        .name(function)
         .map(ProductName::brief)
         .filter(s -> !s.isBlank())
         .orElseGet(() -> unnamed(function));

@@ -22,10 +22,10 @@ import org.vfio4j.assign.VmVerdict;
 final class VmCards {
 
   /** More VMs than these are counted. */
-  private static final int MOST_VMS = 16;
+  private static final int MOST_VMS = 12;
 
   /** So many of them at most are drawn for being refused; then there is room for their holders. */
-  private static final int MOST_REFUSED = 12;
+  private static final int MOST_REFUSED = 8;
 
   /** More devices of a VM than these are counted. */
   private static final int MOST_DEVICES = 16;

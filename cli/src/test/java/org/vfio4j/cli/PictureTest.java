@@ -33,6 +33,7 @@ import org.vfio4j.host.HostSource;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.Mdev;
 import org.vfio4j.host.PciFunction;
+import org.vfio4j.host.PciIds;
 import org.w3c.dom.Document;
 import org.xml.sax.InputSource;
 
@@ -63,9 +64,13 @@ class PictureTest {
   }
 
   private static Picture check(Path file) throws IOException {
+    return check(file, PciIds.NONE);
+  }
+
+  private static Picture check(Path file, PciIds names) throws IOException {
     Request request = RequestReader.read(file.toString(), Files.readString(file));
     HostTopology host = host(file.resolveSibling(request.host()));
-    return CheckPicture.of(Check.verdict(request, host, Options.DEFAULT), request, host);
+    return CheckPicture.of(Check.verdict(request, host, Options.DEFAULT), request, host, names);
   }
 
   private static Document parse(String svg) throws Exception {
@@ -78,7 +83,8 @@ class PictureTest {
   @MethodSource("hosts")
   void shouldDrawOrCountEveryFunctionOfAHost(Path file) throws Exception {
     HostTopology host = host(file);
-    String text = parse(Svg.of(HostPicture.of(host))).getDocumentElement().getTextContent();
+    String text =
+        parse(Svg.of(HostPicture.of(host, PciIds.NONE))).getDocumentElement().getTextContent();
     for (PciFunction function : host.functions()) {
       assertThat(text)
           .containsAnyOf(function.address().toString(), DeviceTiles.brief(function.address()));
@@ -102,7 +108,7 @@ class PictureTest {
   @ParameterizedTest
   @MethodSource("hosts")
   void shouldKeepThePartsOfAHostApart(Path file) {
-    shouldKeepApart(HostPicture.of(host(file)));
+    shouldKeepApart(HostPicture.of(host(file), PciIds.NONE));
   }
 
   @ParameterizedTest
@@ -158,17 +164,17 @@ class PictureTest {
   @MethodSource("hosts")
   void shouldBeAsWideAsAPageAndNotEndless(Path file) {
     HostTopology host = host(file);
-    Picture picture = HostPicture.of(host);
+    Picture picture = HostPicture.of(host, PciIds.NONE);
     assertThat(picture.width()).isEqualTo(840);
     assertThat(picture.height()).isBetween(150, 400 + 60 * host.functions().size());
     assertThat(picture.height()).isLessThan(2400);
-    assertThat(HostPicture.of(host(file))).isEqualTo(picture);
+    assertThat(HostPicture.of(host(file), PciIds.NONE)).isEqualTo(picture);
     assertThat(Svg.of(picture)).hasSizeLessThan(4000 + 1500 * host.functions().size());
   }
 
   @Test
   void shouldNeedNothingFromElsewhere() throws Exception {
-    String svg = Svg.of(HostPicture.of(host(Ran.host("vgpu-server"))));
+    String svg = Svg.of(HostPicture.of(host(Ran.host("vgpu-server")), PciIds.NONE));
     assertThat(svg).doesNotContain("href", "<script", "url(", "@import", "@font-face", "onload");
     Document drawing = parse(svg);
     assertThat(drawing.getDocumentElement().getAttribute("role")).isEqualTo("img");
@@ -246,11 +252,11 @@ class PictureTest {
            "driver": "igb\\u001b[31mRED\\u202e<&\\"", "description": "%s\\ud83d\\ude80]]>"}]}
         """
             .formatted("\u7f51\u7edc\u9002\u914d\u5668 W".repeat(40)));
-    String svg = Svg.of(HostPicture.of(host(file)));
+    String svg = Svg.of(HostPicture.of(host(file), PciIds.NONE));
     assertThat(svg).doesNotContain("<script", "\u001b", "\u202e");
     assertThat(svg).contains("&lt;script&gt;");
     parse(svg);
-    shouldKeepApart(HostPicture.of(host(file)));
+    shouldKeepApart(HostPicture.of(host(file), PciIds.NONE));
   }
 
   @Test
@@ -259,7 +265,7 @@ class PictureTest {
     Files.writeString(
         file,
         "{\"vfio4j-capture\": 3, \"name\": \"empty\", \"origin\": \"manual\", \"functions\": []}");
-    parse(Svg.of(HostPicture.of(host(file))));
+    parse(Svg.of(HostPicture.of(host(file), PciIds.NONE)));
   }
 
   @ParameterizedTest
@@ -313,13 +319,13 @@ class PictureTest {
                             "vm" + i, org.vfio4j.assign.DeviceRequest.whole("0000:01:00.0")))
                 .toList());
     Verdict verdict = Check.verdict(request, host, Options.DEFAULT);
-    Picture picture = CheckPicture.of(verdict, request, host);
+    Picture picture = CheckPicture.of(verdict, request, host, PciIds.NONE);
     assertThat(picture.height()).isLessThan(3000);
     String text =
         picture.shapes().stream()
             .flatMap(s -> s instanceof Shape.Label label ? Stream.of(label.text()) : Stream.of())
             .collect(Collectors.joining(" "));
-    assertThat(text).contains("vm0", "and 284 VMs more, 284 of them refused");
+    assertThat(text).contains("vm0", "and 288 VMs more, 288 of them refused");
   }
 
   /** A refusal is tied to what the holder has of the group. */
@@ -337,5 +343,22 @@ class PictureTest {
     assertThat(broken).isPresent();
     assertThat(check(Ran.ROOT.resolve("examples/matrix/0.yaml")).shapes())
         .noneMatch(s -> s instanceof Shape.Line(String _, Paint paint) && paint.dashed());
+  }
+
+  /** The pictures that the README shows; {@code docs/pictures/run} draws them anew. */
+  @Test
+  void shouldBeThePicturesOfTheReadme() throws IOException {
+    Path pictures = Ran.ROOT.resolve("docs/pictures");
+    PciIds names = PciIds.of(Files.readString(pictures.resolve("pci.ids")));
+    String host = Svg.of(HostPicture.of(host(Ran.host("vgpu-server")), names));
+    String refused = Svg.of(check(pictures.resolve("refused.yaml"), names));
+    if (Boolean.getBoolean("vfio4j.pictures.write")) {
+      Files.writeString(pictures.resolve("host.svg"), host);
+      Files.writeString(pictures.resolve("check.svg"), refused);
+    }
+    assertThat(pictures.resolve("host.svg")).hasContent(host);
+    assertThat(pictures.resolve("check.svg")).hasContent(refused);
+    assertThat(Files.readString(Ran.ROOT.resolve("README.md")))
+        .contains("docs/pictures/host.svg", "docs/pictures/check.svg");
   }
 }
