@@ -156,11 +156,18 @@ final class Connection {
   }
 
   private boolean next(Session agreed, MessageReader reader) {
-    if (agreed.late.isPresent()) {
-      agreed.late.get().taken(reader.size());
-      agreed.late.get().done(reader.ahead() + socket.available());
+    if (agreed.late.isEmpty()) {
+      return reader.next();
     }
-    return reader.next();
+    LateAnswers late = agreed.late.get();
+    int waiting = reader.ahead() + socket.available();
+    late.taken(reader.size());
+    late.done(waiting);
+    boolean more = reader.next();
+    if (waiting == 0) {
+      late.arrived();
+    }
+    return more;
   }
 
   /** Closes what the client sent and nobody took. One who sends too much of it is disconnected. */

@@ -21,7 +21,8 @@ import org.vfio4j.user.wire.Header;
  *
  * <p>Who is late with one command is late with those that came meanwhile too. Nobody knows when
  * they came. But what is in the queue when a command is done has come since the command before it
- * was, and what is not has come later: so the time of each counts from the latest such moment.
+ * was, and what is not has come later: so the time of each counts from the latest such moment. What
+ * was waited for has come when the wait ended.
  */
 final class LateAnswers implements AutoCloseable {
   private static final Logger LOG = System.getLogger("org.vfio4j.user");
@@ -72,6 +73,11 @@ final class LateAnswers implements AutoCloseable {
       queued = waiting;
       marked = System.nanoTime();
     }
+  }
+
+  /** What comes next was waited for, and has come now. */
+  synchronized void arrived() {
+    marked = System.nanoTime();
   }
 
   /** A command is served from now on, and wants a reply. {@link #taken} follows when it is done. */

@@ -21,6 +21,7 @@ import org.vfio4j.error.Errno;
 class LateAnswersTest extends LeakCheck {
   private static final int SLOW = 0x10;
   private static final int VALUE = 77;
+  private static final Duration PATIENCE = Duration.ofMillis(300);
 
   /** Waits within a read of one register until it may go on. */
   private static final class SlowSession extends BareSession {
@@ -28,7 +29,7 @@ class LateAnswersTest extends LeakCheck {
 
     @Override
     public Optional<Duration> patience() {
-      return Optional.of(Duration.ofMillis(300));
+      return Optional.of(PATIENCE);
     }
 
     @Override
@@ -59,6 +60,21 @@ class LateAnswersTest extends LeakCheck {
       }
       // A second reply to the slow read would be in the way of these.
       for (int n = 0; n < 100; n++) {
+        assertThat(client.read32(0, 4)).isEqualTo(VALUE);
+      }
+    }
+  }
+
+  /** The time of a command begins when it comes, however long its client was silent before. */
+  @Test
+  void shouldServeAClientThatWasSilentForLongerThanItWaits() {
+    try (Server server = Server.at(folder.resolve("s")).start(peer -> new SlowSession());
+        Client client = Client.connect(server.path())) {
+      for (int n = 0; n < 2; n++) {
+        long until = System.nanoTime() + 2 * PATIENCE.toNanos();
+        while (System.nanoTime() - until < 0) {
+          Thread.onSpinWait();
+        }
         assertThat(client.read32(0, 4)).isEqualTo(VALUE);
       }
     }
