@@ -7,6 +7,7 @@ import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -91,6 +92,11 @@ public final class Broker implements AutoCloseable {
 
   void used(String address, String vm) {
     lastUsers.put(address, vm);
+  }
+
+  /** Functions that were reset: nothing of their last users is left in them. */
+  void clean(Set<String> functions) {
+    lastUsers.keySet().removeAll(functions);
   }
 
   void forget(Vm vm) {

@@ -4,6 +4,7 @@
 package org.vfio4j.broker;
 
 import java.util.OptionalInt;
+import java.util.Set;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
@@ -23,7 +24,7 @@ final class PassedDevice implements ServedDevice {
   private final String address;
   private final PassOptions options;
 
-  /** Read without a lock: each is one value. */
+  /** Read without a lock: each is one value. They are changed under this object's. */
   private volatile BrokerState.Phase phase = BrokerState.Phase.IDLE;
 
   private volatile OptionalInt pid = OptionalInt.empty();
@@ -39,12 +40,12 @@ final class PassedDevice implements ServedDevice {
   public DeviceSession attach(Peer peer) {
     IommuGroup user = vm.broker().iommu().user(address);
     vm.attach(user);
-    pid = OptionalInt.of(peer.credentials().pid());
     boolean done = false;
     try {
       DeviceSession session = open(user, peer);
       group = groupNumber();
-      phase = BrokerState.Phase.CONNECTED;
+      pid = OptionalInt.of(peer.credentials().pid());
+      connected();
       done = true;
       return session;
     } catch (RuntimeException e) {
@@ -76,19 +77,24 @@ final class PassedDevice implements ServedDevice {
     }
   }
 
-  /** Nothing of the VM before is left in the device: opening it has reset it, where it can be. */
+  /**
+   * Nothing of the VM before is left in the device. A reset that would reach a function that this
+   * VM is using is none.
+   */
   private void handOver(Resetting resetting) {
+    Set<String> together = resetting.together();
     String before = vm.broker().lastUser(address);
     boolean other = !before.isEmpty() && !before.equals(vm.settings().name());
-    if (resetting.possible()) {
+    if (!together.isEmpty() && vm.uses(together, this).isEmpty()) {
       resetting.reset();
+      vm.broker().clean(together);
     } else if (other && options.reset()) {
       throw new VfioException(
           Errno.EBUSY,
           Reason.DEVICE_BUSY,
-          ("%s cannot be reset, and was %s's: it keeps what that VM has left in it. Say reset: none"
-                  + " for it in the file if that does no harm")
-              .formatted(address, before),
+          ("%s cannot be reset%s, and was %s's: it keeps what that VM has left in it. Say reset:"
+                  + " none for it in the file if that does no harm")
+              .formatted(address, together.isEmpty() ? "" : " beside " + vm.uses(together, this), before),
           address);
     }
   }
@@ -111,10 +117,30 @@ final class PassedDevice implements ServedDevice {
     }
     boolean lingers = vm.broker().iommu().groupOf(address).filter(vm.broker()::lingers).isPresent();
     if (!lingers) {
+      free();
+    }
+    return lingers;
+  }
+
+  private synchronized void connected() {
+    phase = BrokerState.Phase.CONNECTED;
+  }
+
+  /** Nobody has it open any more, unless the next has come since that was asked. */
+  private synchronized void free() {
+    if (phase == BrokerState.Phase.DRAINING) {
       phase = BrokerState.Phase.IDLE;
       pid = OptionalInt.empty();
     }
-    return lingers;
+  }
+
+  /** Whether a client is using one of these functions through it. */
+  boolean uses(Set<String> functions) {
+    return phase == BrokerState.Phase.CONNECTED && functions.contains(address);
+  }
+
+  String address() {
+    return address;
   }
 
   OptionalInt attachedGroup() {

@@ -3,9 +3,12 @@
 
 package org.vfio4j.broker;
 
+import java.util.Set;
+import java.util.stream.Collectors;
 import org.vfio4j.linux.iommu.LinuxIommu;
 import org.vfio4j.linux.uapi.DeviceCalls;
 import org.vfio4j.user.device.ServedDevice;
+import org.vfio4j.vfio.Vfio;
 
 /**
  * How a function can be reset: by itself, or with its bus where everything that this reaches is the
@@ -24,13 +27,23 @@ record Resetting(LinuxIommu iommu, DeviceCalls device, String address, boolean f
 
   /** Whether there is a way now: what shares the bus may change hands. */
   boolean possible() {
-    return function || iommu.hotResettable(device, address);
+    return function || !together().isEmpty();
+  }
+
+  /** The functions that a reset reaches, this one among them; empty if there is no way. */
+  Set<String> together() {
+    if (function) {
+      return Set.of(address);
+    }
+    return iommu.resetsTogether(device, address).stream()
+        .map(Vfio.Dependent::address)
+        .collect(Collectors.toUnmodifiableSet());
   }
 
   /**
    * Resets it.
    *
-   * @throws org.vfio4j.error.VfioException EINVAL without a way, and what the kernel answers
+   * @throws org.vfio4j.error.VfioException EPERM without a way, and what the kernel answers
    */
   void reset() {
     if (function) {

@@ -4,6 +4,7 @@
 package org.vfio4j.broker;
 
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.type1.Container;
@@ -65,6 +66,14 @@ public final class Vm implements AutoCloseable {
   void detach(IommuGroup user) {
     container.detach(user);
     broker.givenBack();
+  }
+
+  /** Which of these functions its clients are using, but through one device. */
+  List<String> uses(Set<String> functions, PassedDevice but) {
+    return devices.stream()
+        .filter(d -> d != but && d.uses(functions))
+        .map(PassedDevice::address)
+        .toList();
   }
 
   boolean snoops() {

@@ -154,22 +154,14 @@ class BrokerGuestTest {
     return catchThrowableOfType(ErrorReplyException.class, call::run).errno();
   }
 
-  private void awaitIdle() {
-    while (broker.state().vms().stream()
-        .flatMap(v -> v.devices().stream())
-        .anyMatch(d -> d.phase() != BrokerState.Phase.IDLE)) {
-      Thread.onSpinWait();
-    }
-  }
-
   @Test
   void shouldServeAWholeAndAWrappedFunctionOfOneGroupToOneVmByData() {
     try (Bound _ = Bound.to("vfio-pci", FIRST, SECOND, NETWORK);
         Machine web = new Machine("web");
         Machine db = new Machine("db");
-        Server whole = web.serve(FIRST, PassOptions.WHOLE.withoutReset());
-        Server wrapped = web.serve(SECOND, PassOptions.WRAPPED.withoutReset());
-        Server rivals = db.serve(SECOND, PassOptions.WHOLE.withoutReset())) {
+        Server whole = web.serve(FIRST, PassOptions.WHOLE);
+        Server wrapped = web.serve(SECOND, PassOptions.WRAPPED);
+        Server rivals = db.serve(SECOND, PassOptions.WHOLE)) {
       try (Plugged first = web.plug(whole)) {
         assertThat(first.copies(1)).isTrue();
         try (Plugged second = web.plug(wrapped)) {
@@ -180,11 +172,11 @@ class BrokerGuestTest {
         assertThat(first.copies(4)).as("goes on without the other").isTrue();
         assertThat(errno(() -> db.plug(rivals).close())).isEqualTo(Errno.EBUSY.number());
       }
-      awaitIdle();
+      Guest.awaitIdle(broker);
       try (Plugged mine = db.plug(rivals)) {
         assertThat(mine.copies(5)).isTrue();
       }
-      awaitIdle();
+      Guest.awaitIdle(broker);
     }
   }
 
@@ -210,13 +202,13 @@ class BrokerGuestTest {
       }
       assertThat(errno(() -> db.plug(rivals).close())).isEqualTo(Errno.EBUSY.number());
       registers.close();
-      awaitIdle();
+      Guest.awaitIdle(broker);
       try (Plugged mine = db.plug(rivals)) {
         assertThat(mine.client.read32(Pci.CONFIG, INTERRUPT_LINE) & 0xff)
             .as("of the first VM nothing")
             .isNotEqualTo(MARKER);
       }
-      awaitIdle();
+      Guest.awaitIdle(broker);
     }
   }
 

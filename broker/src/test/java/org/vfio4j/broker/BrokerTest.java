@@ -6,6 +6,8 @@ package org.vfio4j.broker;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.vfio4j.linux.testing.FakeHost.A;
+import static org.vfio4j.linux.testing.FakeHost.BESIDE_HOST_DRIVEN;
+import static org.vfio4j.linux.testing.FakeHost.HOST_DRIVEN;
 import static org.vfio4j.linux.testing.FakeHost.R1;
 import static org.vfio4j.linux.testing.FakeHost.R2;
 
@@ -31,6 +33,9 @@ import org.vfio4j.user.wire.SetIrqs;
 class BrokerTest extends OnFakeHost {
   private static final long MIB = 1 << 20;
   private static final int VENDOR_AND_DEVICE = 0x11e81234;
+
+  /** In the group of {@code BESIDE_HOST_DRIVEN}. */
+  private static final String BEHIND_THE_BRIDGE = "0000:02:02.0";
 
   private Broker broker;
   private Vm web;
@@ -77,7 +82,7 @@ class BrokerTest extends OnFakeHost {
         assertThat(errno(() -> other.plug(rivals).close())).isEqualTo(Errno.EBUSY.number());
         assertThat(first.read32(Pci.CONFIG, 0)).isEqualTo(VENDOR_AND_DEVICE);
       }
-      awaitIdle();
+      Guest.awaitIdle(broker);
       assertThat(errno(() -> other.plug(rivals).close()))
           .as("what cannot be reset keeps what the first VM has left in it")
           .isEqualTo(Errno.EBUSY.number());
@@ -90,12 +95,34 @@ class BrokerTest extends OnFakeHost {
     }
   }
 
-  /** A client has left before its device is given back. */
-  private void awaitIdle() {
-    while (broker.state().vms().stream()
-        .flatMap(v -> v.devices().stream())
-        .anyMatch(d -> d.phase() != BrokerState.Phase.IDLE)) {
-      Thread.onSpinWait();
+  /** Behind a bridge a function is reset with its bus, or not at all. */
+  @Test
+  void shouldResetABusOnlyWhileNothingElseOnItIsInUse() {
+    host.bind(HOST_DRIVEN, "vfio-pci");
+    try (Guest guest = new Guest();
+        Guest other = new Guest();
+        Server first = Guest.serve(folder, web, BESIDE_HOST_DRIVEN, PassOptions.WHOLE);
+        Server second = Guest.serve(folder, web, BEHIND_THE_BRIDGE, PassOptions.WRAPPED);
+        Server theirFirst = Guest.serve(folder, db, BESIDE_HOST_DRIVEN, PassOptions.WHOLE);
+        Server theirSecond = Guest.serve(folder, db, BEHIND_THE_BRIDGE, PassOptions.WRAPPED)) {
+      calls.sinceLast();
+      Client running = guest.plug(first);
+      assertThat(calls.sinceLast()).containsEntry("MAP_DMA", 2);
+      Client late = guest.plug(second);
+      assertThat(calls.sinceLast())
+          .as("VFIO_DEVICE_PCI_HOT_RESET has the number of MAP_DMA")
+          .doesNotContainKey("MAP_DMA");
+      late.close();
+      running.close();
+      Guest.awaitIdle(broker);
+      try (Client one = other.plug(theirFirst);
+          Client two = other.plug(theirSecond)) {
+        assertThat(one.read32(Pci.CONFIG, 0)).isEqualTo(VENDOR_AND_DEVICE);
+        assertThat(two.read32(Pci.CONFIG, 0))
+            .as("the first's reset was its too")
+            .isEqualTo(VENDOR_AND_DEVICE);
+      }
+      Guest.awaitIdle(broker);
     }
   }
 

@@ -3,7 +3,6 @@
 
 package org.vfio4j.broker;
 
-import java.lang.foreign.Arena;
 import java.nio.file.Path;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.Memfd;
@@ -17,7 +16,6 @@ final class Guest implements AutoCloseable {
   static final int READ_WRITE = 3;
 
   final Descriptor ram = Memfd.create(SystemCalls.libc(), "ram", RAM);
-  private final Arena arena = Arena.ofShared();
 
   /** Plugs a device in as QEMU does: memory first, then GET_INFO. */
   Client plug(Server server) {
@@ -41,9 +39,17 @@ final class Guest implements AutoCloseable {
     return Server.at(folder.resolve(name)).start(vm.device(address, options));
   }
 
+  /** A client has left before its device is given back. */
+  static void awaitIdle(Broker broker) {
+    while (broker.state().vms().stream()
+        .flatMap(v -> v.devices().stream())
+        .anyMatch(d -> d.phase() != BrokerState.Phase.IDLE)) {
+      Thread.onSpinWait();
+    }
+  }
+
   @Override
   public void close() {
     ram.close();
-    arena.close();
   }
 }

@@ -137,14 +137,35 @@ public final class LinuxIommu implements Iommu {
   }
 
   /**
-   * Whether the slot or bus of a device can be reset, and everything that this would reset with it
-   * is in groups that its own group's owner has, or that nobody has.
+   * What a reset of the slot or bus of a device resets with it, itself included.
    *
    * @param device open
    * @param name its PCI address
+   * @return empty if there is no such reset, or it would reach a group that neither the device's
+   *     own owner has nor nobody, or that a driver of the host uses
    */
-  public boolean hotResettable(DeviceCalls device, String name) {
-    return !resetSet(device, name).isEmpty();
+  public List<Vfio.Dependent> resetsTogether(DeviceCalls device, String name) {
+    List<Vfio.Dependent> dependents;
+    try {
+      dependents = device.hotResetInfo();
+    } catch (VfioException none) {
+      return List.of();
+    }
+    Optional<Ownership.Owner> owner = groupOf(name).flatMap(g -> g.ownership().who());
+    return groups(dependents).stream().allMatch(g -> mayReset(g, owner)) ? dependents : List.of();
+  }
+
+  private List<LinuxGroup> groups(List<Vfio.Dependent> dependents) {
+    return dependents.stream()
+        .map(Vfio.Dependent::group)
+        .distinct()
+        .map(n -> linux(known(n)))
+        .toList();
+  }
+
+  private static boolean mayReset(LinuxGroup group, Optional<Ownership.Owner> owner) {
+    Optional<Ownership.Owner> who = group.ownership().who();
+    return who.equals(owner) || (who.isEmpty() && group.viable());
   }
 
   /**
@@ -152,16 +173,16 @@ public final class LinuxIommu implements Iommu {
    *
    * @param device open
    * @param name its PCI address
-   * @throws VfioException EPERM if it would reset a device that somebody else has, or a driver of
-   *     the host; EINVAL, ENODEV where there is no such reset
+   * @throws VfioException EPERM if there is no such reset, or it would reset what somebody else
+   *     has; what the kernel answers
    */
   public void hotReset(DeviceCalls device, String name) {
-    List<LinuxGroup> set = resetSet(device, name);
+    List<LinuxGroup> set = groups(resetsTogether(device, name));
     if (set.isEmpty()) {
       throw new VfioException(
           Errno.EPERM,
           Reason.DEVICE_BUSY,
-          "a reset of the bus of %s would reset what others have".formatted(name),
+          "the bus of %s cannot be reset, or not without what others have".formatted(name),
           name);
     }
     List<LinuxGroup> open = new ArrayList<>();
@@ -174,31 +195,6 @@ public final class LinuxIommu implements Iommu {
     } finally {
       open.forEach(LinuxGroup::close);
     }
-  }
-
-  /** The groups that a reset of the bus concerns; empty if it is not allowed, or not there. */
-  private List<LinuxGroup> resetSet(DeviceCalls device, String name) {
-    List<Vfio.Dependent> dependents;
-    try {
-      dependents = device.hotResetInfo();
-    } catch (VfioException none) {
-      return List.of();
-    }
-    Optional<Ownership.Owner> owner = groupOf(name).flatMap(g -> g.ownership().who());
-    List<LinuxGroup> groups =
-        dependents.stream()
-            .map(Vfio.Dependent::group)
-            .distinct()
-            .map(n -> linux(known(n)))
-            .toList();
-    boolean ours =
-        groups.stream()
-            .allMatch(
-                g -> {
-                  Optional<Ownership.Owner> who = g.ownership().who();
-                  return who.equals(owner) || who.isEmpty() && g.viable();
-                });
-    return ours ? groups : List.of();
   }
 
   /** The name without what options stand behind it. */
