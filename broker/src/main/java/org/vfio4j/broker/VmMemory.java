@@ -7,11 +7,9 @@ import static java.lang.System.Logger.Level.ERROR;
 import static java.lang.System.Logger.Level.INFO;
 import static java.lang.System.Logger.Level.WARNING;
 
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
@@ -43,55 +41,14 @@ import org.vfio4j.user.device.Peer;
  * at once; they are pinned by the admission, which can still refuse.
  */
 final class VmMemory {
-  /** Firmware, video memory and option ROMs have no descriptor, and are no RAM of {@code memory}. */
-  static final long SLACK = 2 << 20;
-
   private static final long SILENCE_NANOS = 1_000_000_000L;
   private static final int ALL = Container.UNMAP_ALL;
-
-  private enum State {
-    NOTED,
-    PINNING,
-    PINNED,
-    LEAVING
-  }
-
-  /** A range of the VM's addresses with memory of a file. */
-  private static final class Piece {
-    final long iova;
-    final long size;
-    final int prot;
-    final RamFile file;
-    final long offset;
-    final Set<Share> holders = new HashSet<>();
-    State state = State.NOTED;
-
-    Piece(long iova, long size, int prot, RamFile file, long offset) {
-      this.iova = iova;
-      this.size = size;
-      this.prot = prot;
-      this.file = file;
-      this.offset = offset;
-    }
-
-    boolean equal(long atIova, long bytes, int access, RamFile.Key key, long at) {
-      return iova == atIova
-          && size == bytes
-          && prot == access
-          && offset == at
-          && file.key.sameFile(key);
-    }
-
-    long last() {
-      return iova + size - 1;
-    }
-  }
 
   private final VmSettings settings;
   private final Container container;
   private final SystemCalls calls;
   private final AddressSpace process = ProcessMemory.create();
-  private final NavigableMap<Long, Piece> pieces = new TreeMap<>(Long::compareUnsigned);
+  private final NavigableMap<Long, RamPiece> pieces = new TreeMap<>(Long::compareUnsigned);
   private final Map<RamFile.Key, RamFile> files = new HashMap<>();
 
   VmMemory(VmSettings settings, Container container, SystemCalls calls) {
@@ -213,8 +170,8 @@ final class VmMemory {
     }
   }
 
-  private List<Piece> overlapping(long iova, long size) {
-    List<Piece> found = new ArrayList<>(pieces.subMap(iova, true, iova + size - 1, true).values());
+  private List<RamPiece> overlapping(long iova, long size) {
+    List<RamPiece> found = new ArrayList<>(pieces.subMap(iova, true, iova + size - 1, true).values());
     Optional.ofNullable(pieces.lowerEntry(iova))
         .map(Map.Entry::getValue)
         .filter(p -> Long.compareUnsigned(p.last(), iova) >= 0)
@@ -225,14 +182,14 @@ final class VmMemory {
   private void map(Share share, long iova, long size, int prot, Descriptor file, long offset) {
     FileStatus status = RamFile.look(file);
     RamFile.Key key = RamFile.Key.of(status);
-    Piece piece;
+    RamPiece piece;
     synchronized (this) {
       if (same(share, iova, size, prot, key, offset)) {
         return;
       }
       checkFree(share, iova, size);
       awaitRoom(share, iova, size, prot, key, offset);
-      Optional<Piece> there = equal(iova, size, prot, key, offset);
+      Optional<RamPiece> there = equal(iova, size, prot, key, offset);
       piece =
           there.isPresent() ? there.get() : add(iova, size, prot, open(file, status, size), offset);
       piece.holders.add(share);
@@ -247,9 +204,9 @@ final class VmMemory {
     return equal(iova, size, prot, key, offset).filter(p -> p.holders.contains(share)).isPresent();
   }
 
-  private Optional<Piece> equal(long iova, long size, int prot, RamFile.Key key, long offset) {
+  private Optional<RamPiece> equal(long iova, long size, int prot, RamFile.Key key, long offset) {
     return Optional.ofNullable(pieces.get(iova))
-        .filter(p -> p.state != State.LEAVING && p.equal(iova, size, prot, key, offset));
+        .filter(p -> p.state != RamPiece.State.LEAVING && p.equal(iova, size, prot, key, offset));
   }
 
   /** Waits until nothing is in the way but what is equal. */
@@ -257,7 +214,7 @@ final class VmMemory {
       Share share, long iova, long size, int prot, RamFile.Key key, long offset) {
     long deadline = System.nanoTime() + SILENCE_NANOS;
     while (true) {
-      List<Piece> others = new ArrayList<>(overlapping(iova, size));
+      List<RamPiece> others = new ArrayList<>(overlapping(iova, size));
       equal(iova, size, prot, key, offset).ifPresent(others::remove);
       if (others.isEmpty()) {
         return;
@@ -302,7 +259,7 @@ final class VmMemory {
 
   private RamFile open(Descriptor file, FileStatus status, long size) {
     long mapped = pieces.values().stream().mapToLong(p -> p.size).sum();
-    if (mapped + size > settings.memory() || status.length() > settings.memory() + SLACK) {
+    if (mapped + size > settings.memory() || status.length() > settings.memory() + Admission.SLACK) {
       throw new VfioException(
           Errno.ENOMEM,
           Reason.LOCKED_MEMORY,
@@ -313,7 +270,7 @@ final class VmMemory {
     return there != null ? there : RamFile.map(calls, file, status);
   }
 
-  private Piece add(long iova, long size, int prot, RamFile file, long offset) {
+  private RamPiece add(long iova, long size, int prot, RamFile file, long offset) {
     boolean inside = offset >= 0 && (offset & 4095) == 0 && size <= file.length() - offset;
     boolean allowed = file.key.writable() || (prot & Container.MAP_WRITE) == 0;
     if (!inside || !allowed) {
@@ -331,27 +288,27 @@ final class VmMemory {
     }
     files.putIfAbsent(file.key, file);
     file.use();
-    Piece piece = new Piece(iova, size, prot, file, offset);
+    RamPiece piece = new RamPiece(iova, size, prot, file, offset);
     pieces.put(iova, piece);
     return piece;
   }
 
   /** Has the devices reach it. Whoever else wants the same waits for how it ends. */
-  private void pin(Piece piece) {
+  private void pin(RamPiece piece) {
     synchronized (this) {
-      while (piece.state == State.PINNING) {
+      while (piece.state == RamPiece.State.PINNING) {
         await(SILENCE_NANOS);
       }
-      if (piece.state != State.NOTED) {
+      if (piece.state != RamPiece.State.NOTED) {
         return;
       }
-      piece.state = State.PINNING;
+      piece.state = RamPiece.State.PINNING;
     }
-    State then = State.NOTED;
+    RamPiece.State then = RamPiece.State.NOTED;
     try {
       long at = piece.file.addressOf(piece.offset);
       container.map(process, at, piece.iova, piece.size, piece.prot);
-      then = State.PINNED;
+      then = RamPiece.State.PINNED;
     } finally {
       synchronized (this) {
         piece.state = then;
@@ -363,17 +320,17 @@ final class VmMemory {
   private long unmap(Share share, long iova, long size, int flags) {
     boolean all = (flags & ALL) != 0;
     long last = all ? -1 : iova + size - 1;
-    List<Piece> leaving = new ArrayList<>();
+    List<RamPiece> leaving = new ArrayList<>();
     long bytes;
     synchronized (this) {
-      List<Piece> mine = held(share, all ? 0 : iova, last);
+      List<RamPiece> mine = held(share, all ? 0 : iova, last);
       NavigableMap<Long, Long> without = share.without.subMap(all ? 0L : iova, true, last, true);
       checkWhole(share, mine, iova, last, all);
       bytes = mine.stream().mapToLong(p -> p.size).sum();
       bytes += without.values().stream().mapToLong(Long::longValue).sum();
       without.clear();
-      for (Piece piece : mine) {
-        while (piece.state == State.PINNING) {
+      for (RamPiece piece : mine) {
+        while (piece.state == RamPiece.State.PINNING) {
           await(SILENCE_NANOS);
         }
         piece.holders.remove(share);
@@ -387,14 +344,14 @@ final class VmMemory {
     return bytes;
   }
 
-  private List<Piece> held(Share share, long first, long last) {
+  private List<RamPiece> held(Share share, long first, long last) {
     return pieces.subMap(first, true, last, true).values().stream()
         .filter(p -> p.holders.contains(share))
         .toList();
   }
 
   /** A range that would be cut in two. */
-  private void checkWhole(Share share, List<Piece> mine, long iova, long last, boolean all) {
+  private void checkWhole(Share share, List<RamPiece> mine, long iova, long last, boolean all) {
     boolean cutAtEnd =
         mine.stream().anyMatch(p -> Long.compareUnsigned(p.last(), last) > 0)
             || tail(share, last).isPresent();
@@ -418,12 +375,12 @@ final class VmMemory {
   }
 
   /** Nobody holds them any more: devices reach them no longer, then the memory goes. */
-  private void leave(Collection<Piece> leaving) {
-    for (Piece piece : leaving) {
+  private void leave(Collection<RamPiece> leaving) {
+    for (RamPiece piece : leaving) {
       boolean pinned;
       synchronized (this) {
-        pinned = piece.state == State.PINNED;
-        piece.state = State.LEAVING;
+        pinned = piece.state == RamPiece.State.PINNED;
+        piece.state = RamPiece.State.LEAVING;
       }
       boolean gone = false;
       try {
@@ -437,7 +394,7 @@ final class VmMemory {
             pieces.remove(piece.iova, piece);
             release(piece.file);
           } else {
-            piece.state = State.PINNED;
+            piece.state = RamPiece.State.PINNED;
             Broker.LOG.log(ERROR, settings.name() + ": memory that was taken back stays mapped");
           }
           notifyAll();
@@ -454,50 +411,14 @@ final class VmMemory {
   }
 
   private void admit(Share share) {
-    List<Piece> mine;
+    List<RamPiece> mine;
     synchronized (this) {
       if (share.failure.isPresent()) {
         throw share.failure.get();
       }
       mine = held(share, 0, -1);
     }
-    checkShared(share, mine);
-    long there = mine.stream().mapToLong(p -> p.size).sum();
-    if (there + SLACK < settings.memory()) {
-      throw refused(
-          ("%d MiB of its %d MiB came with a descriptor: give QEMU all of its memory as"
-                  + " -object memory-backend-memfd,id=mem,size=%dM,share=on"
-                  + " with -machine memory-backend=mem")
-              .formatted(there >> 20, settings.memory() >> 20, settings.memory() >> 20));
-    }
+    Admission.check(settings, share.peer.credentials(), mine);
     mine.forEach(this::pin);
-  }
-
-  private void checkShared(Share share, List<Piece> mine) {
-    Path process = Path.of("/proc", String.valueOf(share.peer.credentials().pid()));
-    Set<RamFile.Key> keys = new HashSet<>();
-    mine.forEach(p -> keys.add(p.file.key));
-    for (RamFile.Key key : keys) {
-      switch (PeerMaps.of(process, key)) {
-        case SHARED -> {}
-        case PRIVATE ->
-            throw refused(
-                "it maps its memory for itself, so that its devices would write to pages that it"
-                    + " never sees: say share=on for the memory backend");
-        case UNKNOWN -> {
-          if (!settings.trustMemory()) {
-            throw refused(
-                ("it cannot be seen whether it shares its memory: %s/maps may not be read, or does"
-                        + " not have the file; say so in the file if it does")
-                    .formatted(process));
-          }
-        }
-      }
-    }
-  }
-
-  private VfioException refused(String why) {
-    return new VfioException(
-        Errno.ENOMEM, Reason.BAD_ADDRESS, "%s is not started: %s".formatted(settings.name(), why));
   }
 }
