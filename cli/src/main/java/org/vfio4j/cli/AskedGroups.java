@@ -4,6 +4,7 @@
 package org.vfio4j.cli;
 
 import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -12,10 +13,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
-import java.util.UUID;
 import org.vfio4j.assign.DeviceRefusal;
 import org.vfio4j.assign.DeviceVerdict;
 import org.vfio4j.assign.Mode;
+import org.vfio4j.assign.RefusalCode;
+import org.vfio4j.error.Reason;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.Mdev;
 import org.vfio4j.host.PciAddress;
@@ -28,6 +30,7 @@ final class AskedGroups {
   private static final double PAD = 12;
   private static final double GAP = 12;
   private static final double FLAG = 104;
+  private static final RefusalCode NOT_VIABLE = new RefusalCode.Engine(Reason.GROUP_NOT_VIABLE);
 
   private final Sketch sketch;
   private final HostTopology host;
@@ -72,7 +75,7 @@ final class AskedGroups {
   }
 
   private Optional<Mdev> mdev(String device) {
-    return Mdev.parseUuid(device).map(UUID::toString).map(UUID::fromString).flatMap(host::mdev);
+    return Mdev.parseUuid(device).flatMap(host::mdev);
   }
 
   private void collect(Wish wish) {
@@ -113,7 +116,7 @@ final class AskedGroups {
           .filter(f -> !f.equals(own.get()))
           .toList();
     }
-    boolean viability = refusal.get().code().name().equals("GROUP_NOT_VIABLE");
+    boolean viability = refusal.get().code().equals(NOT_VIABLE);
     return own.get().group().value().filter(g -> viability).stream()
         .flatMap(g -> host.members(g).stream())
         .filter(f -> !f.equals(own.get()) && stands(f))
@@ -196,8 +199,7 @@ final class AskedGroups {
     return area.bottom() + GAP;
   }
 
-  private static final java.util.Comparator<PciFunction> ORDER =
-      java.util.Comparator.comparing(PciFunction::address);
+  private static final Comparator<PciFunction> ORDER = Comparator.comparing(PciFunction::address);
 
   private double device(Asked in, PciFunction f, double x, double y, double end, boolean alone) {
     String address = f.address().toString();

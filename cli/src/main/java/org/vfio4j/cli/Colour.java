@@ -3,6 +3,8 @@
 
 package org.vfio4j.cli;
 
+import java.util.Locale;
+
 /**
  * A colour of a picture, for bright and for dark screens. Whoever cannot tell two of them apart
  * finds the same in words.
@@ -65,7 +67,7 @@ enum Colour {
 
   /** The name of the classes that use it. */
   String css() {
-    return name().toLowerCase(java.util.Locale.ROOT).replace("_", "");
+    return name().toLowerCase(Locale.ROOT).replace("_", "");
   }
 
   /** The colour of the VM with this number, from 0. */

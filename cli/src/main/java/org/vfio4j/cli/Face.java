@@ -3,6 +3,10 @@
 
 package org.vfio4j.cli;
 
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+
 /**
  * How text of a picture is set. A file cannot bring its fonts, so widths are taken from a wide one:
  * in the reader's own the text is as wide or narrower.
@@ -46,7 +50,7 @@ enum Face {
   }
 
   String css() {
-    return name().toLowerCase(java.util.Locale.ROOT);
+    return name().toLowerCase(Locale.ROOT);
   }
 
   /** The pixels that the text takes at most. */
@@ -81,15 +85,15 @@ enum Face {
   }
 
   /** The text in lines of so many pixels, cut after so many lines. */
-  java.util.List<String> wrap(String text, double room, int most) {
-    java.util.List<String> lines = new java.util.ArrayList<>();
+  List<String> wrap(String text, double room, int most) {
+    List<String> lines = new ArrayList<>();
     String line = "";
     String[] words = text.strip().split("\\s+");
     for (int i = 0; i < words.length; i++) {
       String longer = line.isEmpty() ? words[i] : line + " " + words[i];
       if (!line.isEmpty() && width(longer) > room) {
         if (lines.size() == most - 1) {
-          String rest = String.join(" ", java.util.List.of(words).subList(i, words.length));
+          String rest = String.join(" ", List.of(words).subList(i, words.length));
           lines.add(fit(line + " " + rest, room));
           return lines;
         }

@@ -5,6 +5,7 @@ package org.vfio4j.cli;
 
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.vfio4j.host.PciFunction;
 
 /**
@@ -59,7 +60,7 @@ record GroupNode(
   GroupNode behind(List<PciFunction> above) {
     return new GroupNode(
         group,
-        java.util.stream.Stream.concat(above.stream(), via.stream()).toList(),
+        Stream.concat(above.stream(), via.stream()).toList(),
         bridges,
         shown,
         folded,

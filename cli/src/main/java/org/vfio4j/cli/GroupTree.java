@@ -10,6 +10,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.stream.Collectors;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.MdevOffers;
@@ -109,7 +110,7 @@ final class GroupTree {
         }
       }
     }
-    Set<PciAddress> buses = new java.util.TreeSet<>(drawn.keySet());
+    Set<PciAddress> buses = new TreeSet<>(drawn.keySet());
     buses.addAll(folded.keySet());
     return buses.stream()
         .map(

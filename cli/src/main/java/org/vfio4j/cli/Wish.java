@@ -3,6 +3,7 @@
 
 package org.vfio4j.cli;
 
+import java.util.Optional;
 import org.vfio4j.assign.DeviceVerdict;
 
 /**
@@ -14,8 +15,7 @@ import org.vfio4j.assign.DeviceVerdict;
  * @param verdict what becomes of it; empty for what runs already
  * @param y the height at which it stands
  */
-record Wish(
-    String vm, Colour colour, String device, java.util.Optional<DeviceVerdict> verdict, double y) {
+record Wish(String vm, Colour colour, String device, Optional<DeviceVerdict> verdict, double y) {
 
   boolean refused() {
     return verdict.filter(DeviceVerdict::refused).isPresent();

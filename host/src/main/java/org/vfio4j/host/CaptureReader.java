@@ -209,11 +209,13 @@ final class CaptureReader {
     if (resettable.isPresent() && !to.build().resettable().equals(resettable)) {
       throw from.required("resettable").at().error("'reset' says otherwise");
     }
-    from.field("signs")
-        .map(t -> t.map(Tree::asText))
-        .orElse(List.of())
-        .forEach(w -> FunctionSign.ofWord(w).ifPresent(to::sign));
+    from.field("signs").ifPresent(l -> l.asList().forEach(w -> to.sign(sign(w))));
     functions.put(address, from);
+  }
+
+  private static FunctionSign sign(Tree word) {
+    return FunctionSign.ofWord(word.asText())
+        .orElseThrow(() -> word.at().error("no sign of a function that is known"));
   }
 
   private void checkFunctions() {

@@ -231,6 +231,7 @@ class CaptureFormatTest {
         "{\"address\":\"00:01.0\",\"reset\":[\"\"]}|functions[0].reset[0]|empty",
         "{\"address\":\"00:01.0\",\"driver\":\"\"}|functions[0].driver|empty",
         "{\"address\":\"00:01.0\",\"numVfs\":-1}|functions[0].numVfs|out of range",
+        "{\"address\":\"00:01.0\",\"signs\":[\"no-answer\",\"odd\"]}|functions[0].signs[1]|no sign",
         "7|functions[0]|must be a map"
       })
   void shouldNameThePlaceOfAMistake(String functions, String field, String message) {
