@@ -3,13 +3,14 @@
 
 package org.vfio4j.soft;
 
-import java.util.ArrayList;
 import java.util.Collection;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
@@ -21,12 +22,16 @@ import org.vfio4j.mdev.MediatedDevice;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.vfio.DriverKind;
 import org.vfio4j.vfio.KernelBugException;
+import org.vfio4j.vfio.MachineLock;
+import org.vfio4j.vfio.Unregistering;
 import org.vfio4j.vfio.VfioCore;
 
 /**
  * The functions' drivers of a {@link SoftMachine} ({@code drivers/base/dd.c}): which function has
  * which, what VFIO and the IOMMU have to say to a change, and who waits for a user before he can
- * go, functions and mediated devices alike. The machine's lock covers it.
+ * go, functions and mediated devices alike. The machine's lock covers it. Where a group has to be
+ * taken out of a container first, that is done without the lock: so {@link #bind}, {@link #unbind},
+ * {@link #remove} and {@link #letGo} take it themselves, and must be called without it.
  */
 final class DriverCore {
   /** What the wrapping driver offers: the whole function, once. */
@@ -36,6 +41,7 @@ final class DriverCore {
   private final KernelProfile profile;
   private final SoftIommu iommu;
   private final VfioCore core;
+  private final MachineLock lock;
   private final DeviceGroups groups;
   private final MdevBus mdevs;
   private final Collection<SoftFunction> functions;
@@ -62,6 +68,7 @@ final class DriverCore {
     this.profile = profile;
     this.iommu = iommu;
     this.core = core;
+    this.lock = core.lock();
     this.groups = groups;
     this.mdevs = mdevs;
     this.functions = functions;
@@ -72,33 +79,41 @@ final class DriverCore {
     return Optional.ofNullable(drivers.get(function.name()));
   }
 
-  /** Unbinds the driver, then binds another; see {@link SoftMachine#bind}. */
-  boolean bind(SoftFunction function, String driver) {
-    return unbind(function, () -> probe(function, driver));
+  /**
+   * Unbinds the driver, then binds another; see {@link SoftMachine#bind}.
+   *
+   * @param function looked up with the lock held
+   */
+  boolean bind(Supplier<SoftFunction> function, String driver) {
+    return unbind(function, f -> probe(f, driver));
   }
 
   /** Unbinds the driver, if there is one; false if that waits for a user. */
-  boolean unbind(SoftFunction function) {
-    return unbind(function, () -> {});
+  boolean unbind(Supplier<SoftFunction> function) {
+    return unbind(function, f -> {});
   }
 
-  private boolean unbind(SoftFunction function, Runnable then) {
-    refusedLater.remove(function);
-    if (!departs(function)) {
-      leaving.put(function, () -> unbindNow(function, then));
-      return false;
+  private boolean unbind(Supplier<SoftFunction> asked, Consumer<SoftFunction> then) {
+    SoftFunction function;
+    Unregistering step;
+    Runnable rest;
+    try (MachineLock.Held _ = lock.hold()) {
+      function = asked.get();
+      rest = () -> unbindNow(function, then);
+      refusedLater.remove(function);
+      leaving.put(function, rest);
+      step = step(function, Optional.of(rest));
     }
-    unbindNow(function, then);
-    return true;
+    return depart(function, step, Optional.of(rest));
   }
 
-  private void unbindNow(SoftFunction function, Runnable then) {
+  private void unbindNow(SoftFunction function, Consumer<SoftFunction> then) {
     groups.unmake(function);
     if (drivers.remove(function.name()) != null) {
       iommu.unbindHostDriver(function);
       mdevs.unregisterParent(function);
     }
-    then.run();
+    then.accept(function);
   }
 
   /** What refused the latest bind that had to wait; see {@link SoftMachine#refusedLater}. */
@@ -184,13 +199,15 @@ final class DriverCore {
   }
 
   /** Removes a mediated device; false if that waits for a user. */
-  boolean remove(MediatedDevice device) {
-    if (!departs(device)) {
+  boolean remove(Supplier<MediatedDevice> asked) {
+    MediatedDevice device;
+    Unregistering step;
+    try (MachineLock.Held _ = lock.hold()) {
+      device = asked.get();
       leaving.put(device, () -> removeNow(device));
-      return false;
+      step = step(device, Optional.empty());
     }
-    removeNow(device);
-    return true;
+    return depart(device, step, Optional.empty());
   }
 
   private void removeNow(MediatedDevice device) {
@@ -198,7 +215,7 @@ final class DriverCore {
     mdevs.remove(device);
   }
 
-  /** Whether somebody waits to unbind or remove the device. */
+  /** Whether somebody is about to unbind or remove the device, or waits to. */
   boolean leaves(Device device) {
     return leaving.containsKey(device);
   }
@@ -223,20 +240,58 @@ final class DriverCore {
   }
 
   /**
-   * Takes the device from VFIO, after those that its driver made of it, one after another. False if
-   * a user keeps one of them.
+   * Takes a device that leaves as far on its way as it comes, when the first step has been made.
+   *
+   * @param mine what comes then for the caller, who is told what that is refused
+   * @return whether it is gone
    */
-  private boolean departs(Device device) {
+  private boolean depart(Device device, Unregistering first, Optional<Runnable> mine) {
+    if (!(first instanceof Unregistering.Forced)) {
+      return first instanceof Unregistering.Done;
+    }
+    Unregistering step = first;
+    try {
+      while (step instanceof Unregistering.Forced forced) {
+        forced.detach();
+        try (MachineLock.Held _ = lock.hold()) {
+          forced.detached();
+          step = step(device, mine);
+        }
+      }
+    } finally {
+      letGo();
+    }
+    return step instanceof Unregistering.Done;
+  }
+
+  /** With the lock held. A device that is gone has what comes then done, unless somebody has. */
+  private Unregistering step(Device device, Optional<Runnable> mine) {
+    if (!leaving.containsKey(device)) {
+      return new Unregistering.Done();
+    }
+    Unregistering step = departs(device);
+    if (step instanceof Unregistering.Done) {
+      Optional.ofNullable(leaving.remove(device)).ifPresent(then -> finish(device, then, mine));
+    }
+    return step;
+  }
+
+  /**
+   * Takes the device from VFIO, after those that its driver made of it, one after another, until
+   * one of them cannot go yet.
+   */
+  private Unregistering departs(Device device) {
     for (MediatedDevice child : children(device)) {
-      if (!departs(child)) {
-        return false;
+      Unregistering step = departs(child);
+      if (!(step instanceof Unregistering.Done)) {
+        return step;
       }
       removeNow(child);
     }
     return groups
         .of(device.name())
         .map(g -> core.unregister(g, device, isOpen(device)))
-        .orElse(true);
+        .orElseGet(Unregistering.Done::new);
   }
 
   /** What the parent's driver removes when it leaves ({@code mdev_unregister_parent}). */
@@ -248,18 +303,26 @@ final class DriverCore {
 
   /** Something was given back: whoever waited only for that goes. */
   void letGo() {
-    for (Map.Entry<Device, Runnable> each : new ArrayList<>(leaving.entrySet())) {
-      Device device = each.getKey();
-      if (leaving.containsKey(device) && departs(device)) {
-        leaving.remove(device);
-        finish(device, each.getValue());
+    List<Device> waiting;
+    try (MachineLock.Held _ = lock.hold()) {
+      waiting = List.copyOf(leaving.keySet());
+    }
+    for (Device device : waiting) {
+      Unregistering step;
+      try (MachineLock.Held _ = lock.hold()) {
+        step = step(device, Optional.empty());
       }
+      depart(device, step, Optional.empty());
     }
   }
 
-  private void finish(Device device, Runnable waited) {
+  private void finish(Device device, Runnable then, Optional<Runnable> mine) {
+    if (mine.filter(then::equals).isPresent()) {
+      then.run();
+      return;
+    }
     try {
-      waited.run();
+      then.run();
     } catch (VfioException | KernelBugException refused) {
       refusedLater.put(device, refused);
     }

@@ -32,8 +32,8 @@ import org.vfio4j.vfio.VfioParameters;
 /**
  * A machine in software: functions and their drivers, parents and mediated devices, an embedded
  * IOMMU, and the VFIO core over them. Processes are made by {@link #process}. Thread-safe: one lock
- * ({@link MachineLock}), which is taken here for the rooms below, covers what there is and whose it
- * is, and nothing that takes long.
+ * ({@link MachineLock}), which is taken here, covers what there is and whose it is, and nothing
+ * that takes long.
  */
 public final class SoftMachine implements Machine {
   /** The driver that wraps a whole function as a mediated device of type {@code backed}. */
@@ -241,9 +241,7 @@ public final class SoftMachine implements Machine {
    * @throws KernelBugException on 5.10, for a host driver into a live group
    */
   public boolean bind(String name, String driver) {
-    try (MachineLock.Held _ = lock.hold()) {
-      return drivers.bind(function(name), driver);
-    }
+    return drivers.bind(() -> function(name), driver);
   }
 
   /**
@@ -270,9 +268,7 @@ public final class SoftMachine implements Machine {
 
   /** Unbinds the driver, if there is one; false if that waits for a user. */
   public boolean unbind(String name) {
-    try (MachineLock.Held _ = lock.hold()) {
-      return drivers.unbind(function(name));
-    }
+    return drivers.unbind(() -> function(name));
   }
 
   /**
@@ -305,13 +301,13 @@ public final class SoftMachine implements Machine {
 
   /** Removes a mediated device; false if that waits for a user. ENODEV if there is none. */
   public boolean removeMdev(String uuid) {
-    try (MachineLock.Held _ = lock.hold()) {
-      return drivers.remove(
-          mdevs
-              .find(uuid)
-              .orElseThrow(
-                  () -> new VfioException(Errno.ENODEV, Reason.NO_GROUP, "no mdev " + uuid, uuid)));
-    }
+    return drivers.remove(
+        () ->
+            mdevs
+                .find(uuid)
+                .orElseThrow(
+                    () ->
+                        new VfioException(Errno.ENODEV, Reason.NO_GROUP, "no mdev " + uuid, uuid)));
   }
 
   /** Mediated devices, oldest first. */
@@ -321,7 +317,7 @@ public final class SoftMachine implements Machine {
     }
   }
 
-  /** Functions and mediated devices that wait for a user before they can go. */
+  /** Functions and mediated devices that wait for a user, or the hardware, before they can go. */
   public List<String> waiting() {
     try (MachineLock.Held _ = lock.hold()) {
       return drivers.waiting();

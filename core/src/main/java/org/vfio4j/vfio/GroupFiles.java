@@ -124,8 +124,8 @@ final class GroupFiles {
   private void settled(VfioGroup group) {
     try (MachineLock.Held _ = lock.hold()) {
       core.settled(group, Optional.empty());
-      machine.letGo();
     }
+    machine.letGo();
   }
 
   /** The group behind a descriptor, which knows which of its members VFIO's drivers have now. */
@@ -193,8 +193,8 @@ final class GroupFiles {
   private void started(VfioContainer container, Optional<IommuDriver> driver) {
     try (MachineLock.Held _ = lock.hold()) {
       core.started(container, driver);
-      machine.letGo();
     }
+    machine.letGo();
   }
 
   /** A group on its way into a container. */
@@ -252,8 +252,8 @@ final class GroupFiles {
   private void joined(Join join, boolean attached) {
     try (MachineLock.Held _ = lock.hold()) {
       core.joined(join.group, join.container, attached);
-      machine.letGo();
     }
+    machine.letGo();
   }
 
   /** UNSET_CONTAINER. */
@@ -278,8 +278,8 @@ final class GroupFiles {
     } finally {
       try (MachineLock.Held _ = lock.hold()) {
         core.left(group);
-        machine.letGo();
       }
+      machine.letGo();
     }
   }
 
@@ -419,7 +419,7 @@ final class GroupFiles {
       } else {
         core.settled(group, Optional.empty());
       }
-      machine.letGo();
     }
+    machine.letGo();
   }
 }

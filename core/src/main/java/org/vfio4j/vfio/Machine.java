@@ -58,9 +58,6 @@ public interface Machine {
    */
   DeviceFile openDevice(IommuGroup group, Device device, String asked);
 
-  /**
-   * Something was given back: who waited only for that may go. Called with the machine's lock held.
-   * Cannot fail.
-   */
+  /** Something was given back: who waited only for that may go. Cannot fail. */
   void letGo();
 }

@@ -100,53 +100,58 @@ public final class VfioCore {
    * The device's driver is going: {@code vfio_unregister_group_dev}, as far as it comes. Who is
    * told to wait asks again when a user has gone.
    *
+   * <p>The last device of a group takes the group out of its container, or waits until the user has
+   * done that, by profile. Nobody waits here with the lock held: not for the user, and not for the
+   * hardware.
+   *
    * @param open whether somebody has the device open
-   * @return whether it is done
    */
-  public boolean unregister(IommuGroup group, Device device, boolean open) {
+  public Unregistering unregister(IommuGroup group, Device device, boolean open) {
     try (MachineLock.Held _ = lock.hold()) {
-      Optional<VfioGroup> there = find(group);
-      return there.isEmpty() || unregister(there.get(), device, open);
+      return find(group).map(g -> unregister(g, device, open)).orElseGet(Unregistering.Done::new);
     }
   }
 
-  private boolean unregister(VfioGroup group, Device device, boolean open) {
+  private Unregistering unregister(VfioGroup group, Device device, boolean open) {
     if (group.devices.contains(device)) {
-      if (open || group.busy || (group.devices.size() == 1 && detachMustWait(group))) {
-        return false;
+      if (open || group.busy) {
+        return new Unregistering.Waiting();
       }
-      group.devices.remove(device);
-      if (group.devices.isEmpty()) {
-        lastGone(group, device);
+      if (group.devices.size() == 1
+          && profile.forcedDetachOnUnbind()
+          && group.container.isPresent()) {
+        return forceOut(group, device, group.container.get());
       }
+      gone(group, device);
     }
     if (group.container.isPresent() && group.stalled.contains(device)) {
-      return false;
+      return new Unregistering.Waiting();
     }
     group.stalled.remove(device);
     forget(group);
-    return true;
+    return new Unregistering.Done();
   }
 
-  private boolean detachMustWait(VfioGroup group) {
-    return profile.forcedDetachOnUnbind() && group.container.filter(c -> c.busy).isPresent();
+  private Unregistering forceOut(VfioGroup group, Device device, VfioContainer container) {
+    if (container.busy) {
+      return new Unregistering.Waiting();
+    }
+    leave(group);
+    return new Unregistering.Forced(this, group, device);
   }
 
-  /**
-   * The last device takes the group out of its container, or waits until the user has done that, by
-   * profile. This is the one detach under the lock, in the unbind of a driver.
-   */
-  private void lastGone(VfioGroup group, Device device) {
-    if (!profile.forcedDetachOnUnbind()) {
-      group.stalled.add(device);
+  /** A device of the group has no VFIO driver any more; with the last one the group is dead. */
+  void gone(VfioGroup group, Device device) {
+    group.devices.remove(device);
+    if (!group.devices.isEmpty()) {
       return;
     }
-    if (group.container.isPresent()) {
-      detach(group);
-      left(group);
+    if (profile.forcedDetachOnUnbind()) {
+      group.dead = true;
+      groups.remove(group.group, group);
+    } else {
+      group.stalled.add(device);
     }
-    group.dead = true;
-    groups.remove(group.group, group);
   }
 
   /** A group without devices is there for who has it open, and no longer. */

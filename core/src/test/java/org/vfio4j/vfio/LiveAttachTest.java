@@ -23,6 +23,7 @@ import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.soft.SoftFunction;
 import org.vfio4j.soft.SoftMachine;
 import org.vfio4j.soft.SoftVfio;
+import org.vfio4j.testing.Stall;
 import org.vfio4j.testing.WatchedIommu;
 
 /** B27: a group that joins a VM's live container keeps no other VM waiting. */

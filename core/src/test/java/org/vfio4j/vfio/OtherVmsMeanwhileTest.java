@@ -25,6 +25,7 @@ import org.vfio4j.mdev.MdevParent;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.soft.SoftFunction;
 import org.vfio4j.soft.SoftMachine;
+import org.vfio4j.testing.Stall;
 import org.vfio4j.testing.WatchedIommu;
 import org.vfio4j.type1.AddressSpace;
 
@@ -37,6 +38,7 @@ class OtherVmsMeanwhileTest {
   private static final String PARENT = "0000:00:03.0";
   private static final String OTHERS = "0000:00:04.0";
   private static final String MDEV = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1001";
+  private static final String BACKED = "83b8f4f2-509f-382f-3c1e-e6bfe0fa1002";
   private static final int TYPE1_V2 = 3;
 
   /** An IOMMU one call of which stalls when that is wanted. */
@@ -187,16 +189,24 @@ class OtherVmsMeanwhileTest {
 
   /** The group is in a container, which has no IOMMU yet. */
   private EngineVfio joined(Machine on) {
+    return joined(on, DEVICE);
+  }
+
+  private EngineVfio joined(Machine on, String device) {
     EngineVfio vm = new EngineVfio("vm", on, new AddressSpace());
     container = vm.container();
-    group = vm.group(DEVICE);
+    group = vm.group(device);
     vm.setContainer(group, container);
     return vm;
   }
 
   /** The container has an IOMMU and maps a page. */
   private EngineVfio live(Machine on) {
-    EngineVfio vm = joined(on);
+    return live(on, DEVICE);
+  }
+
+  private EngineVfio live(Machine on, String device) {
+    EngineVfio vm = joined(on, device);
     vm.setIommu(container, TYPE1_V2);
     map(vm, container, 0);
     return vm;
@@ -242,7 +252,7 @@ class OtherVmsMeanwhileTest {
   private void goOn(Machine on, CompletableFuture<Boolean> stalled) {
     try (EngineVfio other = new EngineVfio("other", on, new AddressSpace())) {
       assertThat(Stall.elsewhere(() -> wholeLife(other)).join()).isTrue();
-      assertThat(Stall.elsewhere(machine::waiting).join()).isEmpty();
+      assertThat(Stall.elsewhere(machine::waiting).join()).doesNotContain(OTHERS);
       assertThat(stalled).as("the call that takes long").isNotDone();
     }
   }
@@ -366,6 +376,83 @@ class OtherVmsMeanwhileTest {
     assertThat(leave.join()).isTrue();
     assertThat(machine.waiting()).isEmpty();
     assertThat(machine.driver(DEVICE)).isEmpty();
+    vm.close();
+    assertThat(machine.iommu().census()).isEqualTo(SoftIommu.Census.EMPTY);
+  }
+
+  /** From 6.1 on the driver of a group's last device takes the group out of its container. */
+  enum Forced {
+    UNBIND,
+    BIND_ANOTHER,
+    REMOVE_MDEV,
+    UNBIND_PARENT,
+    LAST_CLOSE
+  }
+
+  private boolean force(Forced by, EngineVfio vm, int device) {
+    return switch (by) {
+      case UNBIND, UNBIND_PARENT -> machine.unbind(DEVICE);
+      case BIND_ANOTHER -> machine.bind(DEVICE, "e1000");
+      case REMOVE_MDEV -> machine.removeMdev(BACKED);
+      case LAST_CLOSE -> {
+        vm.close(device);
+        yield machine.waiting().isEmpty();
+      }
+    };
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void shouldGoOnWhileAnUnbindTakesAGroupOutOfItsContainer(Forced by) {
+    boolean wraps = by == Forced.REMOVE_MDEV || by == Forced.UNBIND_PARENT;
+    if (wraps) {
+      machine.bind(DEVICE, SoftMachine.WRAPPING_DRIVER);
+      machine.createMdev(DEVICE, "backed", BACKED);
+    }
+    EngineVfio vm = live(machine, wraps ? BACKED : DEVICE);
+    int device = -1;
+    if (by == Forced.LAST_CLOSE) {
+      device = vm.deviceFd(group, Optional.of(DEVICE));
+      assertThat(machine.unbind(DEVICE)).isFalse();
+    }
+    int opened = device;
+    iommu.at = Optional.of(WatchedIommu.Call.DETACH);
+    CompletableFuture<Boolean> forced = Stall.elsewhere(() -> force(by, vm, opened));
+    iommu.stall.awaitReached();
+    goOn(machine, forced);
+    iommu.stall.end();
+    assertThat(forced.join()).isTrue();
+    assertThat(machine.waiting()).isEmpty();
+    assertThat(machine.driver(DEVICE))
+        .isEqualTo(
+            switch (by) {
+              case BIND_ANOTHER -> Optional.of("e1000");
+              case REMOVE_MDEV -> Optional.of(SoftMachine.WRAPPING_DRIVER);
+              default -> Optional.empty();
+            });
+    assertThat(machine.device(BACKED)).isEmpty();
+    assertThatThrownBy(() -> vm.groupStatus(group, 8))
+        .isInstanceOfSatisfying(
+            VfioException.class, e -> assertThat(e.errno()).isEqualTo(Errno.ENODEV));
+    vm.close();
+    machine.unbind(DEVICE);
+    assertThat(machine.iommu().census()).isEqualTo(SoftIommu.Census.EMPTY);
+  }
+
+  /** As on a kernel, whose second writer waits for the device's lock. */
+  @Test
+  void shouldLetASecondBindComeAfterOneThatTakesLong() {
+    EngineVfio vm = live(machine);
+    iommu.at = Optional.of(WatchedIommu.Call.DETACH);
+    CompletableFuture<Boolean> first = Stall.elsewhere(() -> machine.bind(DEVICE, "e1000"));
+    iommu.stall.awaitReached();
+    assertThat(machine.bind(DEVICE, "vfio-pci")).isFalse();
+    assertThat(machine.waiting()).containsExactly(DEVICE);
+    iommu.stall.end();
+    assertThat(first.join()).isTrue();
+    assertThat(machine.waiting()).isEmpty();
+    assertThat(machine.driver(DEVICE)).contains("vfio-pci");
+    assertThat(machine.refusedLater(DEVICE)).isEmpty();
     vm.close();
     assertThat(machine.iommu().census()).isEqualTo(SoftIommu.Census.EMPTY);
   }

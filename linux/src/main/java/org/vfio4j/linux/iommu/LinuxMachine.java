@@ -27,6 +27,7 @@ import org.vfio4j.vfio.DeviceFile;
 import org.vfio4j.vfio.EngineVfio;
 import org.vfio4j.vfio.Machine;
 import org.vfio4j.vfio.MachineLock;
+import org.vfio4j.vfio.Unregistering;
 import org.vfio4j.vfio.VfioCore;
 
 /**
@@ -134,16 +135,17 @@ public final class LinuxMachine implements Machine {
 
   /** Removes a device; false if that waits for a user. ENODEV if there is none. */
   public boolean remove(String uuid) {
+    MediatedDevice device;
     try (MachineLock.Held _ = lock.hold()) {
       MediatedGroup group = mediated.get(uuid);
       if (group == null) {
         throw new VfioException(Errno.ENODEV, Reason.NO_GROUP, "no mdev " + uuid, uuid);
       }
-      MediatedDevice device = group.devices().getFirst();
+      device = group.devices().getFirst();
       leaving.add(device);
-      letGo();
-      return !leaving.contains(device);
     }
+    letGo();
+    return !leaves(device);
   }
 
   @Override
@@ -183,8 +185,9 @@ public final class LinuxMachine implements Machine {
 
   /**
    * Drivers are bound behind this machine's back: what sysfs says now is what holds. It is read
-   * without the machine's lock; of two threads that read of the same group, one comes after the
-   * other, so that what was read first is not taken for what is so now.
+   * without the machine's lock, and a group whose last driver has left is taken out of its
+   * container without it; of two threads that read of the same group, one comes after the other, so
+   * that what was read first is not taken for what is so now.
    */
   @Override
   public void refresh(IommuGroup group) {
@@ -203,13 +206,28 @@ public final class LinuxMachine implements Machine {
   }
 
   private void offered(IommuGroup group, Set<Device> now) {
+    Set<Device> left = new LinkedHashSet<>();
     try (MachineLock.Held _ = lock.hold()) {
       Set<Device> known = core.registered(group);
       now.stream().filter(d -> !known.contains(d)).forEach(d -> core.register(group, d));
-      known.stream()
-          .filter(d -> !now.contains(d))
-          .forEach(d -> core.unregister(group, d, open.containsKey(d)));
+      known.stream().filter(d -> !now.contains(d)).forEach(left::add);
     }
+    left.forEach(d -> unregister(group, d));
+  }
+
+  /** Whether VFIO does not have the device any more; else a user keeps it. No lock held. */
+  private boolean unregister(IommuGroup group, Device device) {
+    Unregistering step;
+    try (MachineLock.Held _ = lock.hold()) {
+      step = core.unregister(group, device, open.containsKey(device));
+    }
+    if (step instanceof Unregistering.Forced forced) {
+      forced.detach();
+      forced.detached();
+      letGo();
+      return true;
+    }
+    return step instanceof Unregistering.Done;
   }
 
   private void readParameters() {
@@ -277,14 +295,29 @@ public final class LinuxMachine implements Machine {
 
   @Override
   public void letGo() {
+    Set<MediatedDevice> waiting;
     try (MachineLock.Held _ = lock.hold()) {
-      for (MediatedDevice device : Set.copyOf(leaving)) {
-        MediatedGroup group = mediated.get(device.name());
-        if (group != null && core.unregister(group, device, open.containsKey(device))) {
-          leaving.remove(device);
-          mediated.remove(device.name());
-          Optional.ofNullable(parents.get(device.parent().name())).ifPresent(p -> p.remove(device));
-        }
+      waiting = Set.copyOf(leaving);
+    }
+    for (MediatedDevice device : waiting) {
+      Optional<MediatedGroup> group = mediated(device.name());
+      if (group.isPresent() && unregister(group.get(), device)) {
+        removed(device);
+      }
+    }
+  }
+
+  private boolean leaves(MediatedDevice device) {
+    try (MachineLock.Held _ = lock.hold()) {
+      return leaving.contains(device);
+    }
+  }
+
+  private void removed(MediatedDevice device) {
+    try (MachineLock.Held _ = lock.hold()) {
+      if (leaving.remove(device)) {
+        mediated.remove(device.name());
+        Optional.ofNullable(parents.get(device.parent().name())).ifPresent(p -> p.remove(device));
       }
     }
   }

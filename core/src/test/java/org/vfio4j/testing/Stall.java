@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the vfio4j authors
 
-package org.vfio4j.vfio;
+package org.vfio4j.testing;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
@@ -12,7 +12,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Supplier;
 
 /** A place where a call stays until the test lets it go on, while others are made elsewhere. */
-final class Stall {
+public final class Stall {
   /** Longer than anything here takes on a busy machine. */
   private static final int SECONDS = 60;
 
@@ -23,28 +23,28 @@ final class Stall {
   private final CountDownLatch end = new CountDownLatch(1);
 
   /** A call is here, and stays. */
-  void here() {
+  public void here() {
     reached.countDown();
     await(end);
   }
 
   /** Waits until a call is here. */
-  void awaitReached() {
+  public void awaitReached() {
     await(reached);
   }
 
   /** Lets the call that is here go on, and whichever comes later. */
-  void end() {
+  public void end() {
     end.countDown();
   }
 
   /** Makes a call in a thread of its own; the future fails if it takes too long. */
-  static <T> CompletableFuture<T> elsewhere(Supplier<T> call) {
+  public static <T> CompletableFuture<T> elsewhere(Supplier<T> call) {
     return CompletableFuture.supplyAsync(call, THREADS).orTimeout(SECONDS, TimeUnit.SECONDS);
   }
 
   /** The same, of a call that answers nothing: true once it is done. */
-  static CompletableFuture<Boolean> elsewhere(Runnable call) {
+  public static CompletableFuture<Boolean> elsewhere(Runnable call) {
     return elsewhere(
         () -> {
           call.run();
