@@ -11,7 +11,15 @@ import org.vfio4j.host.PciFunction;
 import org.vfio4j.host.Role;
 import tools.jackson.core.JsonGenerator;
 
-/** A host as JSON: the capture, and what follows from it for each group. */
+/**
+ * What {@code vfio host --json} answers: the capture, and beside it what the same command says of
+ * the IOMMU and of each group in its table and pictures ({@link GroupFacts}).
+ *
+ * <p>It stands with the command because that is an answer and no format: the contract is the
+ * capture in it, which {@link CaptureWriter} of module {@code host} writes and {@code
+ * capture.schema.json} there describes, and who gets what is the verdict's, which {@code assign}
+ * writes. Who reads a host back reads the field {@code capture}.
+ */
 final class HostJson {
 
   private HostJson() {}
