@@ -26,7 +26,7 @@ final class Fixes {
    * the same way, after the same others, have the same ones.
    */
   private record Case(
-      VmRequest shape, DeviceRequest wanted, DeviceRefusal refusal, int position, boolean active) {}
+      Object wish, DeviceRequest wanted, DeviceRefusal refusal, int position, boolean active) {}
 
   /** The fixes of a case, as they are for the VM that came first. */
   private record Known(String vm, List<Fix> fixes) {}
@@ -45,7 +45,7 @@ final class Fixes {
     DeviceRefusal refusal = device.refusal().orElseThrow();
     Case same =
         new Case(
-            Trials.shape(vm),
+            trials.wish(vm),
             device.request(),
             refusal,
             trials.position(vm.name()),

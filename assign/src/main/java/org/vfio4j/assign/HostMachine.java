@@ -71,7 +71,7 @@ public final class HostMachine {
         .ifPresent(limit -> parameters.entryLimit((int) Math.min(limit, Integer.MAX_VALUE)));
     IommuUnit unit = unit();
     for (HostGroup group : host.groups()) {
-      groups.put(group.id(), machine.addGroup(group.id(), unit, regions(group)));
+      groups.put(group.id(), machine.addGroup(group.id(), unit, regions(host, group)));
     }
     for (PciFunction f : host.functions()) {
       Optional<IommuGroup> group = f.group().value().map(groups::get);
@@ -80,6 +80,11 @@ public final class HostMachine {
     }
     host.mdevParents().forEach(this::addParent);
     host.mdevs().forEach(this::addMdev);
+  }
+
+  /** Bits of an IOVA. */
+  static int addressWidth(HostTopology host) {
+    return host.iommu().addressWidth().orElse(DEFAULT_BITS);
   }
 
   private IommuUnit unit() {
@@ -92,7 +97,7 @@ public final class HostMachine {
             .orElse(profile.pageSizes());
     return new IommuUnit(
         "iommu",
-        facts.addressWidth().orElse(DEFAULT_BITS),
+        addressWidth(host),
         sizes,
         facts.cacheCoherency().orElse(false),
         facts.interruptRemapping().orElse(true),
@@ -101,7 +106,8 @@ public final class HostMachine {
         PASIDS);
   }
 
-  private List<ReservedRegion> regions(HostGroup group) {
+  /** What the group keeps for itself, or is taken to. */
+  static List<ReservedRegion> regions(HostTopology host, HostGroup group) {
     List<ReservedRegion> regions =
         new ArrayList<>(group.reservedRegions().orElse(List.of(X86_MSI)));
     for (PciFunction member : host.members(group.id())) {

@@ -26,16 +26,21 @@ import org.vfio4j.host.HostTopology;
  *   <li>a device in another place, see {@link Places};
  *   <li>a VM, but for what is bound for it, that another one keeps away from all it asks for, as
  *       that one keeps what it has;
- *   <li>of VMs that ask for the same and have none of it, all but the first: if that one gets it,
- *       the others do not.
+ *   <li>of VMs that ask for the same, whose RAM is mapped or refused alike ({@link MemoryFit}), and
+ *       that have none of it, all but the first few: if one gets it, the others do not. A few,
+ *       because the change may be made to the first ones.
  * </ul>
  */
 final class Trials {
+  /** Of VMs that are alike so many are run; a change is made to fewer. */
+  private static final int ALIKE = 4;
+
   private final Request request;
   private final HostTopology host;
   private final Options options;
   private final Harm harm;
   private final Places places;
+  private final MemoryFit.Host memory;
   private final List<VmVerdict> verdicts;
   private final Map<String, Integer> indexes = new HashMap<>();
 
@@ -55,7 +60,8 @@ final class Trials {
     this.harm = new Harm(request, host);
     this.places = new Places(host);
     this.verdicts = verdicts;
-    Set<VmRequest> shapes = new HashSet<>();
+    this.memory = new MemoryFit.Host(host);
+    Map<Shape, Integer> shapes = new HashMap<>();
     for (int i = 0; i < verdicts.size(); i++) {
       VmRequest vm = request.vms().get(i);
       indexes.put(vm.name(), i);
@@ -64,7 +70,8 @@ final class Trials {
           wantedAt.computeIfAbsent(place, k -> new HashMap<>()).merge(device, 1, Integer::sum);
         }
       }
-      if (!keptAway(verdicts.get(i)) && (!hasNothing(verdicts.get(i)) || shapes.add(shape(vm)))) {
+      if (!keptAway(verdicts.get(i))
+          && (!hasNothing(verdicts.get(i)) || shapes.merge(shape(vm), 1, Integer::sum) <= ALIKE)) {
         anywhereActive.add(i);
         for (Places.Place place : places.of(vm.devices())) {
           active.computeIfAbsent(place, k -> new TreeSet<>()).add(i);
@@ -73,9 +80,27 @@ final class Trials {
     }
   }
 
-  /** What the VM asks for, whatever its name is. */
-  static VmRequest shape(VmRequest vm) {
-    return vm.named("vm");
+  /**
+   * A kind of VM.
+   *
+   * @param vm what it asks for, under a name that all have, without RAM and its limit
+   * @param fit what of these can matter
+   */
+  record Shape(VmRequest vm, MemoryFit fit) {}
+
+  private Shape shape(VmRequest vm) {
+    VmRequest bare =
+        new VmRequest("vm", Optional.empty(), Optional.empty(), vm.viommu(), vm.devices());
+    return new Shape(bare, memory.of(vm));
+  }
+
+  /**
+   * VMs that have the same one have the same fixes: what they ask for, and how much RAM they have
+   * only where a fix can depend on it.
+   */
+  Object wish(VmRequest vm) {
+    Shape shape = shape(vm);
+    return shape.fit().always() ? shape : vm.named("vm");
   }
 
   /** How many VMs before this one have a say in whether a change helps it. */

@@ -56,7 +56,29 @@ class TrialsTest {
     for (int i = 0; i < 6; i++) {
       host.function(address(i), 1 + i / 2, DRIVERS[random.nextInt(DRIVERS.length)]);
     }
-    return host.reserved(1).reserved(2).reserved(3).build();
+    host.reserved(1).reserved(3);
+    return random.nextBoolean()
+        ? host.reserved(2).build()
+        : host.reserved(2, "0x50000000", "0x500fffff", "reserved").build();
+  }
+
+  /** Little, or some more of it, or so much that it meets a region or no IOMMU reaches it. */
+  private static long ram(Random random) {
+    return switch (random.nextInt(5)) {
+      case 0 -> GIB + (1L + random.nextInt(300) << 20);
+      case 1 -> 2 * GIB + (1L + random.nextInt(300) << 20);
+      case 2 -> 300 * 1024 * GIB + random.nextInt(3) * GIB;
+      default -> GIB;
+    };
+  }
+
+  private static VmRequest again(Random random, VmRequest vm, String name) {
+    VmRequest same = vm.named(name);
+    if (same.memory().isEmpty() || random.nextInt(3) == 0) {
+      return same;
+    }
+    VmRequest other = same.withMemory(ram(random));
+    return random.nextInt(3) == 0 ? other.withMemlock(GIB * random.nextInt(4)) : other;
   }
 
   private static VmRequest vm(Random random, String name) {
@@ -72,7 +94,7 @@ class TrialsTest {
     boolean memory = random.nextBoolean();
     return new VmRequest(
         name,
-        memory ? Optional.of(GIB) : Optional.empty(),
+        memory ? Optional.of(ram(random)) : Optional.empty(),
         memory && random.nextBoolean() ? Optional.of(GIB * random.nextInt(4)) : Optional.empty(),
         random.nextInt(3) == 0,
         devices);
@@ -91,7 +113,7 @@ class TrialsTest {
         // Often the same again, as in a fleet.
         vms.add(
             i > 0 && random.nextInt(3) == 0
-                ? vms.get(random.nextInt(i)).named("vm" + i)
+                ? again(random, vms.get(random.nextInt(i)), "vm" + i)
                 : vm(random, "vm" + i));
       }
       Request request = Request.of(vms.toArray(VmRequest[]::new));
@@ -151,6 +173,27 @@ class TrialsTest {
     Verdict verdict =
         Check.verdict(Request.of(vms.toArray(VmRequest[]::new)), host, Options.DEFAULT);
     assertThat(verdict.devices().filter(DeviceVerdict::refused)).hasSize(19_998);
+  }
+
+  @Test
+  @Timeout(value = 60, unit = TimeUnit.SECONDS, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void shouldCheckTenThousandVmsOfDifferentRamThatWantAGroupOfTheHosts() {
+    HostTopology host =
+        new SmallHost()
+            .function(address(0), 1, "igb")
+            .function(address(1), 1, "igb")
+            .reserved(1)
+            .build();
+    List<VmRequest> vms = new ArrayList<>();
+    for (int i = 0; i < 10_000; i++) {
+      VmRequest vm =
+          VmRequest.of("vm" + i, DeviceRequest.whole(address(0)))
+              .withMemory(GIB + ((long) (i * 7919 % 10_000) << 20));
+      vms.add(i % 10 == 0 ? vm.withMemlock(2 * GIB + ((long) i << 20)) : vm);
+    }
+    Verdict verdict =
+        Check.verdict(Request.of(vms.toArray(VmRequest[]::new)), host, Options.DEFAULT);
+    assertThat(verdict.devices().filter(DeviceVerdict::refused)).hasSize(10_000);
   }
 
   @Test

@@ -80,6 +80,7 @@ final class NodedevXml implements TextForm {
     private Optional<String> group = Optional.empty();
     private Optional<PciAddress> physical = Optional.empty();
     private String capability = "";
+    private boolean hasDriver;
 
     Reader(TextReading reading) {
       this.reading = reading;
@@ -115,6 +116,7 @@ final class NodedevXml implements TextForm {
       path.push(in.getLocalName());
       switch (in.getLocalName()) {
         case "product", "vendor" -> ids.putIfAbsent(in.getLocalName(), value(in, "id"));
+        case "driver" -> hasDriver = true;
         case "iommuGroup" -> group = Optional.of(value(in, "number"));
         case "capability" -> capability = value(in, "type");
         case "address" -> {
@@ -170,7 +172,11 @@ final class NodedevXml implements TextForm {
       words = (words + " " + texts.getOrDefault("/device/capability/product", "")).strip();
       function.description(Optional.of(words).filter(w -> !w.isEmpty()));
       String driver = texts.getOrDefault("/device/driver/name", "");
-      function.driver(driver.isEmpty() ? Fact.none() : Fact.known(driver));
+      if (!driver.isEmpty()) {
+        function.driver(Fact.known(driver));
+      } else if (!hasDriver) {
+        function.driver(Fact.none()); // One whose name is missing is a driver all the same.
+      }
       physical.ifPresent(p -> function.physicalFunction(Fact.known(p)));
       String parent = texts.getOrDefault("/device/path", "");
       if (parent.startsWith("/sys/devices/")) {
