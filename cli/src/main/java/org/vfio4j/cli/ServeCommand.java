@@ -118,27 +118,16 @@ final class ServeCommand implements Callable<Integer> {
       builder.group(principal(group.get()));
     }
     EmulatedDevice device = model.factory.get();
-    try (Server server = start(builder, device, path)) {
-      Thread ending = new Thread(server::close, "vfio-serve-end");
-      Runtime.getRuntime().addShutdownHook(ending);
-      try {
+    try (GivenBack all = GivenBack.atTheEnd("vfio-serve-end")) {
+      Optional<Server> server = all.take(() -> start(builder, device, path));
+      if (server.isPresent()) {
         events.serving(device.name(), path);
-        server.join();
-      } catch (InterruptedException _) {
-        // Whoever runs this command within his process wants it to end.
-      } finally {
-        unhook(ending);
+        server.get().join();
       }
+    } catch (InterruptedException _) {
+      // Whoever runs this command within his process wants it to end.
     }
     return Main.OK;
-  }
-
-  private static void unhook(Thread ending) {
-    try {
-      Runtime.getRuntime().removeShutdownHook(ending);
-    } catch (IllegalStateException _) {
-      // It is running: that is why this command ends.
-    }
   }
 
   private static Server start(Server.Builder builder, EmulatedDevice device, Path path) {
