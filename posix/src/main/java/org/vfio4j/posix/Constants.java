@@ -11,6 +11,10 @@ public final class Constants {
   public static final int O_RDWR = 2;
   public static final int O_ACCMODE = 3;
   public static final int O_CREAT = 0x40;
+
+  /** ELOOP for a symbolic link. */
+  public static final int O_NOFOLLOW = 0x20000;
+
   public static final int O_NONBLOCK = 0x800;
   public static final int O_CLOEXEC = 0x80000;
 

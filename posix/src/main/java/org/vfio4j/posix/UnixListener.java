@@ -14,6 +14,7 @@ import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.GroupPrincipal;
 import java.nio.file.attribute.PosixFileAttributeView;
 import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.UserPrincipal;
 import java.util.Optional;
 import java.util.Set;
 
@@ -49,29 +50,36 @@ public final class UnixListener implements AutoCloseable {
    */
   public static UnixListener bind(
       SystemCalls calls, Path path, Set<PosixFilePermission> permissions) {
-    return bind(calls, path, permissions, Optional.empty());
+    return bind(calls, path, new Access(permissions, Optional.empty(), Optional.empty()));
   }
 
   /**
-   * Listens at a path whose file belongs to a group.
+   * Who may connect: the socket file's permissions and owners.
    *
-   * @param permissions who may connect: writing is what counts
+   * @param permissions writing is what counts
+   * @param owner absent for the process' own
    * @param group absent for the process' own
+   */
+  public record Access(
+      Set<PosixFilePermission> permissions,
+      Optional<UserPrincipal> owner,
+      Optional<GroupPrincipal> group) {}
+
+  /**
+   * Listens at a path whose file belongs to somebody.
+   *
+   * @param access who may connect
    * @throws SystemCallException EADDRINUSE if somebody listens there or the file is no socket;
    *     ENOENT without the folder; EACCES
-   * @throws UncheckedIOException if this process may not give a file to that group
+   * @throws UncheckedIOException if this process may not give a file to that user or group
    * @throws IllegalArgumentException if the path is longer than a socket's can be
    */
-  public static UnixListener bind(
-      SystemCalls calls,
-      Path path,
-      Set<PosixFilePermission> permissions,
-      Optional<GroupPrincipal> group) {
+  public static UnixListener bind(SystemCalls calls, Path path, Access access) {
     PathLock lock = PathLock.take(calls, path);
     boolean done = false;
     try {
       removeStale(calls, path);
-      UnixListener listener = bind(calls, lock, path, permissions, group);
+      UnixListener listener = bind(calls, lock, path, access);
       done = true;
       return listener;
     } finally {
@@ -81,12 +89,7 @@ public final class UnixListener implements AutoCloseable {
     }
   }
 
-  private static UnixListener bind(
-      SystemCalls calls,
-      PathLock lock,
-      Path path,
-      Set<PosixFilePermission> permissions,
-      Optional<GroupPrincipal> group) {
+  private static UnixListener bind(SystemCalls calls, PathLock lock, Path path, Access access) {
     Descriptor socket = UnixSocket.stream(calls, path.toString());
     boolean bound = false;
     boolean done = false;
@@ -97,10 +100,14 @@ public final class UnixListener implements AutoCloseable {
       SystemCallException.check(result, "bind to " + path);
       bound = true;
       // Nobody can connect before listen: no moment with other permissions than these.
-      if (group.isPresent()) {
-        Files.getFileAttributeView(path, PosixFileAttributeView.class).setGroup(group.get());
+      PosixFileAttributeView file = Files.getFileAttributeView(path, PosixFileAttributeView.class);
+      if (access.group().isPresent()) {
+        file.setGroup(access.group().get());
       }
-      Files.setPosixFilePermissions(path, permissions);
+      file.setPermissions(access.permissions());
+      if (access.owner().isPresent()) {
+        file.setOwner(access.owner().get());
+      }
       SystemCallException.check(calls.listen(use.number(), BACKLOG), "listen on " + path);
       UnixListener listener = new UnixListener(socket, lock, path, key(path));
       done = true;

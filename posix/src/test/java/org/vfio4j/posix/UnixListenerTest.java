@@ -36,6 +36,7 @@ class UnixListenerTest {
   void shouldNotReplaceASocketThatIsAboutToListen() throws Exception {
     Path path = folder.resolve("s");
     try (PathLock _ = PathLock.take(CALLS, path)) {
+      assertThat(PathLock.holder(path)).hasValue(ProcessHandle.current().pid());
       Files.createFile(path);
       assertThatThrownBy(() -> UnixListener.bind(CALLS, path, OWNER))
           .isInstanceOfSatisfying(
@@ -46,6 +47,16 @@ class UnixListenerTest {
     }
     UnixListener.bind(CALLS, path, OWNER).close();
     assertThat(folder).as("nothing is left, no lock either").isEmptyDirectory();
+  }
+
+  /** Where others may write to the folder, the lock's file may be a link to any file. */
+  @Test
+  void shouldNotFollowALinkInPlaceOfItsLock() throws Exception {
+    Path precious = Files.writeString(folder.resolve("precious"), "precious");
+    Files.createSymbolicLink(folder.resolve("s.lock"), precious);
+    assertThatThrownBy(() -> UnixListener.bind(CALLS, folder.resolve("s"), OWNER))
+        .isInstanceOf(SystemCallException.class);
+    assertThat(precious).hasContent("precious");
   }
 
   /** B9: of several that find a socket left behind, one listens, and the others are told. */

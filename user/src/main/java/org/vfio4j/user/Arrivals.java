@@ -5,6 +5,7 @@ package org.vfio4j.user;
 
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -13,6 +14,8 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
 import java.util.function.Predicate;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.UnixListener;
@@ -23,6 +26,7 @@ import org.vfio4j.posix.UnixSocket.Credentials;
  * Who has connected and waits for its turn. They are accepted at once, on a thread that {@link
  * #accept} keeps: so strangers need not wait to be turned away, and it can be told who waits for
  * whom. Nobody is turned away for coming early: a restarted VMM comes while its predecessor dies.
+ * One that has waited for too long is told so: a VMM that waits for longer would be stuck as long.
  */
 final class Arrivals {
   private static final Logger LOG = System.getLogger("org.vfio4j.user");
@@ -36,6 +40,7 @@ final class Arrivals {
   private final UnixListener listener;
   private final Predicate<Credentials> admits;
   private final Server.Events events;
+  private final Turns turns;
   private final Deque<Arrival> waiting = new ArrayDeque<>();
   private final Set<Disposal> users = ConcurrentHashMap.newKeySet();
   private Optional<Credentials> served = Optional.empty();
@@ -50,15 +55,24 @@ final class Arrivals {
   record Arrival(UnixSocket socket, Credentials peer, boolean told) {}
 
   /**
+   * How long one may wait for its turn, and what is said to who has waited that long.
+   *
+   * @param longest a millisecond at least
+   */
+  record Turns(Duration longest, Consumer<Arrival> refuse) {}
+
+  /**
    * Nobody yet.
    *
    * @param listener stays the caller's
    * @param admits who is let in
    */
-  Arrivals(UnixListener listener, Predicate<Credentials> admits, Server.Events events) {
+  Arrivals(
+      UnixListener listener, Predicate<Credentials> admits, Server.Events events, Turns turns) {
     this.listener = listener;
     this.admits = admits;
     this.events = events;
+    this.turns = turns;
   }
 
   /** Accepts until {@link #close}. */
@@ -127,7 +141,40 @@ final class Arrivals {
           () -> "%s: process %d waits for %d".formatted(listener.path(), peer.pid(), pid));
       events.waiting(peer, before.get());
     }
-    return add(new Arrival(socket, peer, before.isPresent()));
+    Arrival arrival = new Arrival(socket, peer, before.isPresent());
+    boolean added = add(arrival);
+    if (added && arrival.told()) {
+      Thread.ofVirtual().name("vfio-user turn").start(() -> expire(arrival));
+    }
+    return added;
+  }
+
+  /** Who waits for longer than it may is told so: it would wait for nothing as long as it can. */
+  private void expire(Arrival arrival) {
+    long deadline = System.nanoTime() + turns.longest().toNanos();
+    synchronized (this) {
+      long left = deadline - System.nanoTime();
+      while (waiting.contains(arrival) && left > 0) {
+        try {
+          TimeUnit.NANOSECONDS.timedWait(this, left);
+        } catch (InterruptedException _) {
+          return;
+        }
+        left = deadline - System.nanoTime();
+      }
+      if (!waiting.remove(arrival)) {
+        return;
+      }
+      notifyAll();
+    }
+    try {
+      turns.refuse().accept(arrival);
+      Disposal.of(arrival.peer().uid()).close(arrival.socket());
+      events.disconnected(
+          arrival.peer(), "waited %d ms for its turn".formatted(turns.longest().toMillis()));
+    } catch (RuntimeException e) {
+      LOG.log(Level.ERROR, () -> listener.path() + ": nobody was told of who waited", e);
+    }
   }
 
   private synchronized boolean isClosed() {

@@ -42,6 +42,9 @@ final class Connection {
   /** QEMU gives a server five seconds; a client gets as many. */
   static final Duration TIMEOUT = Duration.ofSeconds(5);
 
+  /** For the rest of a message of which a part is there. */
+  private static final Duration REFUSAL_TIME = Duration.ofMillis(100);
+
   private final UnixSocket socket;
   private final Credentials peer;
   private final ServedDevice device;
@@ -375,6 +378,25 @@ final class Connection {
 
   private static boolean wantsReply(MemorySegment in, int at) {
     return (Header.flags(in, at) & Header.NO_REPLY) == 0;
+  }
+
+  /**
+   * Answers a client that cannot be served with an error, so that it need not wait for nothing. One
+   * that has not said anything gets no answer.
+   *
+   * @param errno why
+   * @param buffers nobody else's
+   */
+  void refuse(int errno, Buffers buffers) {
+    int first = Negotiated.NOTHING.maxMessage();
+    try (MessageReader reader =
+        new MessageReader(socket, buffers.incoming(), first, this::discard)) {
+      if (socket.available() > 0 && reader.first(REFUSAL_TIME)) {
+        fail(reader.buffer(), reader.at(), buffers.outgoing(), errno);
+      }
+    } catch (ConnectionException | SystemCallException e) {
+      LOG.log(Level.DEBUG, "{0}: a client that waited left: {1}", name, e.getMessage());
+    }
   }
 
   private void reply(MemorySegment in, int at, MemorySegment reply, int size) {

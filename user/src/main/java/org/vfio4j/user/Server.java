@@ -13,11 +13,13 @@ import java.nio.file.Path;
 import java.nio.file.attribute.GroupPrincipal;
 import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.nio.file.attribute.UserPrincipal;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
+import org.vfio4j.error.Errno;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.SystemCalls;
@@ -39,13 +41,13 @@ import org.vfio4j.user.device.ServedDevice;
  * }</pre>
  *
  * <p>Only the owner can connect, unless a group is let in. Besides what the file's permissions say,
- * each client must be of this process' user, or root, or of that group.
+ * each client must be of the file's user, or root, or of that group.
  *
  * <p>Who connects while another has the device waits until that one has left, of which {@link
- * Events#waiting} tells. QEMU waits for five seconds and says {@code timed out waiting for reply},
- * so that a machine may be started again while the one before it still ends. A client has the
- * device for as long as it stays connected, however silent, even if it stops within a message. Only
- * its first message, VERSION, must be there in time; see {@link Builder#handshake}.
+ * Events#waiting} tells, so that a machine may be started again while the one before it still ends;
+ * after {@link Builder#turn} it is refused. A client has the device for as long as it stays
+ * connected, however silent, even if it stops within a message. Only its first message, VERSION,
+ * must be there in time; see {@link Builder#handshake}.
  *
  * <p>Flight Recorder gets {@code org.vfio4j.user.Client} for whoever comes and goes, and {@code
  * org.vfio4j.user.Command} for each command above its threshold, 10 ms if not said otherwise.
@@ -117,9 +119,11 @@ public final class Server implements AutoCloseable {
   public static final class Builder {
     private final Path path;
     private Set<PosixFilePermission> permissions = PosixFilePermissions.fromString("rw-------");
+    private Optional<UserPrincipal> owner = Optional.empty();
     private Optional<GroupPrincipal> group = Optional.empty();
     private Events events = new Events() {};
     private Duration handshake = Connection.TIMEOUT;
+    private Duration turn = Connection.TIMEOUT;
     private MemoryLimits limits = MemoryLimits.DEFAULT;
 
     private Builder(Path path) {
@@ -129,6 +133,12 @@ public final class Server implements AutoCloseable {
     /** Who may connect, as the socket file's permissions; writing counts. Default the owner. */
     public Builder permissions(Set<PosixFilePermission> mode) {
       permissions = Set.copyOf(mode);
+      return this;
+    }
+
+    /** The user that the socket file belongs to, who is let in; this process' own if not said. */
+    public Builder owner(UserPrincipal name) {
+      owner = Optional.of(name);
       return this;
     }
 
@@ -161,6 +171,20 @@ public final class Server implements AutoCloseable {
       return this;
     }
 
+    /**
+     * How long a client may wait for its turn. Then its VERSION is refused with EBUSY.
+     *
+     * @param time from a millisecond to a day; 5 seconds if not said
+     * @throws IllegalArgumentException if it is shorter or longer
+     */
+    public Builder turn(Duration time) {
+      if (time.compareTo(Duration.ofMillis(1)) < 0 || time.compareTo(Duration.ofDays(1)) > 0) {
+        throw new IllegalArgumentException("turn: %s, 1 ms to 1 day".formatted(time));
+      }
+      turn = time;
+      return this;
+    }
+
     /** What the memory of a client may take of this process; {@link MemoryLimits#DEFAULT}. */
     public Builder limits(MemoryLimits most) {
       limits = most;
@@ -175,7 +199,9 @@ public final class Server implements AutoCloseable {
      * @throws IllegalArgumentException if the path is longer than a socket's can be
      */
     public Server start(ServedDevice device) {
-      UnixListener listener = UnixListener.bind(SystemCalls.libc(), path, permissions, group);
+      UnixListener listener =
+          UnixListener.bind(
+              SystemCalls.libc(), path, new UnixListener.Access(permissions, owner, group));
       boolean done = false;
       try {
         Server server = new Server(listener, device, this);
@@ -204,7 +230,9 @@ public final class Server implements AutoCloseable {
             : OptionalInt.empty();
     Connection.Buffers buffers = Connection.Buffers.of(arena);
     service = new Connection.Service(device, served, options.handshake, options.limits, buffers);
-    arrivals = new Arrivals(listener, this::admits, events);
+    arrivals =
+        new Arrivals(
+            listener, this::admits, events, new Arrivals.Turns(options.turn, this::refuse));
     String name = "vfio-user " + listener.path().getFileName();
     accepting = Thread.ofPlatform().daemon().name(name + " accepts").unstarted(arrivals::accept);
     serving = Thread.ofPlatform().daemon().name(name).unstarted(this::run);
@@ -223,6 +251,14 @@ public final class Server implements AutoCloseable {
   /** Waits until the server is closed. */
   public void join() throws InterruptedException {
     serving.join();
+  }
+
+  /** One that has waited for its turn in vain. */
+  private void refuse(Arrival waited) {
+    try (Arena own = Arena.ofConfined()) {
+      new Connection(waited.socket(), waited.peer(), service)
+          .refuse(Errno.EBUSY.number(), Connection.Buffers.of(own));
+    }
   }
 
   private void run() {

@@ -19,6 +19,7 @@ import java.util.concurrent.Future;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
+import org.vfio4j.error.Errno;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.posix.UnixSocket;
 import org.vfio4j.posix.UnixSocket.Credentials;
@@ -39,8 +40,12 @@ class WaitingClientsTest extends LeakCheck {
     private final Server server;
 
     Serving(Path path, Duration handshake) {
+      this(path, handshake, Duration.ofSeconds(5));
+    }
+
+    Serving(Path path, Duration handshake, Duration turn) {
       this.path = path;
-      server = Server.at(path).events(this).handshake(handshake).start(device);
+      server = Server.at(path).events(this).handshake(handshake).turn(turn).start(device);
     }
 
     UnixSocket connect() {
@@ -111,6 +116,29 @@ class WaitingClientsTest extends LeakCheck {
         }
       }
       assertThat(serving.device.attaches.get()).isZero();
+    }
+  }
+
+  /** A VMM waits for an answer as long as it is told to, and nobody else gets on meanwhile. */
+  @Test
+  void shouldAnswerWhoHasWaitedForTooLong() throws Exception {
+    try (Serving serving = new Serving(folder.resolve("s"), Duration.ofSeconds(5), SHORT);
+        Client client = Client.connect(serving.path)) {
+      assertThat(serving.next()).isEqualTo("connected");
+      try (UnixSocket silent = serving.connect()) {
+        assertThat(serving.next()).isEqualTo("waiting");
+        assertThat(serving.next()).isEqualTo("waited 50 ms for its turn");
+        assertThat(silent.receive(arena.allocate(1), 0, 1)).as("the end").isZero();
+      }
+      try (UnixSocket second = serving.connect()) {
+        send(second, Integer.MAX_VALUE);
+        MemorySegment in = arena.allocate(256);
+        assertThat(second.receive(in, 0, 256)).isEqualTo(Header.SIZE);
+        assertThat(Header.flags(in, 0)).isEqualTo(Header.TYPE_REPLY | Header.ERROR);
+        assertThat(Header.error(in, 0)).isEqualTo(Errno.EBUSY.number());
+        assertThat(second.receive(in, 0, 1)).as("the end").isZero();
+      }
+      check(client);
     }
   }
 
