@@ -85,13 +85,18 @@ public final class RequestReader {
 
   private static Request request(String source, Tree.Obj root) {
     root.only(Set.of("host", "vms", "running", "drivers"));
-    String host = root.required("host").asText();
     Tree.Obj vms = root.required("vms").asObject();
     List<VmRequest> read = new ArrayList<>();
     vms.fields().forEach((name, vm) -> read.add(vm(name, vm)));
     if (read.isEmpty()) {
       throw vms.at().error("no VM");
     }
+    // Where nothing of a host is asked for, there need be none.
+    boolean needsHost = read.stream().anyMatch(vm -> !vm.devices().isEmpty());
+    String host =
+        needsHost
+            ? root.required("host").asText()
+            : root.field("host").map(Tree::asText).orElse("");
     List<RunningVm> running = new ArrayList<>();
     root.field("running")
         .ifPresent(
@@ -154,21 +159,30 @@ public final class RequestReader {
 
   private static VmRequest vm(String name, Tree tree) {
     Tree.Obj vm = tree.asObject();
-    vm.only(Set.of("memory", "memlock", "viommu", "devices"));
+    vm.only(
+        Set.of(
+            "memory", "memlock", "viommu", "devices", "user", "group", "mode", "timeout", "shared",
+            "mmap"));
+    ServingReader serving = new ServingReader(vm);
     List<DeviceRequest> devices = new ArrayList<>();
     Set<DeviceRequest> seen = new HashSet<>();
     for (Tree item : vm.required("devices").asList()) {
+      if (serving.builtIn(item)) {
+        continue;
+      }
       DeviceRequest device = device(item);
       if (!seen.add(device) && device.oncePerVm()) {
         throw item.at().error(device + " stands here twice");
       }
       devices.add(device);
+      serving.handled(device, item);
     }
     Optional<Long> memory = vm.field("memory").map(RequestReader::size);
     memory.ifPresent(bytes -> checkRam(vm.required("memory"), bytes));
     Optional<Long> memlock = vm.field("memlock").flatMap(RequestReader::limit);
     boolean viommu = vm.field("viommu").map(Tree::asBoolean).orElse(false);
-    return value(tree, () -> new VmRequest(name, memory, memlock, viommu, devices));
+    return value(
+        tree, () -> new VmRequest(name, memory, memlock, viommu, devices, serving.serving()));
   }
 
   private static void checkRam(Tree tree, long bytes) {
@@ -189,20 +203,26 @@ public final class RequestReader {
     }
     Tree.Obj item = tree.asObject();
     List<Mode> modes =
-        Stream.of(Mode.values())
-            .filter(m -> !m.key().isEmpty() && item.field(m.key()).isPresent())
-            .toList();
+        Stream.of(Mode.values()).filter(m -> item.field(key(m)).isPresent()).toList();
     if (modes.size() != 1) {
-      item.only(Set.of("wrap", "mdev", "aux", "emulated", "type"));
-      throw tree.at().error("a device is an address, or one of wrap, mdev, aux, emulated");
+      item.only(Set.of("device", "wrap", "mdev", "aux", "emulated", "type", "mmap", "reset"));
+      throw tree.at().error("a device is an address, or one of device, wrap, mdev, aux, emulated");
     }
     Mode mode = modes.getFirst();
-    boolean typed = mode == Mode.AUX || mode == Mode.EMULATED;
-    item.only(typed ? Set.of(mode.key(), "type") : Set.of(mode.key()));
-    Tree value = item.required(mode.key());
+    switch (mode) {
+      case AUX, EMULATED -> item.only(Set.of(key(mode), "type"));
+      case WHOLE, WRAPPED -> item.only(Set.of(key(mode), "mmap", "reset"));
+      case MDEV -> item.only(Set.of(key(mode)));
+    }
+    Tree value = item.required(key(mode));
     String device = mode == Mode.MDEV ? uuid(value) : address(value);
     return new DeviceRequest(
         mode, device, item.field("type").map(Tree::asScalar), Optional.of(tree.at()));
+  }
+
+  /** A function itself needs no key, unless more is said of it. */
+  private static String key(Mode mode) {
+    return mode == Mode.WHOLE ? ServingReader.DEVICE : mode.key();
   }
 
   private static String address(Tree tree) {

@@ -18,13 +18,15 @@ import java.util.Set;
  * @param memlock RLIMIT_MEMLOCK of its process, in bytes; unlimited if not given
  * @param viommu whether the guest has an IOMMU: each device then is an address space of its own
  * @param devices in the order QEMU would add them; a function or an mdev stands there once
+ * @param serving how a broker gives it these devices, and which others
  */
 public record VmRequest(
     String name,
     Optional<Long> memory,
     Optional<Long> memlock,
     boolean viommu,
-    List<DeviceRequest> devices) {
+    List<DeviceRequest> devices,
+    Serving serving) {
 
   /** The least RAM, in bytes. */
   public static final long LEAST_RAM = 1L << 20;
@@ -57,6 +59,20 @@ public record VmRequest(
     }
   }
 
+  /**
+   * A VM of which the request does not say how it is served.
+   *
+   * @throws IllegalArgumentException if a value is out of its bounds, or a device is there twice
+   */
+  public VmRequest(
+      String name,
+      Optional<Long> memory,
+      Optional<Long> memlock,
+      boolean viommu,
+      List<DeviceRequest> devices) {
+    this(name, memory, memlock, viommu, devices, Serving.DEFAULT);
+  }
+
   private static void checkRam(long bytes) {
     if (bytes < LEAST_RAM || bytes % RAM_UNIT != 0) {
       throw new IllegalArgumentException(
@@ -78,12 +94,12 @@ public record VmRequest(
 
   /** The same under another name. */
   public VmRequest named(String other) {
-    return new VmRequest(other, memory, memlock, viommu, devices);
+    return new VmRequest(other, memory, memlock, viommu, devices, serving);
   }
 
   /** The same with other devices. */
   public VmRequest with(List<DeviceRequest> other) {
-    return new VmRequest(name, memory, memlock, viommu, other);
+    return new VmRequest(name, memory, memlock, viommu, other, serving);
   }
 
   /** The same with one more device; the same as it is if that can be there once and is. */
@@ -108,16 +124,21 @@ public record VmRequest(
 
   /** The same with or without an IOMMU in the guest. */
   public VmRequest withViommu(boolean value) {
-    return new VmRequest(name, memory, memlock, value, devices);
+    return new VmRequest(name, memory, memlock, value, devices, serving);
   }
 
   /** The same with another limit on locked memory, in bytes. */
   public VmRequest withMemlock(long bytes) {
-    return new VmRequest(name, memory, Optional.of(bytes), viommu, devices);
+    return new VmRequest(name, memory, Optional.of(bytes), viommu, devices, serving);
   }
 
   /** The same with other RAM, in bytes. */
   public VmRequest withMemory(long bytes) {
-    return new VmRequest(name, Optional.of(bytes), memlock, viommu, devices);
+    return new VmRequest(name, Optional.of(bytes), memlock, viommu, devices, serving);
+  }
+
+  /** The same, served in another way. */
+  public VmRequest withServing(Serving other) {
+    return new VmRequest(name, memory, memlock, viommu, devices, other);
   }
 }

@@ -6,6 +6,7 @@ package org.vfio4j.assign;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.time.Duration;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -46,6 +47,56 @@ class RequestReaderTest {
             "emulated 0000:3b:00.0");
     assertThat(vm.devices().getLast().type()).contains("nvidia-35");
     assertThat(vm.devices().get(1).at().orElseThrow().line()).isEqualTo(9);
+  }
+
+  @Test
+  void shouldReadHowAVmIsServed() {
+    Request request =
+        RequestReader.read(
+            "x.yaml",
+            """
+            host: linux
+            vms:
+              web:
+                user: 1000
+                group: kvm
+                mode: 0660
+                timeout: 2min
+                shared: true
+                mmap: none
+                devices:
+                  - 0000:01:00.0
+                  - {device: 0000:01:00.1, mmap: device, reset: none}
+                  - {wrap: 0000:01:00.2, reset: none}
+                  - device: ioat
+                  - device: edu
+            """);
+    VmRequest vm = request.vms().getFirst();
+    assertThat(vm.devices())
+        .extracting(DeviceRequest::toString)
+        .containsExactly("0000:01:00.0", "0000:01:00.1", "wrap 0000:01:00.2");
+    Serving serving = vm.serving();
+    assertThat(serving.user()).contains("1000");
+    assertThat(serving.group()).contains("kvm");
+    assertThat(serving.mode()).contains("0660");
+    assertThat(serving.timeout()).contains(Duration.ofMinutes(2));
+    assertThat(serving.shared()).isTrue();
+    assertThat(serving.builtIn()).containsExactly(BuiltIn.IOAT, BuiltIn.EDU);
+    assertThat(vm.devices())
+        .extracting(serving::of)
+        .containsExactly(
+            new Serving.Handling(false, true),
+            new Serving.Handling(true, false),
+            new Serving.Handling(false, false));
+    assertThat(vm.named("b").withViommu(true).withMemory(1L << 30).serving()).isEqualTo(serving);
+  }
+
+  @Test
+  void shouldNeedNoHostForDevicesOfOurs() {
+    assertThat(RequestReader.read("x", "vms: {a: {devices: [{device: edu}]}}").host()).isEmpty();
+    assertThatThrownBy(() -> RequestReader.read("x", "vms: {a: {devices: [0000:01:00.0]}}"))
+        .isInstanceOf(BadInputException.class)
+        .hasMessageContaining("host");
   }
 
   @ParameterizedTest

@@ -6,6 +6,7 @@ package org.vfio4j.assign.request;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.UUID;
+import org.vfio4j.assign.BuiltIn;
 import org.vfio4j.assign.DeviceRequest;
 import org.vfio4j.assign.Request;
 import org.vfio4j.assign.VmRequest;
@@ -40,6 +41,7 @@ public enum Written {
           case WRAPPED, AUX, EMULATED -> remarks.append(made(d));
         }
       }
+      vm.serving().builtIn().forEach(b -> remarks.append("# ").append(served(b)).append("\n"));
       return out.append("\n").append(remarks).toString();
     }
 
@@ -74,6 +76,9 @@ public enum Written {
         out.append("    </iommu>\n");
       }
       vm.devices().forEach(d -> out.append(device(d)));
+      vm.serving()
+          .builtIn()
+          .forEach(b -> out.append("    <!-- ").append(served(b)).append(" -->\n"));
       return out.append("  </devices>\n</domain>\n").toString();
     }
 
@@ -118,6 +123,7 @@ public enum Written {
           out.append("# %s: Proxmox has no word for it\n".formatted(d));
         }
       }
+      vm.serving().builtIn().forEach(b -> out.append("# ").append(served(b)).append("\n"));
       return out.toString();
     }
 
@@ -155,6 +161,10 @@ public enum Written {
   /** The name as an option of the command has it. */
   public String word() {
     return name().toLowerCase(Locale.ROOT);
+  }
+
+  static String served(BuiltIn device) {
+    return device.word() + ": 'vfio up' serves it, and prints what to put here";
   }
 
   static String plain(String name) {
