@@ -18,7 +18,9 @@ import org.vfio4j.posix.UnixSocket.Credentials;
  * silently read and write something else.
  */
 final class Admission {
-  /** Firmware, video memory and option ROMs have no descriptor, and are no RAM of {@code memory}. */
+  /**
+   * Firmware, video memory and option ROMs have no descriptor, and are no RAM of {@code memory}.
+   */
   static final long SLACK = 2 << 20;
 
   private Admission() {}

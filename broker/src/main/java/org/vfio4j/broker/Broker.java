@@ -11,6 +11,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
 import org.vfio4j.iommu.GroupState;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.linux.iommu.Kernels;
@@ -32,6 +33,7 @@ public final class Broker implements AutoCloseable {
 
   private final LinuxIommu iommu;
   private final KernelProfile profile;
+  private final Consumer<BrokerState.OfVm> watcher;
   private final List<Vm> vms = new CopyOnWriteArrayList<>();
 
   /** Which VM had a function last, by its address. */
@@ -49,14 +51,36 @@ public final class Broker implements AutoCloseable {
    * @param profile of the kernel
    */
   public Broker(LinuxIommu iommu, KernelProfile profile) {
+    this(iommu, profile, vm -> {});
+  }
+
+  /**
+   * A broker without VMs that is watched.
+   *
+   * @param iommu whose groups it may have
+   * @param profile of the kernel
+   * @param watcher told of a VM when a device of it is taken, may be used, is draining or is free
+   *     again; by the threads that serve its devices, which wait for it
+   */
+  public Broker(LinuxIommu iommu, KernelProfile profile, Consumer<BrokerState.OfVm> watcher) {
     this.iommu = iommu;
     this.profile = profile;
+    this.watcher = watcher;
     settling = Thread.ofPlatform().daemon().name("broker asks for groups").start(this::settle);
   }
 
-  /** A broker on the IOMMU that all of this process shares. */
+  /** A broker on the IOMMU that all of this process shares, watched by nobody. */
   public static Broker ofThisMachine() {
-    return new Broker(LinuxIommu.ofThisProcess(), Kernels.running());
+    return ofThisMachine(vm -> {});
+  }
+
+  /**
+   * A broker on the IOMMU that all of this process shares.
+   *
+   * @param watcher as of {@link #Broker(LinuxIommu, KernelProfile, Consumer)}
+   */
+  public static Broker ofThisMachine(Consumer<BrokerState.OfVm> watcher) {
+    return new Broker(LinuxIommu.ofThisProcess(), Kernels.running(), watcher);
   }
 
   /**
@@ -101,6 +125,15 @@ public final class Broker implements AutoCloseable {
 
   void forget(Vm vm) {
     vms.remove(vm);
+  }
+
+  /** Who watches cannot fail what is watched. */
+  void changed(Vm vm) {
+    try {
+      watcher.accept(vm.state());
+    } catch (RuntimeException e) {
+      LOG.log(Level.ERROR, () -> vm + ": nobody was told of a change", e);
+    }
   }
 
   /** A device has been given back: whether its group is free is the kernel's to say. */

@@ -21,17 +21,25 @@ public record BrokerState(List<OfVm> vms) {
    * One VM.
    *
    * @param name as its settings have it
-   * @param groups IOMMU groups that its container has attached, by number
+   * @param groups IOMMU groups that its container has attached, in the order of their devices
    * @param pinned bytes of its memory that its devices can reach
    * @param devices in the order they were made
    */
-  public record OfVm(String name, List<Integer> groups, long pinned, List<OfDevice> devices) {
+  public record OfVm(String name, List<OfGroup> groups, long pinned, List<OfDevice> devices) {
     /** Copies the lists. */
     public OfVm {
       groups = List.copyOf(groups);
       devices = List.copyOf(devices);
     }
   }
+
+  /**
+   * One group.
+   *
+   * @param number the kernel's
+   * @param users how many devices of the VM are in it, whole or wrapped
+   */
+  public record OfGroup(int number, int users) {}
 
   /**
    * One device.

@@ -47,6 +47,7 @@ final class PassedDevice implements ServedDevice {
       pid = OptionalInt.of(peer.credentials().pid());
       connected();
       done = true;
+      vm.changed();
       return session;
     } catch (RuntimeException e) {
       Broker.LOG.log(
@@ -94,7 +95,8 @@ final class PassedDevice implements ServedDevice {
           Reason.DEVICE_BUSY,
           ("%s cannot be reset%s, and was %s's: it keeps what that VM has left in it. Say reset:"
                   + " none for it in the file if that does no harm")
-              .formatted(address, together.isEmpty() ? "" : " beside " + vm.uses(together, this), before),
+              .formatted(
+                  address, together.isEmpty() ? "" : " beside " + vm.uses(together, this), before),
           address);
     }
   }
@@ -103,7 +105,9 @@ final class PassedDevice implements ServedDevice {
   private void left(IommuGroup user) {
     phase = BrokerState.Phase.DRAINING;
     vm.detach(user);
-    settle();
+    if (settle()) {
+      vm.changed();
+    }
   }
 
   private OptionalInt groupNumber() {
@@ -116,8 +120,8 @@ final class PassedDevice implements ServedDevice {
       return false;
     }
     boolean lingers = vm.broker().iommu().groupOf(address).filter(vm.broker()::lingers).isPresent();
-    if (!lingers) {
-      free();
+    if (!lingers && free()) {
+      vm.changed();
     }
     return lingers;
   }
@@ -127,11 +131,13 @@ final class PassedDevice implements ServedDevice {
   }
 
   /** Nobody has it open any more, unless the next has come since that was asked. */
-  private synchronized void free() {
-    if (phase == BrokerState.Phase.DRAINING) {
+  private synchronized boolean free() {
+    boolean drained = phase == BrokerState.Phase.DRAINING;
+    if (drained) {
       phase = BrokerState.Phase.IDLE;
       pid = OptionalInt.empty();
     }
+    return drained;
   }
 
   /** Whether a client is using one of these functions through it. */

@@ -77,8 +77,7 @@ final class PassedInterrupts implements AutoCloseable {
           disable(index);
       case IrqSet.Whole all -> act(all.index(), all.start(), all.count(), all.action());
       case IrqSet.Chosen some ->
-          some.chosen()
-              .stream()
+          some.chosen().stream()
               .forEach(n -> act(some.index(), some.start() + n, 1, some.action()));
     }
   }

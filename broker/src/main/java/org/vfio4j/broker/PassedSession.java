@@ -29,6 +29,7 @@ import org.vfio4j.user.device.ServedDevice;
 final class PassedSession implements DeviceSession {
   private static final int COMMAND = 4;
 
+  private final Vm vm;
   private final String name;
   private final DeviceCalls control;
   private final Optional<DeviceCalls> peers;
@@ -54,6 +55,7 @@ final class PassedSession implements DeviceSession {
       Resetting resetting,
       Peer peer,
       Runnable left) {
+    this.vm = vm;
     this.name = vm + ": " + address;
     this.control = control;
     this.resetting = resetting;
@@ -62,9 +64,7 @@ final class PassedSession implements DeviceSession {
     patience = Patience.of(vm.settings(), process);
     flags = ServedDevice.PCI | (resetting.possible() ? ServedDevice.RESET : 0);
     peers =
-        options.mmap()
-            ? Optional.of(vm.broker().iommu().openDevice(address))
-            : Optional.empty();
+        options.mmap() ? Optional.of(vm.broker().iommu().openDevice(address)) : Optional.empty();
     boolean done = false;
     try {
       regions = PassedRegions.of(control, peers);
@@ -99,6 +99,7 @@ final class PassedSession implements DeviceSession {
   public void admit() {
     try {
       memory.admit();
+      vm.changed();
     } catch (VfioException refused) {
       Broker.LOG.log(Level.ERROR, "%s: %s".formatted(name, refused.getMessage()));
       throw refused;
@@ -140,8 +141,7 @@ final class PassedSession implements DeviceSession {
       if (!done && memory.admitted()) {
         Broker.LOG.log(
             Level.ERROR,
-            "%s: stopped: its device cannot reach 0x%x bytes at 0x%x"
-                .formatted(name, size, iova));
+            "%s: stopped: its device cannot reach 0x%x bytes at 0x%x".formatted(name, size, iova));
         interrupts.stopVm();
       }
     }

@@ -19,11 +19,14 @@ import java.util.regex.Pattern;
 final class Patience {
   static final Duration DEFAULT = Duration.ofSeconds(5);
 
-  private static final Pattern TIMEOUT = Pattern.compile("x-msg-timeout\"?\\s*[=:]\\s*\"?(\\d{1,9})");
+  private static final Pattern TIMEOUT =
+      Pattern.compile("x-msg-timeout\"?\\s*[=:]\\s*\"?(\\d{1,9})");
 
   private Patience() {}
 
-  /** Of the VM that a process is. The shortest of its devices counts: which is which is not told. */
+  /**
+   * Of the VM that a process is. The shortest of its devices counts: which is which is not told.
+   */
   static Duration of(VmSettings settings, Path process) {
     return settings.timeout().or(() -> told(process)).orElse(DEFAULT);
   }

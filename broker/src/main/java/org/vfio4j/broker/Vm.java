@@ -3,16 +3,16 @@
 
 package org.vfio4j.broker;
 
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.type1.Container;
 import org.vfio4j.user.device.ServedDevice;
 
-/**
- * A VM of a broker: its container, its memory, and the functions that it may have. Thread-safe.
- */
+/** A VM of a broker: its container, its memory, and the functions that it may have. Thread-safe. */
 public final class Vm implements AutoCloseable {
   private final Broker broker;
   private final VmSettings settings;
@@ -38,6 +38,22 @@ public final class Vm implements AutoCloseable {
     PassedDevice device = new PassedDevice(this, address, options);
     devices.add(device);
     return device;
+  }
+
+  /**
+   * Tries a function out before its VM starts: takes its group, opens it, and gives it back.
+   *
+   * @throws org.vfio4j.error.VfioException what a client would be refused with: EBUSY if somebody
+   *     has the group, and what the kernel answers
+   */
+  public void tryOut(String address) {
+    IommuGroup user = broker.iommu().user(address);
+    attach(user);
+    try {
+      broker.iommu().openDevice(address).close();
+    } finally {
+      detach(user);
+    }
   }
 
   VmSettings settings() {
@@ -87,10 +103,19 @@ public final class Vm implements AutoCloseable {
 
   BrokerState.OfVm state() {
     Container.Contents now = container.snapshot();
-    List<Integer> groups =
-        devices.stream().flatMap(d -> d.attachedGroup().stream().boxed()).distinct().toList();
+    Map<Integer, Integer> users = new LinkedHashMap<>();
+    devices.forEach(d -> d.attachedGroup().ifPresent(g -> users.merge(g, 1, Integer::sum)));
+    List<BrokerState.OfGroup> groups =
+        users.entrySet().stream()
+            .map(e -> new BrokerState.OfGroup(e.getKey(), e.getValue()))
+            .toList();
     return new BrokerState.OfVm(
         settings.name(), groups, now.bytes(), devices.stream().map(PassedDevice::state).toList());
+  }
+
+  /** Something of it is another than before: whoever watches is told. */
+  void changed() {
+    broker.changed(this);
   }
 
   /** Gives everything back. The servers of its devices must be closed before. */

@@ -51,6 +51,9 @@ final class VmMemory {
   private final NavigableMap<Long, RamPiece> pieces = new TreeMap<>(Long::compareUnsigned);
   private final Map<RamFile.Key, RamFile> files = new HashMap<>();
 
+  /** It is said once for a VM: each of its connections announces the same. */
+  private boolean toldWithout;
+
   VmMemory(VmSettings settings, Container container, SystemCalls calls) {
     this.settings = settings;
     this.container = container;
@@ -67,7 +70,6 @@ final class VmMemory {
     private Optional<VfioException> failure = Optional.empty();
     private boolean admitted;
     private boolean cutOff;
-    private boolean toldWithout;
 
     private Share(Peer peer) {
       this.peer = peer;
@@ -141,8 +143,8 @@ final class VmMemory {
   private synchronized void note(Share share, long iova, long size) {
     checkFree(share, iova, size);
     share.without.put(iova, size);
-    if (share.admitted && !share.toldWithout) {
-      share.toldWithout = true;
+    if (share.admitted && !toldWithout) {
+      toldWithout = true;
       Broker.LOG.log(
           INFO,
           "%s: devices cannot reach 0x%x, nor other memory without a descriptor, such as registers"
@@ -171,7 +173,8 @@ final class VmMemory {
   }
 
   private List<RamPiece> overlapping(long iova, long size) {
-    List<RamPiece> found = new ArrayList<>(pieces.subMap(iova, true, iova + size - 1, true).values());
+    List<RamPiece> found =
+        new ArrayList<>(pieces.subMap(iova, true, iova + size - 1, true).values());
     Optional.ofNullable(pieces.lowerEntry(iova))
         .map(Map.Entry::getValue)
         .filter(p -> Long.compareUnsigned(p.last(), iova) >= 0)
@@ -199,8 +202,7 @@ final class VmMemory {
     }
   }
 
-  private boolean same(
-      Share share, long iova, long size, int prot, RamFile.Key key, long offset) {
+  private boolean same(Share share, long iova, long size, int prot, RamFile.Key key, long offset) {
     return equal(iova, size, prot, key, offset).filter(p -> p.holders.contains(share)).isPresent();
   }
 
@@ -259,7 +261,8 @@ final class VmMemory {
 
   private RamFile open(Descriptor file, FileStatus status, long size) {
     long mapped = pieces.values().stream().mapToLong(p -> p.size).sum();
-    if (mapped + size > settings.memory() || status.length() > settings.memory() + Admission.SLACK) {
+    if (mapped + size > settings.memory()
+        || status.length() > settings.memory() + Admission.SLACK) {
       throw new VfioException(
           Errno.ENOMEM,
           Reason.LOCKED_MEMORY,
@@ -357,10 +360,10 @@ final class VmMemory {
             || tail(share, last).isPresent();
     boolean cutAtStart =
         Optional.ofNullable(pieces.lowerEntry(iova))
-            .map(Map.Entry::getValue)
-            .filter(p -> p.holders.contains(share))
-            .filter(p -> Long.compareUnsigned(p.last(), iova) >= 0)
-            .isPresent()
+                .map(Map.Entry::getValue)
+                .filter(p -> p.holders.contains(share))
+                .filter(p -> Long.compareUnsigned(p.last(), iova) >= 0)
+                .isPresent()
             || (iova != 0 && tail(share, iova - 1).isPresent());
     if (!all && (cutAtEnd || cutAtStart)) {
       throw new VfioException(

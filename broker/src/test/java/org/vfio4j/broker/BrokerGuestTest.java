@@ -192,7 +192,8 @@ class BrokerGuestTest {
           Client.MappableRegion bar = plugged.client.region(Pci.BAR0)) {
         plugged.client.write32(Pci.CONFIG, 4, 2);
         plugged.client.write32(Pci.CONFIG, INTERRUPT_LINE, MARKER);
-        registers = bar.map(bar.info().areas().stream().findFirst().orElse(new RegionInfo.Area(0, 0x1000)));
+        registers =
+            bar.map(bar.info().areas().stream().findFirst().orElse(new RegionInfo.Area(0, 0x1000)));
         int version = registers.segment().get(ValueLayout.JAVA_INT, 8);
         assertThat(version).as("NVMe version, read without us").isNotZero();
         assertThat(plugged.client.read32(Pci.BAR0, 8)).isEqualTo(version);
@@ -242,8 +243,7 @@ class BrokerGuestTest {
       plugged.client.setIrqs(SetIrqs.of(connect, Pci.MSIX, vectors - 1, 1), all[vectors - 1]);
       plugged.client.setIrqs(SetIrqs.of(connect, Pci.MSIX, 2, 3), all[2], all[3], all[4]);
       for (int n = 0; n < vectors; n++) {
-        plugged.client.setIrqs(
-            SetIrqs.of(SetIrqs.DATA_NONE | SetIrqs.TRIGGER, Pci.MSIX, n, 1));
+        plugged.client.setIrqs(SetIrqs.of(SetIrqs.DATA_NONE | SetIrqs.TRIGGER, Pci.MSIX, n, 1));
         boolean there = n == 0 || n == vectors - 1 || (n >= 2 && n <= 4);
         assertThat(all[n].take()).as("vector %d", n).isEqualTo(there ? 1 : 0);
       }

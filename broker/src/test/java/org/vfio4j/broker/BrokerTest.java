@@ -4,6 +4,7 @@
 package org.vfio4j.broker;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.vfio4j.linux.testing.FakeHost.A;
 import static org.vfio4j.linux.testing.FakeHost.BESIDE_HOST_DRIVEN;
@@ -14,10 +15,12 @@ import static org.vfio4j.linux.testing.FakeHost.R2;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.CopyOnWriteArrayList;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.error.Errno;
+import org.vfio4j.error.VfioException;
 import org.vfio4j.linux.testing.OnFakeHost;
 import org.vfio4j.posix.EventFd;
 import org.vfio4j.posix.SystemCalls;
@@ -74,7 +77,7 @@ class BrokerTest extends OnFakeHost {
           assertThat(calls.sinceLast())
               .as("the hardware is not touched, and no memory mapped again")
               .doesNotContainKeys("SET_CONTAINER", "SET_IOMMU", "MAP_DMA");
-          assertThat(stateOf("web").groups()).containsExactly(9);
+          assertThat(stateOf("web").groups()).containsExactly(new BrokerState.OfGroup(9, 2));
           assertThat(stateOf("web").pinned()).as("counted once").isEqualTo(Guest.RAM);
           assertThat(errno(() -> other.plug(rivals).close())).isEqualTo(Errno.EBUSY.number());
           assertThat(second.read32(Pci.CONFIG, 0)).isEqualTo(VENDOR_AND_DEVICE);
@@ -91,7 +94,38 @@ class BrokerTest extends OnFakeHost {
         Server rivals = Guest.serve(folder, db, R1, PassOptions.WHOLE.withoutReset());
         Client mine = other.plug(rivals)) {
       assertThat(mine.read32(Pci.CONFIG, 0)).isEqualTo(VENDOR_AND_DEVICE);
-      assertThat(stateOf("db").groups()).containsExactly(9);
+      assertThat(stateOf("db").groups()).containsExactly(new BrokerState.OfGroup(9, 1));
+    }
+  }
+
+  @Test
+  void shouldTellWhoWatchesOfEachChange() {
+    List<BrokerState.OfVm> told = new CopyOnWriteArrayList<>();
+    try (Broker watched = new Broker(iommu, KernelProfile.LINUX_6_1, told::add);
+        Guest guest = new Guest()) {
+      Vm vm = watched.vm(VmSettings.of("watched", Guest.RAM));
+      try (Server server = Guest.serve(folder, vm, A, PassOptions.WHOLE)) {
+        guest.plug(server).close();
+        Guest.awaitIdle(watched);
+      }
+    }
+    assertThat(told).extracting(BrokerState.OfVm::pinned).startsWith(0L, Guest.RAM).endsWith(0L);
+    assertThat(told.getLast().devices())
+        .extracting(BrokerState.OfDevice::phase)
+        .containsExactly(BrokerState.Phase.IDLE);
+  }
+
+  @Test
+  void shouldTryAFunctionOutAndKeepNothing() {
+    web.tryOut(A);
+    assertThat(stateOf("web").groups()).isEmpty();
+    try (Guest guest = new Guest();
+        Server server = Guest.serve(folder, db, A, PassOptions.WHOLE);
+        Client _ = guest.plug(server)) {
+      assertThatThrownBy(() -> web.tryOut(A))
+          .isInstanceOfSatisfying(
+              VfioException.class, e -> assertThat(e.errno()).isEqualTo(Errno.EBUSY))
+          .hasMessageContaining("db");
     }
   }
 

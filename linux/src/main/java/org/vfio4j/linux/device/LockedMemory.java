@@ -22,9 +22,14 @@ import org.vfio4j.posix.SystemCalls;
  *
  * @param proc {@code /proc} but in tests
  */
-record LockedMemory(Path proc, SystemCalls calls) {
+public record LockedMemory(Path proc, SystemCalls calls) {
+  /** What this process may lock. */
+  public static LockedMemory ofThisProcess() {
+    return new LockedMemory(Path.of("/proc"), SystemCalls.libc());
+  }
+
   /** RLIMIT_MEMLOCK, in bytes; empty if there is none. */
-  OptionalLong limit() {
+  public OptionalLong limit() {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment both = arena.allocate(2 * Long.BYTES, Long.BYTES);
       int result = calls.prlimit(Constants.RLIMIT_MEMLOCK, MemorySegment.NULL, both);
@@ -34,12 +39,12 @@ record LockedMemory(Path proc, SystemCalls calls) {
   }
 
   /** Bytes that this process has locked. */
-  long bytes() {
+  public long bytes() {
     return status("VmLck").map(v -> Long.parseLong(v.replaceAll("[^0-9]", "")) * 1024).orElse(0L);
   }
 
   /** Whether this thread has CAP_IPC_LOCK, for which there is no limit. */
-  boolean maySkipLimit() {
+  public boolean maySkipLimit() {
     return status("CapEff")
         .map(v -> (Long.parseUnsignedLong(v, 16) & 1L << Constants.CAP_IPC_LOCK) != 0)
         .orElse(false);
