@@ -4,9 +4,9 @@
 package org.vfio4j.user.qtest;
 
 /** A PCI function on bus 0, through the ports 0xcf8 and 0xcfc. */
-final class PciFunction {
+public final class PciFunction {
   /** The slot of the first device that QEMU is given. */
-  static final int FIRST_SLOT = 5;
+  public static final int FIRST_SLOT = 5;
 
   static final int COMMAND = 0x04;
   static final int STATUS = 0x06;
@@ -18,7 +18,9 @@ final class PciFunction {
 
   static final int CAPABILITY_EXPRESS = 0x10;
   static final int CAPABILITY_MSI = 0x05;
-  static final int CAPABILITY_MSIX = 0x11;
+
+  /** Of messages to addresses of a table. */
+  public static final int CAPABILITY_MSIX = 0x11;
 
   /** Where {@link #enhanced} puts the configuration space of all functions. */
   private static final long ENHANCED = 0xb000_0000L;
@@ -29,7 +31,8 @@ final class PciFunction {
   private final Qtest qtest;
   private final int slot;
 
-  PciFunction(Qtest qtest, int slot) {
+  /** The one in a slot. */
+  public PciFunction(Qtest qtest, int slot) {
     this.qtest = qtest;
     this.slot = slot;
   }
@@ -38,16 +41,16 @@ final class PciFunction {
     qtest.out(ADDRESS_PORT, 4, 0x8000_0000L | (long) slot << 11 | offset & 0xfc);
   }
 
-  int get(int offset, int size) {
+  public int get(int offset, int size) {
     select(offset);
     return (int) qtest.in(DATA_PORT + (offset & 3), size);
   }
 
-  int get(int offset) {
+  public int get(int offset) {
     return get(offset, 4);
   }
 
-  void set(int offset, int size, long value) {
+  public void set(int offset, int size, long value) {
     select(offset);
     qtest.out(DATA_PORT + (offset & 3), size, value & (-1L >>> 64 - 8 * size));
   }
@@ -57,7 +60,7 @@ final class PciFunction {
   }
 
   /** Where the capability is, or 0. */
-  int capability(int id) {
+  public int capability(int id) {
     int at = get(CAPABILITIES, 1);
     for (int steps = 0; at != 0 && steps < 48; steps++) {
       if (get(at, 1) == id) {
@@ -69,7 +72,7 @@ final class PciFunction {
   }
 
   /** Puts BAR 0 there; memory decode and DMA on. Returns the address. */
-  long enable(long address) {
+  public long enable(long address) {
     set(BAR0, address);
     set(COMMAND, 2, MEMORY | BUS_MASTER);
     return address;

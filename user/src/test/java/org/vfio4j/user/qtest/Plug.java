@@ -58,6 +58,11 @@ final class Plug implements AutoCloseable {
 
   /** For QEMU's {@code -device}. */
   String argument(int slot) {
+    return argument(path, slot);
+  }
+
+  /** The same for whatever is served at a socket. */
+  static String argument(Path path, int slot) {
     return "{\"driver\":\"vfio-user-pci\",\"socket\":{\"path\":\"%s\",\"type\":\"unix\"},\"addr\":\"%x\"}"
         .formatted(path, slot);
   }

@@ -24,8 +24,9 @@ import org.junit.jupiter.api.Assumptions;
  * it is given. Its path is in the system property {@code vfio4j.qemu}; without it the one that
  * {@code vm-bench/fetch} has fetched is taken, and where there is none the test is skipped.
  */
-final class Qemu implements AutoCloseable {
-  static final int MEMORY_MIB = 128;
+public final class Qemu implements AutoCloseable {
+  /** Its memory. */
+  public static final int MEMORY_MIB = 128;
 
   /** The end of memory, in bytes; nothing lies there. */
   static final long MEMORY_END = (long) MEMORY_MIB << 20;
@@ -36,7 +37,7 @@ final class Qemu implements AutoCloseable {
   private final BufferedReader monitorIn;
 
   /** In place of a processor. */
-  final Qtest qtest;
+  public final Qtest qtest;
 
   private Qemu(Process process, Path log, ServerSocketChannel qtest, ServerSocketChannel qmp)
       throws IOException {
@@ -60,10 +61,22 @@ final class Qemu implements AutoCloseable {
 
   /** Starts one with these devices, at slots 5, 6 and on. */
   static Qemu start(Path folder, Plug... plugs) throws IOException {
-    return start(folder, List.of(), plugs);
+    return start(folder, List.of(), List.of(plugs));
   }
 
+  /** The same with other arguments besides. */
   static Qemu start(Path folder, List<String> arguments, Plug... plugs) throws IOException {
+    return start(folder, arguments, List.of(plugs));
+  }
+
+  /** Starts one with the device that somebody serves at a socket, at the first slot. */
+  public static Qemu plugged(Path folder, Path socket) throws IOException {
+    String device = Plug.argument(socket, PciFunction.FIRST_SLOT);
+    return start(folder, List.of("-device", device), List.of());
+  }
+
+  private static Qemu start(Path folder, List<String> arguments, List<Plug> plugs)
+      throws IOException {
     Path qemu = path();
     Path qtest = Files.createTempFile(folder, "q", "");
     Path qmp = Files.createTempFile(folder, "m", "");

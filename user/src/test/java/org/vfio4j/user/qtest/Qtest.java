@@ -20,7 +20,7 @@ import java.util.function.BooleanSupplier;
  * QEMU's qtest protocol: lines of text in place of a processor. One thread at a time. Addresses are
  * the guest's physical ones; values are little endian.
  */
-final class Qtest implements AutoCloseable {
+public final class Qtest implements AutoCloseable {
   /** How long anything may take on a machine that is busy with other things. */
   static final Duration SOON = Duration.ofSeconds(20);
 
@@ -88,11 +88,11 @@ final class Qtest implements AutoCloseable {
     command("write%s 0x%x 0x%x", letter(size), address, value);
   }
 
-  int readl(long address) {
+  public int readl(long address) {
     return (int) read(address, 4);
   }
 
-  void writel(long address, long value) {
+  public void writel(long address, long value) {
     write(address, 4, value & 0xffff_ffffL);
   }
 
@@ -126,7 +126,7 @@ final class Qtest implements AutoCloseable {
   }
 
   /** Until {@code condition}; between two looks QEMU has a turn. */
-  void await(String what, BooleanSupplier condition) {
+  public void await(String what, BooleanSupplier condition) {
     long deadline = System.nanoTime() + SOON.toNanos();
     while (!condition.getAsBoolean()) {
       if (System.nanoTime() - deadline > 0) {
