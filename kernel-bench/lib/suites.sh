@@ -111,6 +111,7 @@ run_kernel() {
   printf '%-6s %-16s %4s s  %s\n' "$kernel" fetch "$(since "$start")" "$release, profile $(profile_of "$release")"
   start=${EPOCHREALTIME/./}
   build_initramfs
+  unpack_kernel
   printf '%-6s %-16s %4s s\n' "$kernel" initramfs "$(since "$start")"
   results=$bench/target/$kernel
   rm -rf "$results"

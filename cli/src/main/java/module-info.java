@@ -5,6 +5,7 @@
 module org.vfio4j.cli {
   requires info.picocli;
   requires org.vfio4j.assign;
+  requires org.vfio4j.broker;
   requires org.vfio4j.linux;
   requires org.vfio4j.replay;
   requires org.slf4j;

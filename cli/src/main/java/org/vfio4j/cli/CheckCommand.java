@@ -4,10 +4,7 @@
 package org.vfio4j.cli;
 
 import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
@@ -16,16 +13,12 @@ import java.util.concurrent.Callable;
 import org.vfio4j.assign.Check;
 import org.vfio4j.assign.Options;
 import org.vfio4j.assign.Request;
-import org.vfio4j.assign.RequestReader;
 import org.vfio4j.assign.Verdict;
 import org.vfio4j.assign.VerdictJson;
-import org.vfio4j.assign.request.RequestText;
 import org.vfio4j.assign.request.Written;
-import org.vfio4j.host.HostSource;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciIds;
-import org.vfio4j.host.input.BadInputException;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -69,8 +62,6 @@ import picocli.CommandLine.Spec;
       "Exit status: 0 admitted, 1 refused, 2 bad input."
     })
 final class CheckCommand implements Callable<Integer> {
-  private static final String THIS_MACHINE = "linux";
-
   private final Console console;
 
   @Spec private CommandSpec spec = CommandSpec.create();
@@ -88,7 +79,7 @@ final class CheckCommand implements Callable<Integer> {
   @Option(
       names = "--host",
       paramLabel = "SOURCE",
-      completionCandidates = ThisMachine.class,
+      completionCandidates = AskedAssignment.ThisMachine.class,
       description = {
         "The host, where the file does not name it, or another than it names: what 'vfio host'"
             + " reads, SOURCE#NAME for one of several, or: linux, this machine."
@@ -125,13 +116,6 @@ final class CheckCommand implements Callable<Integer> {
   @Option(names = "--json", description = "Print the verdict as JSON.")
   private boolean json;
 
-  /** The word for the machine that this runs on, for the completion of shells. */
-  static final class ThisMachine extends CompletionWords {
-    ThisMachine() {
-      super(THIS_MACHINE);
-    }
-  }
-
   CheckCommand(Console console) {
     this.console = console;
   }
@@ -140,16 +124,9 @@ final class CheckCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     picture.check();
     Options options = kernel.options(Options.DEFAULT.strictly(strict).forcing(forcedAddresses()));
-    List<RequestText> texts = new ArrayList<>();
-    for (Path file : files) {
-      texts.add(RequestText.of(file.toString(), InputFile.text(file, "request")));
-    }
-    String reference = hostSource.orElseGet(() -> named(texts));
-    HostTopology host = host(reference);
-    Request request = RequestText.together(texts.stream().map(t -> t.read(host)).toList());
-    if (reference.equals(THIS_MACHINE) && request.running().isEmpty()) {
-      request = request.beside(RunningVms.of(Path.of("/")));
-    }
+    AskedAssignment asked = AskedAssignment.read(files, hostSource).besideWhatRuns();
+    HostTopology host = asked.host();
+    Request request = asked.request();
     Verdict verdict;
     try (ProgressLine progress = ProgressLine.of(console)) {
       verdict = Check.verdict(request, host, options, progress);
@@ -191,44 +168,5 @@ final class CheckCommand implements Callable<Integer> {
               .toString());
     }
     return addresses;
-  }
-
-  /** The host that a request in YAML names; other forms name none. */
-  private String named(List<RequestText> texts) {
-    for (RequestText text : texts) {
-      if (!text.namesHost()) {
-        throw new BadInputException(
-            text.source(), 0, "", "does not say which host it is for: name it with --host");
-      }
-    }
-    return RequestReader.read(texts.getFirst().source(), texts.getFirst().text()).host();
-  }
-
-  /** A file may have a '#' in its name. */
-  private static boolean exists(Path path) {
-    return Files.exists(path);
-  }
-
-  /** What the request names: a path relative to it, with {@code #name} for one host of several. */
-  private HostTopology host(String reference) {
-    if (reference.equals(THIS_MACHINE)) {
-      LocalDevices.requireIommu();
-      return HostSource.live();
-    }
-    try {
-      int hash = exists(path(reference)) ? -1 : reference.lastIndexOf('#');
-      return hash < 0
-          ? HostChoice.readNamed(path(reference), Optional.empty())
-          : HostChoice.readNamed(
-              path(reference.substring(0, hash)), Optional.of(reference.substring(hash + 1)));
-    } catch (InvalidPathException e) {
-      throw new BadInputException(
-          files.getFirst().toString(), 0, "host", "not a path: " + reference);
-    }
-  }
-
-  /** What is named on the command line is relative to where it is typed. */
-  private Path path(String reference) {
-    return hostSource.isPresent() ? Path.of(reference) : files.getFirst().resolveSibling(reference);
   }
 }

@@ -53,6 +53,8 @@ record Complaint(
                   Optional.empty()));
       case ScriptException bad ->
           Optional.of(new Complaint(Main.BAD_INPUT, String.valueOf(bad.getMessage())));
+      case RefusedException refused ->
+          Optional.of(new Complaint(Main.REFUSED, String.valueOf(refused.getMessage())));
       case FileSystemException bad -> Optional.of(ofFile(bad));
       case IOException bad -> Optional.of(new Complaint(Main.BAD_INPUT, OutputFile.reason(bad)));
       default -> Optional.empty();

@@ -9,6 +9,7 @@ import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Optional;
+import org.vfio4j.assign.BuiltIn;
 import org.vfio4j.assign.request.Written;
 import picocli.CommandLine;
 import picocli.CommandLine.Help;
@@ -118,8 +119,9 @@ public final class Main {
       subcommand.setUnmatchedOptionsArePositionalParams(command instanceof ExplainCommand);
       line.addSubcommand(subcommand);
     }
-    line.registerConverter(ServeCommand.Model.class, new Choice<>(ServeCommand.Model.class))
+    line.registerConverter(BuiltIn.class, new Choice<>(BuiltIn.class))
         .registerConverter(ReplayCommand.Backend.class, new Choice<>(ReplayCommand.Backend.class))
+        .registerConverter(UpCommand.Form.class, new Choice<>(UpCommand.Form.class))
         .registerConverter(Written.class, new Choice<>(Written.class));
     Help.Ansi ansi = console.colour() ? Help.Ansi.ON : Help.Ansi.OFF;
     return line.setOut(writer(console.out().raw()))

@@ -7,22 +7,15 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.attribute.GroupPrincipal;
-import java.nio.file.attribute.PosixFilePermission;
-import java.nio.file.attribute.UserPrincipalNotFoundException;
-import java.util.EnumSet;
-import java.util.Locale;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.Callable;
-import java.util.function.Supplier;
+import org.vfio4j.assign.BuiltIn;
 import org.vfio4j.host.input.BadInputException;
 import org.vfio4j.posix.ErrnoNames;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.user.Server;
 import org.vfio4j.user.device.EmulatedDevice;
-import org.vfio4j.user.devices.Edu;
-import org.vfio4j.user.devices.Ioat;
+import org.vfio4j.user.device.ServedDevice;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -61,7 +54,7 @@ final class ServeCommand implements Callable<Integer> {
   @Spec private CommandSpec spec = CommandSpec.create();
 
   @Parameters(paramLabel = "DEVICE", description = "ioat or edu.")
-  private Model model = Model.IOAT;
+  private BuiltIn model = BuiltIn.IOAT;
 
   @Option(
       names = "--socket",
@@ -85,23 +78,6 @@ final class ServeCommand implements Callable<Integer> {
   @Option(names = "--json", description = "Print each event as JSON, one a line.")
   private boolean json;
 
-  /** What can be served. */
-  enum Model {
-    IOAT(Ioat::create),
-    EDU(Edu::create);
-
-    private final Supplier<EmulatedDevice> factory;
-
-    Model(Supplier<EmulatedDevice> factory) {
-      this.factory = factory;
-    }
-
-    /** The name on the command line. */
-    String word() {
-      return name().toLowerCase(Locale.ROOT);
-    }
-  }
-
   ServeCommand(Console console) {
     this.console = console;
   }
@@ -113,11 +89,8 @@ final class ServeCommand implements Callable<Integer> {
     }
     Path path = socket.toAbsolutePath().normalize();
     ServeEvents events = new ServeEvents(console, json, model.word());
-    Server.Builder builder = Server.at(path).permissions(permissions()).events(events);
-    if (group.isPresent()) {
-      builder.group(principal(group.get()));
-    }
-    EmulatedDevice device = model.factory.get();
+    Server.Builder builder = access().apply(Server.at(path).events(events.clients()));
+    EmulatedDevice device = OwnDevices.create(model);
     try (GivenBack all = GivenBack.atTheEnd("vfio-serve-end")) {
       Optional<Server> server = all.take(() -> start(builder, device, path));
       if (server.isPresent()) {
@@ -130,7 +103,8 @@ final class ServeCommand implements Callable<Integer> {
     return Main.OK;
   }
 
-  private static Server start(Server.Builder builder, EmulatedDevice device, Path path) {
+  /** Serves a device, or says in words why there is no socket. */
+  static Server start(Server.Builder builder, ServedDevice device, Path path) {
     try {
       return builder.start(device);
     } catch (SystemCallException e) {
@@ -164,30 +138,11 @@ final class ServeCommand implements Callable<Integer> {
     }
   }
 
-  private Set<PosixFilePermission> permissions() {
-    String octal = mode.orElse(group.isPresent() ? "660" : "600");
-    if (!octal.matches("0?[0-7]{3}")) {
-      throw bad("Mode '%s': three octal digits, as in 660".formatted(octal));
-    }
-    int bits = Integer.parseInt(octal, 8);
-    PosixFilePermission[] all = PosixFilePermission.values();
-    Set<PosixFilePermission> set = EnumSet.noneOf(PosixFilePermission.class);
-    for (int n = 0; n < all.length; n++) {
-      if ((bits >> (all.length - 1 - n) & 1) != 0) {
-        set.add(all[n]);
-      }
-    }
-    return set;
-  }
-
-  private GroupPrincipal principal(String name) throws IOException {
+  private SocketAccess access() throws IOException {
     try {
-      return socket
-          .getFileSystem()
-          .getUserPrincipalLookupService()
-          .lookupPrincipalByGroupName(name);
-    } catch (UserPrincipalNotFoundException _) {
-      throw bad("No group '%s' on this machine".formatted(name));
+      return SocketAccess.of(Optional.empty(), group, mode);
+    } catch (SocketAccess.UnknownException e) {
+      throw bad(String.valueOf(e.getMessage()));
     }
   }
 

@@ -37,6 +37,7 @@ import picocli.CommandLine.Spec;
       "  vfio host here.json --svg a.svg  a picture of it",
       "  vfio explain EBUSY               what an errno can mean",
       "  vfio serve ioat --socket PATH    a PCI device in Java, plugged into QEMU",
+      "  vfio up vms.yaml                 these devices to these VMs, over sockets",
       "  vfio COMMAND --help              more, with examples",
       "",
       "Exit status: 0 yes or done, 1 refused or nothing known, 2 bad input,",
@@ -74,6 +75,7 @@ final class VfioCommand implements Callable<Integer> {
         new ReplayCommand(console),
         new ExplainCommand(console),
         new ServeCommand(console),
+        new UpCommand(console),
         new CompletionCommand(console),
         new CommandLine.HelpCommand());
   }

@@ -77,6 +77,28 @@ class LibvirtSchemaTest {
     assertValid(request, 3);
   }
 
+  /** What is put into a domain is put where its comment says: behind the head that it names. */
+  @Test
+  void shouldPrintWhatUpServesAsPartOfADomain() throws Exception {
+    Path request =
+        Files.writeString(
+            folder.resolve("own.yaml"),
+            "vms: {lab: {memory: 256MiB, devices: [{device: edu}, {device: ioat}]}}");
+    try (RunningCommand up =
+        new RunningCommand("up", request, "--as", "libvirt", "--folder", folder.resolve("s"))) {
+      up.await("Ctrl-C");
+      String part = up.out().substring(up.out().indexOf("  <!--"), up.out().indexOf("\n\n"));
+      String head = part.substring(part.indexOf("<domain"), part.indexOf(" -->"));
+      String domain =
+          head
+              + "<name>lab</name><os><type arch='x86_64' machine='q35'>hvm</type></os>"
+              + part
+              + "</domain>";
+      assertThat(domain).contains("vfio-user-pci", "memfd");
+      assertThat(validate(domain)).as(domain).endsWith("validates");
+    }
+  }
+
   /** The judge refuses something. */
   @Test
   void shouldBeJudgedByTheSchema() throws Exception {

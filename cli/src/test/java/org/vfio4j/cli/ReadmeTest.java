@@ -36,17 +36,19 @@ class ReadmeTest {
 
   /** Commands that are not run here, by how they begin, and why. */
   private static final Map<String, String> NOT_HERE =
-      Map.of(
-          "host", "this machine's devices are other ones each time: HostCommandTest",
-          "host kvm7.txt", "the text is made by the reader's own ssh",
-          "capture -o here.json", "this machine",
-          "bind 0000:01:00.0 0000:01:00.1", "takes devices: kernel-bench, suite devices",
-          "release 0000:01:00.0 0000:01:00.1", "gives them back",
-          "explain --host live", "this machine",
-          "check win10.xml --host here.json", "the reader's own files: RequestTextTest",
-          "check /etc/pve/qemu-server/*.conf --host linux", "a Proxmox host",
-          "check vms.yaml --as libvirt", "the reader's own file",
-          "serve ioat --socket /tmp/ioat.sock", "ends when it is told to: ServeCommandTest");
+      Map.ofEntries(
+          Map.entry("host", "this machine's devices are other ones each time: HostCommandTest"),
+          Map.entry("host kvm7.txt", "the text is made by the reader's own ssh"),
+          Map.entry("capture -o here.json", "this machine"),
+          Map.entry("bind 0000:01:00.0 0000:01:00.1", "takes devices: kernel-bench, suite devices"),
+          Map.entry("release 0000:01:00.0 0000:01:00.1", "gives them back"),
+          Map.entry("explain --host live", "this machine"),
+          Map.entry("check win10.xml --host here.json", "the reader's own files: RequestTextTest"),
+          Map.entry("check /etc/pve/qemu-server/*.conf --host linux", "a Proxmox host"),
+          Map.entry("check vms.yaml --as libvirt", "the reader's own file"),
+          Map.entry(
+              "serve ioat --socket /tmp/ioat.sock", "ends when it is told to: ServeCommandTest"),
+          Map.entry("up vms.yaml --bind", "takes devices: kernel-bench, suite up"));
 
   @TempDir Path folder;
 

@@ -11,72 +11,18 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.function.BooleanSupplier;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.posix.UnixSocket;
 
 class ServeCommandTest {
-  private static final long DEADLINE_NANOS = 20_000_000_000L;
-
   @TempDir Path folder;
-
-  /** The command, running on a thread of its own. */
-  private static final class Running implements AutoCloseable {
-    private final ByteArrayOutputStream out = new ByteArrayOutputStream();
-    private final ByteArrayOutputStream err = new ByteArrayOutputStream();
-    private final Thread thread;
-    private volatile int status = -1;
-
-    Running(Object... arguments) {
-      List<String> words = new ArrayList<>();
-      for (Object word : arguments) {
-        words.add(word.toString());
-      }
-      thread =
-          Thread.ofPlatform()
-              .start(
-                  () ->
-                      status =
-                          Main.run(
-                              new PrintStream(out, false, StandardCharsets.UTF_8),
-                              new PrintStream(err, false, StandardCharsets.UTF_8),
-                              words.toArray(String[]::new)));
-    }
-
-    String out() {
-      return out.toString(StandardCharsets.UTF_8);
-    }
-
-    void await(String what) {
-      until(what, () -> out().contains(what) || !thread.isAlive());
-      assertThat(out()).as(err.toString(StandardCharsets.UTF_8)).contains(what);
-    }
-
-    /** Ends it as Ctrl-C would, but for the process. */
-    @Override
-    public void close() {
-      thread.interrupt();
-      until("the end of the command", () -> !thread.isAlive());
-      assertThat(status).isZero();
-    }
-  }
-
-  private static void until(String what, BooleanSupplier so) {
-    long deadline = System.nanoTime() + DEADLINE_NANOS;
-    while (!so.getAsBoolean()) {
-      assertThat(System.nanoTime()).as("never: " + what).isLessThan(deadline);
-      Thread.onSpinWait();
-    }
-  }
 
   @Test
   void shouldServeOneClientAfterTheOther() throws Exception {
     Path socket = folder.resolve("x.sock");
-    try (Running running = new Running("serve", "ioat", "--socket", socket)) {
+    try (RunningCommand running = new RunningCommand("serve", "ioat", "--socket", socket)) {
       running.await("Ctrl-C");
       assertThat(running.out())
           .contains("8086:2021", socket.toString())
@@ -89,7 +35,8 @@ class ServeCommandTest {
       for (int n = 1; n <= 2; n++) {
         int count = n;
         UnixSocket.connect(SystemCalls.libc(), socket).close();
-        until("client " + n, () -> running.out().split("\nleft: ", -1).length == count + 1);
+        RunningCommand.until(
+            "client " + n, () -> running.out().split("\nleft: ", -1).length == count + 1);
       }
       assertThat(running.out()).contains("connected: process " + ProcessHandle.current().pid());
     }
@@ -102,7 +49,7 @@ class ServeCommandTest {
     ByteArrayOutputStream log = new ByteArrayOutputStream();
     PrintStream before = System.err;
     System.setErr(new PrintStream(log, true, StandardCharsets.UTF_8));
-    try (Running running = new Running("serve", "ioat", "--socket", socket)) {
+    try (RunningCommand running = new RunningCommand("serve", "ioat", "--socket", socket)) {
       running.await("Ctrl-C");
       UnixSocket.connect(SystemCalls.libc(), socket).close();
       running.await("\nleft: ");
@@ -116,7 +63,7 @@ class ServeCommandTest {
   @Test
   void shouldSayWhoWaitsForWhom() throws Exception {
     Path socket = folder.resolve("x.sock");
-    try (Running running = new Running("serve", "ioat", "--socket", socket)) {
+    try (RunningCommand running = new RunningCommand("serve", "ioat", "--socket", socket)) {
       running.await("Ctrl-C");
       long me = ProcessHandle.current().pid();
       UnixSocket first = UnixSocket.connect(SystemCalls.libc(), socket);
@@ -125,7 +72,8 @@ class ServeCommandTest {
         running.await("waiting: process " + me);
         running.await(": process %d comes first\n".formatted(me));
         first.close();
-        until("the second", () -> running.out().split("\nconnected: ", -1).length == 3);
+        RunningCommand.until(
+            "the second", () -> running.out().split("\nconnected: ", -1).length == 3);
       }
     }
   }
@@ -133,8 +81,8 @@ class ServeCommandTest {
   @Test
   void shouldPrintEventsAsJsonLines() throws Exception {
     Path socket = folder.resolve("x.sock");
-    try (Running running =
-        new Running("serve", "edu", "--socket", socket, "--json", "--mode", "0660")) {
+    try (RunningCommand running =
+        new RunningCommand("serve", "edu", "--socket", socket, "--json", "--mode", "0660")) {
       running.await("\n");
       assertThat(PosixFilePermissions.toString(Files.getPosixFilePermissions(socket)))
           .isEqualTo("rw-rw----");
@@ -149,7 +97,7 @@ class ServeCommandTest {
   @Test
   void shouldRefuseASocketThatIsInUse() throws Exception {
     Path socket = folder.resolve("x.sock");
-    try (Running running = new Running("serve", "ioat", "--socket", socket)) {
+    try (RunningCommand running = new RunningCommand("serve", "ioat", "--socket", socket)) {
       running.await("Ctrl-C");
       Ran second = Ran.vfio("serve", "edu", "--socket", socket);
       assertThat(second.status()).isEqualTo(2);

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.cli;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.OptionalLong;
+import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.vfio4j.assign.Check;
+import org.vfio4j.assign.Options;
+import org.vfio4j.assign.Sizes;
+import org.vfio4j.assign.Verdict;
+import org.vfio4j.assign.VerdictJson;
+import org.vfio4j.broker.Broker;
+import org.vfio4j.host.PciAddress;
+import org.vfio4j.host.PciFunction;
+import org.vfio4j.linux.device.LockedMemory;
+import org.vfio4j.vfio.DriverKind;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+
+/** {@code vfio up}: devices for VMs, at sockets, as long as it runs. */
+@Command(
+    name = "up",
+    mixinStandardHelpOptions = true,
+    description = {
+      "Checks what the VMs of a file ask for, takes it, and serves it to unprivileged QEMUs (10.1"
+          + " or newer) at a socket for each device: functions of this machine, whole or wrapped,"
+          + " and devices of ours. QEMU opens nothing in /dev/vfio. Prints what to give QEMU, and"
+          + " who comes and goes. Ctrl-C gives everything back.",
+      "Where the file's host is a capture, devices of ours stand in for its devices, and nothing of"
+          + " this machine is touched."
+    },
+    sortOptions = false,
+    footerHeading = "%nExamples%n",
+    footer = {
+      "  vfio up vms.yaml --dry-run          what 'vfio check' says",
+      "  vfio up vms.yaml --bind             take the devices from their drivers, and give them"
+          + " back",
+      "  vfio up vms.yaml --as libvirt       what to put into domain XML",
+      "Besides what 'vfio check' reads, a VM of the file may have",
+      "  user: alice          # who runs its QEMU; the sockets are that user's",
+      "  group: kvm           # who may connect besides; and mode: 660",
+      "  timeout: 80s         # how long its QEMU waits (x-msg-timeout), where it cannot be seen",
+      "  shared: true         # its memory is shared with its devices, where it cannot be seen",
+      "  mmap: none           # no descriptors of its devices: every access is a message",
+      "  devices:",
+      "    - device: edu      # a device of ours; or: ioat",
+      "    - {device: 0000:01:00.0, mmap: none, reset: none}",
+      "",
+      "Exit status: 0 ended, 1 refused, 2 bad input."
+    })
+final class UpCommand implements Callable<Integer> {
+  private final Console console;
+
+  @Spec private CommandSpec spec = CommandSpec.create();
+
+  @Parameters(
+      paramLabel = "FILE",
+      description = "Which VM gets which devices, as 'vfio check' reads it.")
+  private Path file = Path.of("");
+
+  @Option(
+      names = "--host",
+      paramLabel = "SOURCE",
+      completionCandidates = AskedAssignment.ThisMachine.class,
+      description = "The host, where the file does not name it, or another than it names.")
+  private Optional<String> hostSource = Optional.empty();
+
+  @Option(names = "--dry-run", description = "Only say what 'vfio check' says.")
+  private boolean dryRun;
+
+  @Option(
+      names = "--bind",
+      description = "Bind the functions to vfio-pci first, and give them back at the end.")
+  private boolean bind;
+
+  @Option(
+      names = "--force",
+      paramLabel = "ADDRESS",
+      description = {
+        "Let this function be taken although it carries a disk, a network or the console of the"
+            + " host. May be repeated."
+      })
+  private List<String> forced = List.of();
+
+  @Option(
+      names = "--folder",
+      paramLabel = "DIR",
+      description = {
+        "Where the sockets are, in a folder for each VM. Default: /run/vfio4j for root,"
+            + " vfio4j in $XDG_RUNTIME_DIR for others."
+      })
+  private Optional<Path> folder = Optional.empty();
+
+  /** For whom the arguments are printed. */
+  enum Form {
+    QEMU,
+    LIBVIRT
+  }
+
+  @Option(
+      names = "--as",
+      paramLabel = "FORM",
+      description = "What to print for each VM: qemu, its arguments; libvirt, for its domain XML.")
+  private Form form = Form.QEMU;
+
+  @Mixin private KernelChoice kernel = new KernelChoice();
+
+  @Option(names = "--json", description = "Print each event as JSON, one a line.")
+  private boolean json;
+
+  UpCommand(Console console) {
+    this.console = console;
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    AskedAssignment asked = AskedAssignment.read(List.of(file), hostSource);
+    List<PciAddress> force = LocalDevices.addresses(forced);
+    if (bind && !asked.live()) {
+      throw bad("--bind: the host of %s is not this machine".formatted(file));
+    }
+    Verdict verdict = verdict(dryRun ? asked.besideWhatRuns() : asked, force);
+    if (dryRun || !verdict.admitted()) {
+      return answer(verdict, asked);
+    }
+    List<PluggedVm> vms = PluggedVm.of(asked, base());
+    checkLockedMemory(vms);
+    EventLines lines = new EventLines(console, json);
+    try (GivenBack all = GivenBack.atTheEnd("vfio-up-end")) {
+      ServedVms served = new ServedVms(all, lines, asked.request().source());
+      for (PluggedVm vm : vms) {
+        served.admit(vm);
+      }
+      serve(asked, force, vms, served, all, new UpReport(lines, form == Form.LIBVIRT));
+      served.join();
+    } catch (InterruptedException _) {
+      // Whoever runs this command within his process wants it to end.
+    }
+    return Main.OK;
+  }
+
+  private Verdict verdict(AskedAssignment asked, List<PciAddress> force) {
+    Options options =
+        kernel.options(
+            Options.DEFAULT.forcing(
+                force.stream().map(PciAddress::toString).collect(Collectors.toUnmodifiableSet())));
+    try (ProgressLine progress = ProgressLine.of(console)) {
+      return Check.verdict(asked.request(), asked.host(), options, progress);
+    }
+  }
+
+  private int answer(Verdict verdict, AskedAssignment asked) {
+    if (json) {
+      Json.print(console, g -> VerdictJson.write(g, verdict));
+    } else {
+      new CheckRendering(console)
+          .print(verdict, asked.host().name(), asked.request().running().size());
+    }
+    if (verdict.badInput()) {
+      return Main.BAD_INPUT;
+    }
+    return verdict.admitted() ? Main.OK : Main.REFUSED;
+  }
+
+  /** A folder that nobody else can put anything into. */
+  private Path base() {
+    if (folder.isPresent()) {
+      return folder.get().toAbsolutePath().normalize();
+    }
+    String runtime = System.getenv().getOrDefault("XDG_RUNTIME_DIR", "");
+    boolean root = "root".equals(System.getProperty("user.name"));
+    if (!root && runtime.isEmpty()) {
+      throw bad("--folder: say where the sockets are to be: there is no XDG_RUNTIME_DIR");
+    }
+    return Path.of(root ? "/run" : runtime).resolve("vfio4j").toAbsolutePath();
+  }
+
+  /** What all VMs may have pinned counts against the limit of this process. */
+  private static void checkLockedMemory(List<PluggedVm> vms) {
+    long needed =
+        vms.stream()
+            .filter(PluggedVm::isReal)
+            .mapToLong(vm -> vm.vm().memory().orElse(0L) * vm.addressSpaces())
+            .reduce(0, Math::addExact);
+    LockedMemory locked = LockedMemory.ofThisProcess();
+    OptionalLong limit = locked.limit();
+    if (needed > 0 && limit.isPresent() && !locked.maySkipLimit()) {
+      long left = limit.getAsLong() - locked.bytes();
+      if (needed > left) {
+        throw new RefusedException(
+            ("%s of memory are to be pinned for the VMs, and this process may lock %s"
+                    + " (RLIMIT_MEMLOCK): raise it with 'ulimit -l %d', or run as root")
+                .formatted(Sizes.of(needed), Sizes.of(left), (needed >> 10) + 1));
+      }
+    }
+  }
+
+  private void serve(
+      AskedAssignment asked,
+      List<PciAddress> force,
+      List<PluggedVm> vms,
+      ServedVms served,
+      GivenBack all,
+      UpReport report) {
+    vms.forEach(served::folder);
+    boolean real = vms.stream().anyMatch(PluggedVm::isReal);
+    if (real) {
+      drivers(asked, force, vms, all, report);
+    }
+    Optional<Broker> broker =
+        real ? all.take(() -> Broker.ofThisMachine(report::state)) : Optional.empty();
+    if (real && broker.isEmpty()) {
+      return;
+    }
+    for (PluggedVm vm : vms) {
+      broker.ifPresent(b -> served.tryOut(b, vm).forEach(report::held));
+    }
+    for (PluggedVm vm : vms) {
+      served.serve(broker, vm);
+    }
+    vms.forEach(report::serving);
+    report.ready();
+  }
+
+  /** Every function is on a driver of VFIO, or is put there. */
+  private void drivers(
+      AskedAssignment asked,
+      List<PciAddress> force,
+      List<PluggedVm> vms,
+      GivenBack all,
+      UpReport report) {
+    List<PciAddress> functions =
+        vms.stream()
+            .flatMap(vm -> vm.plugs().stream())
+            .flatMap(p -> p.source() instanceof Plug.Function f ? Stream.of(f) : Stream.empty())
+            .map(f -> PciAddress.parse(f.address()))
+            .distinct()
+            .toList();
+    if (bind) {
+      LocalDevices local = LocalDevices.ofThisMachine();
+      Takeover takeover = Takeover.of(local.host(), functions, force, false);
+      if (!takeover.refusals().isEmpty()) {
+        throw new RefusedException(String.join("; ", takeover.refusals()));
+      }
+      List<String> names = takeover.functions().stream().map(PciAddress::toString).toList();
+      all.take(() -> BoundFunctions.bind(local.binding(), names, report));
+      return;
+    }
+    for (PciAddress address : functions) {
+      Optional<String> driver =
+          asked.host().function(address).map(PciFunction::driver).flatMap(d -> d.value());
+      if (driver.filter(d -> DriverKind.of(d, false).registersWithVfio()).isEmpty()) {
+        throw new RefusedException(
+            "%s is with %s: bind it with 'vfio bind %s', or add --bind"
+                .formatted(
+                    address,
+                    driver.map(d -> "the driver " + Text.printable(d)).orElse("no driver"),
+                    address));
+      }
+    }
+  }
+
+  private ParameterException bad(String message) {
+    return new ParameterException(spec.commandLine(), message);
+  }
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.cli;
+
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.stream.Collectors;
+import org.vfio4j.assign.Sizes;
+import org.vfio4j.broker.BrokerState;
+import org.vfio4j.linux.bind.DriverBinding.Change;
+import picocli.CommandLine.Help.Ansi.Style;
+
+/** What {@code vfio up} prints. */
+final class UpReport {
+  private final EventLines lines;
+  private final boolean libvirt;
+
+  /**
+   * Nothing yet.
+   *
+   * @param libvirt print what to put into libvirt's domain XML, not QEMU's arguments
+   */
+  UpReport(EventLines lines, boolean libvirt) {
+    this.lines = lines;
+    this.libvirt = libvirt;
+  }
+
+  /** A VM can be started. */
+  void serving(PluggedVm vm) {
+    lines.event(
+        "serving",
+        g -> {
+          Json.put(g, "vm", vm.vm().name());
+          Json.objects(
+              g,
+              "devices",
+              vm.plugs(),
+              (o, plug) -> {
+                switch (plug.source()) {
+                  case Plug.Function f -> {
+                    Json.put(o, "device", f.address());
+                    o.writeBooleanProperty("wrapped", f.wrapped());
+                  }
+                  case Plug.Own own -> Json.put(o, "device", own.device().word());
+                  case Plug.StandIn s -> {
+                    Json.put(o, "device", s.device().word());
+                    Json.put(o, "inPlaceOf", s.wanted().toString());
+                  }
+                }
+                Json.put(o, "socket", plug.socket().toString());
+              });
+          vm.qemu().write(g);
+          Json.put(g, "libvirt", vm.libvirt());
+        },
+        () -> text(vm));
+  }
+
+  private String text(PluggedVm vm) {
+    StringBuilder text = new StringBuilder();
+    String memory = vm.vm().memory().map(m -> ", " + Sizes.of(m)).orElse("");
+    text.append(lines.paint(Style.bold, Text.printable(vm.vm().name()))).append(memory);
+    for (Plug plug : vm.plugs()) {
+      text.append("\n  %s at %s".formatted(plug.source().name(), plug.socket()));
+    }
+    if (libvirt) {
+      return text + "\n  Put into its domain XML of libvirt:\n" + vm.libvirt();
+    }
+    return text + "\n  Give QEMU 10.1 or newer:\n" + vm.qemu().shell("  ") + "\n";
+  }
+
+  /** Somebody else has what a VM is to get. */
+  void held(String what) {
+    lines.event(
+        "held",
+        g -> Json.put(g, "what", what),
+        () ->
+            "%s: %s; it is served, and can be had when that ends"
+                .formatted(lines.paint(Style.fg_yellow, "held"), Text.printable(what)));
+  }
+
+  /** Everything is served that can be. */
+  void ready() {
+    lines.event("ready", g -> {}, () -> "Ctrl-C gives everything back.");
+  }
+
+  /** Drivers have changed. */
+  void bound(List<Change> changes) {
+    for (Change change : changes) {
+      lines.event(
+          "bound",
+          g -> {
+            Json.put(g, "device", change.address());
+            Json.put(g, "before", change.before());
+            Json.put(g, "now", change.now());
+          },
+          () ->
+              "%s: %s → %s".formatted(change.address(), name(change.before()), name(change.now())));
+    }
+  }
+
+  private static String name(Optional<String> driver) {
+    return driver.map(Text::printable).orElse("no driver");
+  }
+
+  /** Something stays as it is although it is to be given back. */
+  void stuck(String why) {
+    lines.event(
+        "stuck",
+        g -> Json.put(g, "why", why),
+        () -> "%s: %s".formatted(lines.paint(Style.fg_red, "not given back"), Text.printable(why)));
+  }
+
+  /** Something of a VM is another than before. */
+  void state(BrokerState.OfVm vm) {
+    lines.event(
+        "state",
+        g -> {
+          Json.put(g, "vm", vm.name());
+          Json.objects(
+              g,
+              "groups",
+              vm.groups(),
+              (o, group) -> {
+                o.writeNumberProperty("group", group.number());
+                o.writeNumberProperty("users", group.users());
+              });
+          g.writeNumberProperty("mapped", vm.pinned());
+          Json.objects(
+              g,
+              "devices",
+              vm.devices(),
+              (o, device) -> {
+                Json.put(o, "device", device.address());
+                o.writeBooleanProperty("wrapped", device.wrapped());
+                Json.put(o, "phase", device.phase().name().toLowerCase(Locale.ROOT));
+                device.pid().ifPresent(pid -> o.writeNumberProperty("pid", pid));
+              });
+        },
+        () -> "%s: %s".formatted(Text.printable(vm.name()), stateOf(vm)));
+  }
+
+  private static String stateOf(BrokerState.OfVm vm) {
+    String groups =
+        vm.groups().stream()
+            .map(g -> "group %d with %s, ".formatted(g.number(), Text.count(g.users(), "user")))
+            .collect(Collectors.joining());
+    String devices =
+        vm.devices().stream()
+            .map(d -> d.address() + " " + phase(d))
+            .collect(Collectors.joining(", "));
+    return "%s%s mapped; %s".formatted(groups, Sizes.of(vm.pinned()), devices);
+  }
+
+  private static String phase(BrokerState.OfDevice device) {
+    return switch (device.phase()) {
+      case IDLE -> "free";
+      case CONNECTED -> "in use";
+      case DRAINING ->
+          "draining: somebody still has it open"
+              + (device.pid().isPresent() ? ", perhaps process " + device.pid().getAsInt() : "");
+    };
+  }
+}

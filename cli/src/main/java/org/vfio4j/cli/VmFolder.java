@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.cli;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.DirectoryNotEmptyException;
+import java.nio.file.Files;
+import java.nio.file.LinkOption;
+import java.nio.file.Path;
+import java.nio.file.attribute.PosixFileAttributes;
+import java.nio.file.attribute.PosixFilePermission;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.Collections;
+import java.util.OptionalLong;
+import java.util.Set;
+import org.vfio4j.posix.ErrnoNames;
+import org.vfio4j.posix.PathLock;
+import org.vfio4j.posix.SystemCallException;
+import org.vfio4j.posix.SystemCalls;
+
+/**
+ * The folder of a VM's sockets, and of this process alone as long as it serves the VM: a lock
+ * beside it says whose it is. Both go with it. The sockets are the VM's user's, the folder is not:
+ * who may put links into it could have this process write anywhere.
+ */
+final class VmFolder implements AutoCloseable {
+  private final PathLock lock;
+  private final Path folder;
+
+  private VmFolder(PathLock lock, Path folder) {
+    this.lock = lock;
+    this.folder = folder;
+  }
+
+  /**
+   * Takes it. What a process that was killed left behind is taken over.
+   *
+   * @param vm the VM's name, for messages
+   * @param base the folder of all VMs' folders, which is made where it is missing
+   * @throws RefusedException if another process serves that VM, or it cannot be made
+   */
+  static VmFolder take(String vm, Path base, String name) {
+    Path folder = base.resolve(name);
+    try {
+      Files.createDirectories(base);
+      checkOwn(vm, base);
+      PathLock lock = lock(vm, folder);
+      boolean done = false;
+      try {
+        Files.createDirectories(folder);
+        checkOwn(vm, folder);
+        Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwx--x--x"));
+        done = true;
+        return new VmFolder(lock, folder);
+      } finally {
+        if (!done) {
+          lock.close();
+        }
+      }
+    } catch (IOException e) {
+      throw new RefusedException(
+          "%s: no folder for its sockets at %s: %s".formatted(vm, folder, OutputFile.reason(e)));
+    }
+  }
+
+  /** A folder that others may write to is theirs. */
+  private static void checkOwn(String vm, Path folder) throws IOException {
+    PosixFileAttributes found =
+        Files.readAttributes(folder, PosixFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
+    Set<PosixFilePermission> others =
+        Set.of(PosixFilePermission.GROUP_WRITE, PosixFilePermission.OTHERS_WRITE);
+    if (!found.isDirectory()
+        || !found.owner().equals(Files.getOwner(Path.of("/proc/self")))
+        || !Collections.disjoint(found.permissions(), others)) {
+      throw new RefusedException(
+          "%s: %s is a link, or another user's, or may be written by others: choose another --folder"
+              .formatted(vm, folder));
+    }
+  }
+
+  private static PathLock lock(String vm, Path folder) {
+    try {
+      return PathLock.take(SystemCalls.libc(), folder);
+    } catch (SystemCallException e) {
+      if (e.errno() != ErrnoNames.EADDRINUSE) {
+        throw new RefusedException("%s: %s".formatted(vm, e.getMessage()));
+      }
+      OptionalLong holder = PathLock.holder(folder);
+      throw new RefusedException(
+          "%s is served already, by %s: end it first, or give this one another --folder"
+              .formatted(
+                  vm, holder.isPresent() ? "process " + holder.getAsLong() : "another process"));
+    }
+  }
+
+  /** Removes it if nothing is left in it. */
+  @Override
+  public void close() {
+    try {
+      Files.deleteIfExists(folder);
+    } catch (DirectoryNotEmptyException _) {
+      // Its user has put something there.
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } finally {
+      lock.close();
+    }
+  }
+}
