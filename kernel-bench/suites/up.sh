@@ -3,6 +3,7 @@
 #
 # vfio up with QEMU 11.1: an NVMe and the functions of a shared group, wrapped and whole, in a VM.
 # limit: 900
+# UP_REBOOT=yes: the inner guest reboots and does it again, four minutes more.
 # needs: qemu
 
 nvme=0000:03:00.0
@@ -93,12 +94,13 @@ switches() {
 ticks() { awk '{ print $14 + $15 }' "/proc/$first/stat"; }
 before=$(switches) spent=$(ticks)
 tell reads
-await $RESULTS/inner.log "done reads" 240
+await $RESULTS/inner.log "done reads" 300
 after=$(switches) now=$(ticks)
-grep "10000 reads" $RESULTS/inner.log
+reads=$(sed -n 's/^inner: reads: \([0-9]*\).*/\1/p' $RESULTS/inner.log)
+((reads >= 10000)) || fail "not 10,000 reads: $reads"
 ((before > 0)) || fail "no thread of the broker's is known"
-[[ $before == "$after" ]] || fail "the broker was woken $((after - before)) times during 10,000 reads"
-shown "10,000 reads: no message to the broker, $(((now - spent) * 10)) ms of its CPU time"
+[[ $before == "$after" ]] || fail "the broker was woken $((after - before)) times during $reads reads"
+shown "$reads reads: no message to the broker, $(((now - spent) * 10)) ms of its CPU time"
 
 tell copies
 await $RESULTS/inner.log "done copies" 60
@@ -121,13 +123,15 @@ await $RESULTS/inner.log "done copies" 60 3
 (($(grep -c "edu .* copies" $RESULTS/inner.log) == 5)) || fail "the edu that stays does not copy alone"
 shown "one device unplugged: the other goes on"
 
-tell again
-await $RESULTS/inner.log "inner: up" 400 2
-tell disk
-await $RESULTS/inner.log "done disk" 60 2
-grep -q "boot 2 reads: vfio4j kernel-bench block 0" $RESULTS/inner.log || fail "not after a reboot"
-grep -q "boot 2 wrote and read back" $RESULTS/inner.log || fail "not written after a reboot"
-shown "after a reboot of the guest again"
+if [[ -n ${UP_REBOOT:-} ]]; then
+  tell again
+  await $RESULTS/inner.log "inner: up" 400 2
+  tell disk
+  await $RESULTS/inner.log "done disk" 60 2
+  grep -q "boot 2 reads: vfio4j kernel-bench block 0" $RESULTS/inner.log || fail "not after a reboot"
+  grep -q "boot 2 wrote and read back" $RESULTS/inner.log || fail "not written after a reboot"
+  shown "after a reboot of the guest again"
+fi
 
 tell off
 wait $inner
