@@ -102,16 +102,17 @@ stop_server() {
   unset "server_pid[$1]"
 }
 
-# start_guest NAME MEMORY COMMAND-LINE QEMU-ARGUMENT...
+# start_guest NAME MEMORY COMMAND-LINE QEMU-ARGUMENT...: with no MEMORY the arguments have it.
 # no_timer_check: on a busy machine the kernel finds its timer too slow under TCG, and panics.
 start_guest() {
   local name=$1 memory=$2 command_line=$3
   shift 3
   console=$work/$name.console
   : >"$console"
-  "$here/qemu" -machine q35,memory-backend=mem -accel tcg,thread=multi -smp 2 -m "$memory" \
-    -object "memory-backend-memfd,id=mem,size=$memory,share=on" \
-    -nodefaults -display none -serial "file:$console" -monitor none \
+  local backend=()
+  [[ -z $memory ]] || backend=(-machine q35,memory-backend=mem -m "$memory"
+    -object "memory-backend-memfd,id=mem,size=$memory,share=on")
+  "$here/qemu" "${backend[@]}" -accel tcg,thread=multi -smp 2 -nodefaults -display none -serial "file:$console" -monitor none \
     -kernel "$guest/vmlinuz" -initrd "$work/initramfs" \
     -append "console=ttyS0 earlyprintk=ttyS0 panic=-1 no_timer_check $command_line" "$@" \
     >"$console.qemu" 2>&1 </dev/null &
