@@ -47,6 +47,10 @@ final class Assumptions {
     for (int id : groups) {
       assumptions.ofGroup(id, requested);
     }
+    Tokens.of(request, host)
+        .forEach(
+            (pf, token) ->
+                assumptions.add(pf.toString(), "the token that its user has set", "" + token));
     assumptions.ofLosses();
     return new ArrayList<>(assumptions.found);
   }

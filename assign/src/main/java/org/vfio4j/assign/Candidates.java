@@ -51,7 +51,11 @@ final class Candidates {
       case LOCKED_MEMORY -> ofRequest.moreLocked(vm);
       case ENTRY_LIMIT -> List.of(ofHost.moreEntries());
       case IOVA_NOT_AVAILABLE, APERTURE, RESERVED_REGION -> ofRequest.lessMemory(vm);
-      case VF_TOKEN -> ofHost.releasePhysical(wanted);
+      case VF_TOKEN -> {
+        List<Fix> found = new ArrayList<>(ofRequest.useToken(vm, wanted));
+        found.addAll(ofHost.releasePhysical(wanted));
+        yield found;
+      }
       case DEVICE_BUSY -> ofHost.removeVirtual(wanted);
       default -> List.of();
     };

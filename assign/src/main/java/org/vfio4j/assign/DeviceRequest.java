@@ -19,21 +19,26 @@ import org.vfio4j.host.input.Position;
  * @param mode how
  * @param device a PCI address, or with {@link Mode#MDEV} a UUID, as the kernel writes it
  * @param type with {@link Mode#EMULATED} and {@link Mode#AUX}, the parent's type to take
+ * @param token with {@link Mode#WHOLE}, the token that a virtual function of a physical one on
+ *     vfio-pci wants, or that the physical function gets ({@code vf-token} of QEMU)
  * @param at where it stands, if it was read from a file
  */
 public record DeviceRequest(
-    Mode mode, String device, Optional<String> type, Optional<Position> at) {
+    Mode mode, String device, Optional<String> type, Optional<UUID> token, Optional<Position> at) {
 
   /**
    * Writes the device as the kernel does.
    *
    * @throws IllegalArgumentException if it is no PCI address, or no UUID where the mode wants one;
-   *     or if there is a type and the mode has none
+   *     or if there is a type or a token and the mode has none
    */
   public DeviceRequest {
     device = mode == Mode.MDEV ? uuid(device) : PciAddress.parse(device).toString();
     if (type.isPresent() && mode != Mode.AUX && mode != Mode.EMULATED) {
       throw new IllegalArgumentException("a type is for a mediated device that is to be made");
+    }
+    if (token.isPresent() && mode != Mode.WHOLE) {
+      throw new IllegalArgumentException("a token is for a function that is had whole");
     }
   }
 
@@ -45,7 +50,7 @@ public record DeviceRequest(
   }
 
   private static DeviceRequest of(Mode mode, String device) {
-    return new DeviceRequest(mode, device, Optional.empty(), Optional.empty());
+    return new DeviceRequest(mode, device, Optional.empty(), Optional.empty(), Optional.empty());
   }
 
   /** The function at this PCI address, itself. */
@@ -75,12 +80,27 @@ public record DeviceRequest(
 
   /** The same, of this type of the parent. */
   public DeviceRequest ofType(String other) {
-    return new DeviceRequest(mode, device, Optional.of(other), at);
+    return new DeviceRequest(mode, device, Optional.of(other), token, at);
   }
 
   /** The same, standing at this place of a file. */
   public DeviceRequest at(Position place) {
-    return new DeviceRequest(mode, device, type, Optional.of(place));
+    return new DeviceRequest(mode, device, type, token, Optional.of(place));
+  }
+
+  /** The same with this token. */
+  public DeviceRequest withToken(UUID value) {
+    return new DeviceRequest(mode, device, type, Optional.of(value), at);
+  }
+
+  /** The same without a token. */
+  DeviceRequest withoutToken() {
+    return token.isEmpty() ? this : new DeviceRequest(mode, device, type, Optional.empty(), at);
+  }
+
+  /** Whether both ask for the same in the same way, whatever token they give. */
+  public boolean sameAs(DeviceRequest other) {
+    return withoutToken().equals(other.withoutToken());
   }
 
   /** Whether both ask for the same device, in whatever way. */
@@ -90,7 +110,7 @@ public record DeviceRequest(
 
   /** The same, for another device. */
   public DeviceRequest of(String other) {
-    return new DeviceRequest(mode, other, type, at);
+    return new DeviceRequest(mode, other, type, token, at);
   }
 
   /** Whether a VM can ask for it once only: a parent can give a VM several devices. */
@@ -109,12 +129,13 @@ public record DeviceRequest(
     return other instanceof DeviceRequest d
         && mode == d.mode
         && device.equals(d.device)
-        && type.equals(d.type);
+        && type.equals(d.type)
+        && token.equals(d.token);
   }
 
   @Override
   public int hashCode() {
-    return Objects.hash(mode, device, type);
+    return Objects.hash(mode, device, type, token);
   }
 
   @Override

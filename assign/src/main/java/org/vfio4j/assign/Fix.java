@@ -3,10 +3,12 @@
 
 package org.vfio4j.assign;
 
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.UUID;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -49,6 +51,7 @@ public sealed interface Fix {
       case LessMemory f -> List.of(f.vm());
       case AskFor f -> List.of(f.vm());
       case LeaveOut f -> List.of(f.vm());
+      case UseToken f -> Stream.concat(Stream.of(f.vm()), f.holder().stream()).distinct().toList();
       case Together(List<Fix> fixes) ->
           fixes.stream().flatMap(f -> f.vms().stream()).distinct().toList();
       case OfHost _ -> List.of();
@@ -66,6 +69,10 @@ public sealed interface Fix {
       case LessMemory f -> f.vm().equals(vm) ? new LessMemory(other, f.bytes()) : f;
       case AskFor f -> f.vm().equals(vm) ? new AskFor(other, f.device(), f.other(), f.group()) : f;
       case LeaveOut f -> f.vm().equals(vm) ? new LeaveOut(other, f.device()) : f;
+      case UseToken f ->
+          f.vm().equals(vm)
+              ? new UseToken(other, f.device(), f.physical(), f.holder(), f.token())
+              : f;
       case Together(List<Fix> fixes) ->
           new Together(fixes.stream().map(f -> f.renamed(vm, other)).toList());
       case OfHost f -> f;
@@ -265,6 +272,45 @@ public sealed interface Fix {
     public Request apply(Request request) {
       return request.with(vm, v -> v.without(device));
     }
+  }
+
+  /**
+   * A virtual function is asked for with the token of its physical function.
+   *
+   * @param vm who asks for it
+   * @param device the virtual function, as it is asked for
+   * @param physical the physical function, which vfio-pci has
+   * @param holder the VM that asks for the physical function without a token, and then gives it the
+   *     same one
+   * @param token the token; empty if only the user of the physical function knows it
+   */
+  record UseToken(
+      String vm,
+      DeviceRequest device,
+      PciAddress physical,
+      Optional<String> holder,
+      Optional<UUID> token)
+      implements OfRequest {
+    @Override
+    public Request apply(Request request) {
+      UUID used = token.orElseGet(() -> Fix.tokenOf(physical));
+      return request.with(
+          request.vms().stream()
+              .map(v -> v.name().equals(vm) ? v.with(device, device.withToken(used)) : v)
+              .map(
+                  v ->
+                      holder.filter(v.name()::equals).isPresent()
+                          ? Tokens.request(v, physical)
+                              .map(d -> v.with(d, d.withToken(used)))
+                              .orElse(v)
+                          : v)
+              .toList());
+    }
+  }
+
+  /** A token for a physical function that has none: any will do, and this is always the same. */
+  static UUID tokenOf(PciAddress physical) {
+    return UUID.nameUUIDFromBytes(physical.toString().getBytes(StandardCharsets.UTF_8));
   }
 
   /** Interrupt remapping is switched on. */

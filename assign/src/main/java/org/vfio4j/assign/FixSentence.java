@@ -31,6 +31,7 @@ final class FixSentence {
       case Fix.AskFor f ->
           "ask for %s instead, the same model in group %d"
               .formatted(f.device().of(f.other().toString()), f.group());
+      case Fix.UseToken f -> token(f);
       case Fix.LeaveOut f -> "leave %s out of %s".formatted(f.device(), f.vm());
       case Fix.RemapInterrupts _ ->
           "turn interrupt remapping on, in firmware or on the kernel's command line";
@@ -51,6 +52,21 @@ final class FixSentence {
                   + " shows its groups only then"
               : "check on the host itself, or on what 'vfio capture' says there with the IOMMU on";
     };
+  }
+
+  private static String token(Fix.UseToken fix) {
+    String device = fix.device().device();
+    if (fix.holder().isPresent()) {
+      return "give %s in %s and %s in %s one token: vf_token: %s (QEMU's vf-token=)"
+          .formatted(
+              fix.physical(), fix.holder().get(), device, fix.vm(), fix.token().orElseThrow());
+    }
+    return fix.token()
+        .map(t -> "give %s the token of %s: vf_token: %s".formatted(device, fix.physical(), t))
+        .orElseGet(
+            () ->
+                "give %s the token that the user of %s has set: vf_token: (QEMU's vf-token=)"
+                    .formatted(device, fix.physical()));
   }
 
   private static String because(Fix.RaiseMemlock fix) {

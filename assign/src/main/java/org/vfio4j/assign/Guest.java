@@ -8,6 +8,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IovaRange;
 import org.vfio4j.soft.SoftMachine;
@@ -59,6 +60,11 @@ final class Guest implements AutoCloseable {
    * @throws VfioException what refused it; the guest has what it had before
    */
   Container attach(String device) {
+    return attach(device, Optional.empty());
+  }
+
+  /** The same with the token that a function wants, if any. */
+  Container attach(String device, Optional<UUID> token) {
     int group = machine.groupOf(device).map(g -> g.id()).orElse(-1);
     Integer known = groups.get(group);
     boolean opened = known == null;
@@ -66,7 +72,8 @@ final class Guest implements AutoCloseable {
     boolean done = false;
     try {
       int container = container(group, fd);
-      process.deviceFd(fd, Optional.of(device));
+      String option = token.map(t -> " vf_token=" + t).orElse("");
+      process.deviceFd(fd, Optional.of(device + option));
       groups.put(group, fd);
       containerOf.put(group, container);
       done = true;

@@ -73,8 +73,12 @@ final class Harm {
     if (!after.with(before.devices()).equals(before)) {
       return true;
     }
-    List<DeviceRequest> left = new ArrayList<>(after.devices());
-    return !before.devices().stream().allMatch(left::remove);
+    // It has what it had, be it with a token.
+    List<DeviceRequest> left =
+        after.devices().stream()
+            .map(DeviceRequest::withoutToken)
+            .collect(Collectors.toCollection(ArrayList::new));
+    return !before.devices().stream().map(DeviceRequest::withoutToken).allMatch(left::remove);
   }
 
   /** Functions that a change of the host takes from their drivers. */
@@ -108,7 +112,10 @@ final class Harm {
   }
 
   private static Set<DeviceRequest> devices(Request request) {
-    return request.vms().stream().flatMap(v -> v.devices().stream()).collect(Collectors.toSet());
+    return request.vms().stream()
+        .flatMap(v -> v.devices().stream())
+        .map(DeviceRequest::withoutToken)
+        .collect(Collectors.toSet());
   }
 
   /** What a driver switched on goes with it. */

@@ -76,6 +76,9 @@ public final class HostMachine {
     for (PciFunction f : host.functions()) {
       Optional<IommuGroup> group = f.group().value().map(groups::get);
       machine.addFunction(function(f), group);
+      if (f.numVfs().isPresent() || f.totalVfs().orElse(0) > 0) {
+        machine.physical(f.address().toString());
+      }
       driver(f, group.isPresent()).ifPresent(d -> machine.adopt(f.address().toString(), d));
     }
     host.mdevParents().forEach(this::addParent);

@@ -144,4 +144,26 @@ final class RequestCandidates {
                         host.groupOf(f.address()).map(HostGroup::id).orElse(-1)))
         .toList();
   }
+
+  /** The token that the physical function has, or gets from the VM that asks for it. */
+  List<Fix> useToken(String vm, DeviceRequest wanted) {
+    Optional<PciAddress> physical = Tokens.physical(wanted, host).map(PciFunction::address);
+    if (physical.isEmpty()) {
+      return List.of();
+    }
+    Optional<VmRequest> holder = Tokens.holder(request, physical.get());
+    Optional<UUID> had =
+        holder
+            .flatMap(h -> Tokens.request(h, physical.get()))
+            .flatMap(DeviceRequest::token)
+            .or(() -> Optional.ofNullable(Tokens.of(request, host).get(physical.get())));
+    boolean both = had.isEmpty() && holder.isPresent();
+    return List.of(
+        new Fix.UseToken(
+            vm,
+            wanted,
+            physical.get(),
+            holder.filter(_ -> both).map(VmRequest::name),
+            both ? Optional.of(Fix.tokenOf(physical.get())) : had));
+  }
 }

@@ -13,6 +13,7 @@ import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.UUID;
 import java.util.function.Supplier;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
@@ -171,7 +172,7 @@ public final class RequestReader {
         continue;
       }
       DeviceRequest device = device(item);
-      if (!seen.add(device) && device.oncePerVm()) {
+      if (!seen.add(device.withoutToken()) && device.oncePerVm()) {
         throw item.at().error(device + " stands here twice");
       }
       devices.add(device);
@@ -199,25 +200,32 @@ public final class RequestReader {
 
   private static DeviceRequest device(Tree tree) {
     if (tree instanceof Tree.Text text) {
-      return new DeviceRequest(Mode.WHOLE, address(text), Optional.empty(), Optional.of(tree.at()));
+      return DeviceRequest.whole(address(text)).at(tree.at());
     }
     Tree.Obj item = tree.asObject();
     List<Mode> modes =
         Stream.of(Mode.values()).filter(m -> item.field(key(m)).isPresent()).toList();
     if (modes.size() != 1) {
-      item.only(Set.of("device", "wrap", "mdev", "aux", "emulated", "type", "mmap", "reset"));
+      item.only(
+          Set.of(
+              "device", "wrap", "mdev", "aux", "emulated", "type", "mmap", "reset", "vf_token"));
       throw tree.at().error("a device is an address, or one of device, wrap, mdev, aux, emulated");
     }
     Mode mode = modes.getFirst();
     switch (mode) {
       case AUX, EMULATED -> item.only(Set.of(key(mode), "type"));
-      case WHOLE, WRAPPED -> item.only(Set.of(key(mode), "mmap", "reset"));
+      case WHOLE -> item.only(Set.of(key(mode), "mmap", "reset", "vf_token"));
+      case WRAPPED -> item.only(Set.of(key(mode), "mmap", "reset"));
       case MDEV -> item.only(Set.of(key(mode)));
     }
     Tree value = item.required(key(mode));
     String device = mode == Mode.MDEV ? uuid(value) : address(value);
     return new DeviceRequest(
-        mode, device, item.field("type").map(Tree::asScalar), Optional.of(tree.at()));
+        mode,
+        device,
+        item.field("type").map(Tree::asScalar),
+        item.field("vf_token").map(t -> UUID.fromString(uuid(t))),
+        Optional.of(tree.at()));
   }
 
   /** A function itself needs no key, unless more is said of it. */

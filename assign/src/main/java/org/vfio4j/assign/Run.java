@@ -75,6 +75,7 @@ final class Run {
                     attempts.values().stream().flatMap(List::stream),
                     bound.stream().map(d -> new DeviceAttempt("", d)))
                 .toList());
+    Tokens.of(request, host).forEach((pf, token) -> machine.vfToken(pf.toString(), token));
     int done = 0;
     for (VmRequest vm : request.vms()) {
       progress.at("checking", done++, request.vms().size());
@@ -121,7 +122,7 @@ final class Run {
     try {
       String name = made(attempt);
       attempt.device = machine.device(name);
-      Container container = guest.attach(name);
+      Container container = guest.attach(name, attempt.wanted.token());
       attempt.container = Optional.of(container);
       attached.computeIfAbsent(container, k -> new ArrayList<>()).add(attempt);
     } catch (VfioException refused) {

@@ -178,6 +178,12 @@ public final class VerdictJson {
         texts(g, "functions", List.of(f.other()));
       }
       case Fix.LeaveOut f -> wanted(g, f.vm(), f.device());
+      case Fix.UseToken f -> {
+        wanted(g, f.vm(), f.device());
+        texts(g, "functions", List.of(f.physical()));
+        f.holder().ifPresent(h -> g.writeStringProperty("holder", h));
+        f.token().ifPresent(t -> g.writeStringProperty("token", t.toString()));
+      }
       case Fix.RaiseEntryLimit f -> g.writeNumberProperty("limit", f.limit());
       case Fix.ReleasePhysical f -> texts(g, "functions", List.of(f.function()));
       case Fix.NoVirtualFunctions f -> texts(g, "functions", List.of(f.function()));
@@ -198,6 +204,7 @@ public final class VerdictJson {
       case Fix.LessMemory _ -> "less-memory";
       case Fix.AskFor _ -> "ask-for";
       case Fix.LeaveOut _ -> "leave-out";
+      case Fix.UseToken _ -> "use-token";
       case Fix.RemapInterrupts _ -> "remap-interrupts";
       case Fix.AllowUnsafeInterrupts _ -> "allow-unsafe-interrupts";
       case Fix.RaiseEntryLimit _ -> "raise-entry-limit";

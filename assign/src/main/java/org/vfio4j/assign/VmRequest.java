@@ -53,7 +53,7 @@ public record VmRequest(
     }
     Set<DeviceRequest> seen = new HashSet<>();
     for (DeviceRequest device : devices) {
-      if (!seen.add(device) && device.oncePerVm()) {
+      if (!seen.add(device.withoutToken()) && device.oncePerVm()) {
         throw new IllegalArgumentException(device + " stands there twice");
       }
     }
@@ -95,6 +95,11 @@ public record VmRequest(
   /** The same under another name. */
   public VmRequest named(String other) {
     return new VmRequest(other, memory, memlock, viommu, devices, serving);
+  }
+
+  /** The same with another device in place of one. */
+  VmRequest with(DeviceRequest device, DeviceRequest other) {
+    return with(devices.stream().map(d -> d.equals(device) ? other : d).toList());
   }
 
   /** The same with other devices. */

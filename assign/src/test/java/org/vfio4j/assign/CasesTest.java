@@ -10,6 +10,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.host.HostSource;
 import org.vfio4j.host.HostTopology;
@@ -51,13 +52,19 @@ class CasesTest {
     assertThat(refusal(verdict).call()).isEqualTo("VFIO_GROUP_SET_CONTAINER");
   }
 
-  /** A physical function and its virtual one: nobody is to lose by a fix. */
+  /** A physical function and its virtual one: nobody is to lose by a fix, so both get a token. */
   @Test
   void c18() throws IOException {
     DeviceRefusal refusal = refusal(check("c18-pfvf.yaml"));
     assertThat(refusal.code().name()).isEqualTo("VF_TOKEN");
     assertThat(refusal.fixes())
-        .containsExactly(new Fix.LeaveOut("b", DeviceRequest.whole("0000:03:00.1")));
+        .containsExactly(
+            new Fix.UseToken(
+                "b",
+                DeviceRequest.whole("0000:03:00.1"),
+                PciAddress.parse("0000:03:00.0"),
+                Optional.of("a"),
+                Optional.of(Fix.tokenOf(PciAddress.parse("0000:03:00.0")))));
   }
 
   @Test

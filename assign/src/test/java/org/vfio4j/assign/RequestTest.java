@@ -59,6 +59,7 @@ class RequestTest {
             Mode.WHOLE,
             A,
             Optional.empty(),
+            Optional.empty(),
             Optional.of(new Position("t.yaml", 3, 1, Optional.empty(), "")));
     assertThat(placed).isEqualTo(device).hasSameHashCodeAs(device);
     assertThat(DeviceRequest.aux(A)).isNotEqualTo(DeviceRequest.emulated(A));

@@ -15,6 +15,7 @@ import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
@@ -90,6 +91,7 @@ class VerdictJsonTest {
             new Fix.LessMemory("web", 1L << 30),
             new Fix.AskFor("web", device, a, 3),
             new Fix.LeaveOut("web", device),
+            new Fix.UseToken("web", device, a, Optional.of("db"), Optional.of(Fix.tokenOf(a))),
             new Fix.RemapInterrupts(),
             new Fix.AllowUnsafeInterrupts(),
             new Fix.RaiseEntryLimit(9),

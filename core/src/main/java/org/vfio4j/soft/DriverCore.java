@@ -235,6 +235,15 @@ final class DriverCore {
     open.computeIfPresent(device, (k, n) -> n == 1 ? null : n - 1);
   }
 
+  /** Whether a user has one of the function's virtual ones open. */
+  boolean usesVirtual(String physical) {
+    return open.keySet().stream()
+        .anyMatch(
+            d ->
+                d instanceof SoftFunction f
+                    && f.physicalFunction().filter(physical::equals).isPresent());
+  }
+
   private boolean isOpen(Device device) {
     return open.getOrDefault(device, 0) > 0;
   }

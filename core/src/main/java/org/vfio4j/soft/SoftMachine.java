@@ -7,6 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.function.UnaryOperator;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
@@ -49,6 +50,7 @@ public final class SoftMachine implements Machine {
   private final DeviceGroups groups;
   private final MdevBus mdevs;
   private final DriverCore drivers;
+  private final VfToken tokens = new VfToken(this);
 
   /** An empty machine that answers as a kernel of the profile. */
   public SoftMachine(KernelProfile profile) {
@@ -324,6 +326,31 @@ public final class SoftMachine implements Machine {
     }
   }
 
+  /** Says that a function can have virtual ones, and so takes a token, where none is on. */
+  public void physical(String name) {
+    try (MachineLock.Held _ = lock.hold()) {
+      tokens.physical(name);
+    }
+  }
+
+  /**
+   * Sets the token of a physical function, as its user can ({@code
+   * VFIO_DEVICE_FEATURE_PCI_VF_TOKEN}).
+   *
+   * @param name the physical function
+   * @param token what users of its virtual functions then have to give
+   */
+  public void vfToken(String name, UUID token) {
+    try (MachineLock.Held _ = lock.hold()) {
+      tokens.set(name, token);
+    }
+  }
+
+  /** Whether a user has one of the function's virtual ones open. */
+  boolean usesVirtual(String physical) {
+    return drivers.usesVirtual(physical);
+  }
+
   @Override
   public void checkOption(Device device, String option) {
     if (profile.removalHidesDevice() && drivers.leaves(device)) {
@@ -333,7 +360,9 @@ public final class SoftMachine implements Machine {
           device.name() + " is being unbound",
           device.name());
     }
-    VfToken.check(this, device, option);
+    try (MachineLock.Held _ = lock.hold()) {
+      tokens.check(device, option);
+    }
   }
 
   @Override

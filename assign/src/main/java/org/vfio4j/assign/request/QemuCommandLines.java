@@ -80,9 +80,9 @@ final class QemuCommandLines {
     }
     int at = value.line();
     if (device.get("host").isPresent()) {
-      vm.function(at, device.get("host").get());
+      vm.function(at, device.get("host").get(), device.get("vf-token"));
     } else if (device.get("sysfsdev").isPresent()) {
-      vm.sysfs(at, device.get("sysfsdev").get());
+      vm.sysfs(at, device.get("sysfsdev").get(), device.get("vf-token"));
     } else {
       vm.leftOut(at, value.text(), "which device that is");
     }

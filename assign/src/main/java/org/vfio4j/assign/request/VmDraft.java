@@ -45,21 +45,30 @@ final class VmDraft {
 
   /** Adds a whole function; one that stands there already is told. */
   void function(int where, String text) {
+    function(where, text, Optional.empty());
+  }
+
+  /** Adds a whole function with the token that it wants, if any. */
+  void function(int where, String text, Optional<String> token) {
     PciAddress address =
         PciAddress.tryParse(text)
             .orElseThrow(() -> error(where, "no PCI address as in 0000:01:00.0: '" + text + "'"));
-    add(where, DeviceRequest.whole(address.toString()));
+    DeviceRequest whole = DeviceRequest.whole(address.toString());
+    add(where, token.map(t -> whole.withToken(uuid(where, t))).orElse(whole));
   }
 
   /** Adds a mediated device by its UUID. */
   void mdev(int where, String text) {
-    UUID uuid = Mdev.parseUuid(text).orElseThrow(() -> error(where, "no UUID: '" + text + "'"));
-    add(where, DeviceRequest.mdev(uuid));
+    add(where, DeviceRequest.mdev(uuid(where, text)));
+  }
+
+  private UUID uuid(int where, String text) {
+    return Mdev.parseUuid(text).orElseThrow(() -> error(where, "no UUID: '" + text + "'"));
   }
 
   void add(int where, DeviceRequest device) {
     DeviceRequest placed = device.at(at(where));
-    if (devices.contains(placed) && !device.type().isPresent()) {
+    if (devices.stream().anyMatch(d -> d.sameAs(placed)) && !device.type().isPresent()) {
       throw error(where, device + " stands there twice for " + name);
     }
     devices.add(placed);
@@ -67,9 +76,14 @@ final class VmDraft {
 
   /** A device by what sysfs calls it: a function or a mediated device. */
   void sysfs(int where, String path) {
+    sysfs(where, path, Optional.empty());
+  }
+
+  /** The same with the token that a function wants, if any. */
+  void sysfs(int where, String path, Optional<String> token) {
     String last = path.replaceFirst("/+$", "").replaceFirst(".*/", "");
     if (PciAddress.tryParse(last).isPresent()) {
-      function(where, last);
+      function(where, last, token);
     } else if (Mdev.parseUuid(last).isPresent()) {
       mdev(where, last);
     } else {

@@ -34,7 +34,10 @@ public enum Written {
       StringBuilder remarks = new StringBuilder();
       for (DeviceRequest d : vm.devices()) {
         switch (d.mode()) {
-          case WHOLE -> out.append(" \\\n-device vfio-pci,host=").append(d.device());
+          case WHOLE -> {
+            out.append(" \\\n-device vfio-pci,host=").append(d.device());
+            d.token().ifPresent(t -> out.append(",vf-token=").append(t));
+          }
           case MDEV ->
               out.append(" \\\n-device vfio-pci,sysfsdev=/sys/bus/mdev/devices/")
                   .append(d.device());
@@ -83,6 +86,10 @@ public enum Written {
     }
 
     private String device(DeviceRequest d) {
+      if (d.token().isPresent()) {
+        return "    <!-- %s: libvirt has no word for its token, vf-token=%s -->\n"
+            .formatted(d, d.token().get());
+      }
       return switch (d.mode()) {
         case WHOLE ->
             hostdev("mode='subsystem' type='pci' managed='yes'", pci(PciAddress.parse(d.device())));
@@ -119,6 +126,9 @@ public enum Written {
         Optional<String> value = value(d, host);
         if (value.isPresent()) {
           out.append("hostpci%d: %s\n".formatted(number++, value.get()));
+        } else if (d.token().isPresent()) {
+          out.append("# %s: in Proxmox only as args: ".formatted(d))
+              .append("-device vfio-pci,host=%s,vf-token=%s\n".formatted(d, d.token().get()));
         } else {
           out.append("# %s: Proxmox has no word for it\n".formatted(d));
         }
@@ -130,7 +140,7 @@ public enum Written {
     // Proxmox makes and removes mediated devices itself: it is told the type.
     private Optional<String> value(DeviceRequest d, HostTopology host) {
       return switch (d.mode()) {
-        case WHOLE -> Optional.of(d.device() + ",pcie=1");
+        case WHOLE -> Optional.of(d.device() + ",pcie=1").filter(_ -> d.token().isEmpty());
         case EMULATED -> d.type().map(t -> d.device() + ",mdev=" + t);
         case MDEV ->
             host.mdev(UUID.fromString(d.device()))
