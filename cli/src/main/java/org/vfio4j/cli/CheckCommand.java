@@ -149,7 +149,8 @@ final class CheckCommand implements Callable<Integer> {
     } else if (json) {
       Json.print(console, g -> VerdictJson.write(g, verdict));
     } else {
-      new CheckRendering(console).print(verdict, host.name(), request.running().size());
+      new CheckRendering(console, host, PciIds.ofMachine())
+          .print(verdict, request.running().size());
       if (picture.isAskedFor()) {
         console.out().println(picture.drawn());
       }

@@ -4,10 +4,13 @@
 package org.vfio4j.cli;
 
 import java.util.ArrayList;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Collectors;
 import org.vfio4j.assign.AnsweringKernel;
 import org.vfio4j.assign.Assumption;
@@ -19,6 +22,9 @@ import org.vfio4j.assign.RefusalCode;
 import org.vfio4j.assign.Step;
 import org.vfio4j.assign.Verdict;
 import org.vfio4j.assign.VmVerdict;
+import org.vfio4j.host.HostTopology;
+import org.vfio4j.host.PciAddress;
+import org.vfio4j.host.PciIds;
 import picocli.CommandLine.Help.Ansi.Style;
 
 /** A verdict for people: a sentence first, then each VM, then what to do and what was assumed. */
@@ -32,12 +38,19 @@ final class CheckRendering {
   private static final int BEFORE_NAME = 4;
 
   private final Console console;
+  private final HostTopology host;
+  private final PciIds names;
 
-  CheckRendering(Console console) {
+  /** Devices that were named in words: each is once, where it comes first. */
+  private final Set<String> named = new HashSet<>();
+
+  CheckRendering(Console console, HostTopology host, PciIds names) {
     this.console = console;
+    this.host = host;
+    this.names = names;
   }
 
-  void print(Verdict verdict, String host, int running) {
+  void print(Verdict verdict, int running) {
     verdict.vms().forEach(this::vm);
     List<String> steps =
         verdict.devices().flatMap(d -> d.steps().stream()).map(Step::sentence).toList();
@@ -51,7 +64,7 @@ final class CheckRendering {
     assumed(verdict);
     line("");
     answering(verdict.findings().kernel());
-    line(summary(verdict, Text.printable(host), running));
+    line(summary(verdict, Text.printable(host.name()), running));
   }
 
   private String summary(Verdict verdict, String host, int running) {
@@ -167,9 +180,17 @@ final class CheckRendering {
     if (!d.sharing().isEmpty()) {
       facts.add("shared with " + String.join(", ", d.sharing()));
     }
+    inWords(d.request().device()).ifPresent(facts::add);
     String mode = Text.pad(d.request().mode().word(), "emulated".length());
     row("  " + mark + " ", name(d), width, mode, String.join(", ", facts));
     d.refusal().ifPresent(this::refusal);
+  }
+
+  private Optional<String> inWords(String device) {
+    return PciAddress.tryParse(device)
+        .flatMap(host::function)
+        .flatMap(f -> ProductName.shown(f, names))
+        .filter(_ -> named.add(device));
   }
 
   /** A device in one line, or with its facts below one another, or below its name. */

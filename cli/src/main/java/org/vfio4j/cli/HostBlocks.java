@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.SequencedMap;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.PciFunction;
+import org.vfio4j.host.PciIds;
 import picocli.CommandLine.Help.Ansi.Style;
 
 /** The functions of a host as blocks, one a group, for a narrow screen. */
@@ -17,8 +18,11 @@ final class HostBlocks {
   private final HostTopology host;
   private final SequencedMap<Integer, GroupFacts> groups;
   private final DeviceNotes notes;
+  private final PciIds names;
 
-  HostBlocks(Console console, HostTopology host, SequencedMap<Integer, GroupFacts> groups) {
+  HostBlocks(
+      Console console, HostTopology host, SequencedMap<Integer, GroupFacts> groups, PciIds names) {
+    this.names = names;
     this.console = console;
     this.host = host;
     this.groups = groups;
@@ -53,6 +57,7 @@ final class HostBlocks {
     List<String> more = new ArrayList<>();
     function.id().ifPresent(id -> more.add(id.toString()));
     more.addAll(notes.of(function));
+    ProductName.shown(function, names).ifPresent(more::add);
     String head = "  " + address + "  " + what;
     if (Text.width(driver) <= room) {
       head += "  " + console.paint(style, driver);

@@ -57,7 +57,7 @@ final class HostCommand implements Callable<Integer> {
     } else if (picture.isAskedFor()) {
       console.out().println(picture.drawn());
     } else {
-      new HostText(console, host).print();
+      new HostText(console, host, PciIds.ofMachine()).print();
     }
     return Main.OK;
   }

@@ -3,15 +3,18 @@
 
 package org.vfio4j.cli;
 
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.SequencedMap;
 import java.util.function.ToIntFunction;
 import org.vfio4j.host.Fact;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciFunction;
+import org.vfio4j.host.PciIds;
 import picocli.CommandLine.Help;
 import picocli.CommandLine.Help.Ansi.Style;
 import picocli.CommandLine.Help.Column;
@@ -31,6 +34,7 @@ final class HostTable {
   private final HostTopology host;
   private final SequencedMap<Integer, GroupFacts> groups;
   private final DeviceNotes notes;
+  private final PciIds names;
   private final int driverWidth;
   private final int notesWidth;
   private final TextTable table;
@@ -38,7 +42,9 @@ final class HostTable {
   /** What is said beside each function, wrapped. */
   private final Map<PciAddress, List<String>> lines = new HashMap<>();
 
-  HostTable(Console console, HostTopology host, SequencedMap<Integer, GroupFacts> groups) {
+  HostTable(
+      Console console, HostTopology host, SequencedMap<Integer, GroupFacts> groups, PciIds names) {
+    this.names = names;
     this.console = console;
     this.host = host;
     this.groups = groups;
@@ -155,14 +161,14 @@ final class HostTable {
         .forEach(l -> table.addRowValues(empty, empty, empty, empty, empty, empty, plain(l)));
   }
 
-  /** The notes and, where a line is left for it, the name in words. */
+  /** The notes, and the name in words; alone, it is cut to one line. */
   private List<String> noteLines(PciFunction function) {
-    List<String> all = notes.of(function);
-    if (!all.isEmpty()) {
-      return Text.wrap(String.join("; ", all), notesWidth);
+    List<String> all = new ArrayList<>(notes.of(function));
+    Optional<String> name = ProductName.shown(function, names);
+    if (all.isEmpty()) {
+      return name.stream().map(n -> Text.cut(n, notesWidth)).toList();
     }
-    return function.description().stream()
-        .map(d -> Text.cut(Text.printable(d), notesWidth))
-        .toList();
+    name.ifPresent(all::add);
+    return Text.wrap(String.join("; ", all), notesWidth);
   }
 }

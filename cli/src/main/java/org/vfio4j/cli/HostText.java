@@ -16,6 +16,7 @@ import org.vfio4j.host.IommuState;
 import org.vfio4j.host.Loss;
 import org.vfio4j.host.Mdev;
 import org.vfio4j.host.PciFunction;
+import org.vfio4j.host.PciIds;
 import org.vfio4j.host.Role;
 import picocli.CommandLine.Help.Ansi.Style;
 
@@ -30,9 +31,11 @@ final class HostText {
 
   private final Console console;
   private final HostTopology host;
+  private final PciIds names;
   private final SequencedMap<Integer, GroupFacts> groups;
 
-  HostText(Console console, HostTopology host) {
+  HostText(Console console, HostTopology host, PciIds names) {
+    this.names = names;
     this.console = console;
     this.host = host;
     this.groups = GroupFacts.of(host);
@@ -42,9 +45,9 @@ final class HostText {
   void print() {
     printHead();
     if (console.width() >= WIDE) {
-      new HostTable(console, host, groups).print();
+      new HostTable(console, host, groups, names).print();
     } else {
-      new HostBlocks(console, host, groups).print();
+      new HostBlocks(console, host, groups, names).print();
     }
     printMdevs();
     printShared();

@@ -3,6 +3,7 @@
 
 package org.vfio4j.cli;
 
+import java.util.Optional;
 import java.util.regex.Pattern;
 import org.vfio4j.host.PciFunction;
 import org.vfio4j.host.PciIds;
@@ -28,6 +29,15 @@ final class ProductName {
         .map(ProductName::brief)
         .filter(s -> !s.isBlank())
         .orElseGet(() -> unnamed(function));
+  }
+
+  /** The name to show beside the ids: as the source says it, or else the short one of the list. */
+  static Optional<String> shown(PciFunction function, PciIds names) {
+    return function
+        .description()
+        .map(Text::printable)
+        .or(() -> names.name(function).map(ProductName::brief))
+        .filter(s -> !s.isBlank());
   }
 
   private static String unnamed(PciFunction function) {
