@@ -17,7 +17,11 @@ import org.vfio4j.linux.device.Registers;
  * docs/specs/edu). Bind the device to vfio-pci, then, with the jars of core and linux as class
  * path:
  *
- * <pre>java --enable-native-access=ALL-UNNAMED -cp … examples/drivers/EduDriver.java 0000:00:02.0
+ * <pre>
+ * mvn -DskipTests package
+ * java --enable-native-access=ALL-UNNAMED \
+ *   -cp core/target/classes:posix/target/classes:linux/target/classes \
+ *   examples/drivers/EduDriver.java 0000:00:02.0
  * </pre>
  */
 public final class EduDriver {
@@ -89,6 +93,11 @@ public final class EduDriver {
 
   /** Shows it. */
   public static void main(String[] arguments) {
+    if (arguments.length != 1) {
+      System.err.println(
+          "usage: java ... EduDriver.java ADDRESS   # as in 0000:03:00.0, on vfio-pci");
+      System.exit(2);
+    }
     try (PciDevice device = PciDevice.open(arguments[0]);
         DmaBuffer out = device.allocate(64, REACH);
         DmaBuffer in = device.allocate(64, REACH)) {

@@ -22,7 +22,11 @@ import org.vfio4j.linux.device.Registers;
  * the disk. Bind the disk to vfio-pci, and never the one this machine runs from; then, with the
  * jars of core and linux as class path:
  *
- * <pre>java --enable-native-access=ALL-UNNAMED -cp … examples/drivers/NvmeDriver.java 0000:03:00.0
+ * <pre>
+ * mvn -DskipTests package
+ * java --enable-native-access=ALL-UNNAMED \
+ *   -cp core/target/classes:posix/target/classes:linux/target/classes \
+ *   examples/drivers/NvmeDriver.java 0000:03:00.0
  * </pre>
  */
 public final class NvmeDriver implements AutoCloseable {
@@ -204,6 +208,11 @@ public final class NvmeDriver implements AutoCloseable {
 
   /** Shows it. */
   public static void main(String[] arguments) {
+    if (arguments.length != 1) {
+      System.err.println(
+          "usage: java ... NvmeDriver.java ADDRESS   # as in 0000:03:00.0, on vfio-pci");
+      System.exit(2);
+    }
     try (PciDevice device = PciDevice.open(arguments[0]);
         NvmeDriver nvme = new NvmeDriver(device)) {
       MemorySegment controller = nvme.identify(CONTROLLER, 0).segment();

@@ -36,7 +36,7 @@ import org.vfio4j.vfio.VfioCore;
 final class DriverCore {
   /** What the wrapping driver offers: the whole function, once. */
   private static final MdevParent.Type BACKED =
-      new MdevParent.Type("backed", MdevParent.Kind.BACKED, 1);
+      new MdevParent.Type(SoftMachine.WRAPPING_TYPE, MdevParent.Kind.BACKED, 1);
 
   private final KernelProfile profile;
   private final SoftIommu iommu;

@@ -37,8 +37,11 @@ import org.vfio4j.vfio.VfioParameters;
  * that takes long.
  */
 public final class SoftMachine implements Machine {
-  /** The driver that wraps a whole function as a mediated device of type {@code backed}. */
+  /** The driver that wraps a whole function as a mediated device of {@link #WRAPPING_TYPE}. */
   public static final String WRAPPING_DRIVER = DriverKind.WRAPPER_NAME;
+
+  /** The type of mediated device that the wrapping driver offers. */
+  public static final String WRAPPING_TYPE = "backed";
 
   private final KernelProfile profile;
   private final SoftIommu iommu;

@@ -10,6 +10,9 @@
  * {@snippet file="ChecksumDevice.java" region="example"}
  *
  * <p>To put it into a VM: {@code Server.at(path).start(ChecksumDevice.create())}.
+ *
+ * <p>Regions have the numbers of the kernel's interface, {@link org.vfio4j.user.device.Pci}: the
+ * BARs are 0 to 5, configuration space is {@link org.vfio4j.user.device.Pci#CONFIG}.
  */
 @NullMarked
 package org.vfio4j.user.device;
