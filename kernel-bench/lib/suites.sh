@@ -13,6 +13,14 @@ suites() {
   for file in "$bench"/suites/*.sh; do basename "$file" .sh; done
 }
 
+# Those that run where none is named.
+default_suites() {
+  local suite
+  for suite in $(suites); do
+    [[ -n $(header "$suite" "by name") ]] || echo "$suite"
+  done
+}
+
 # counts FOLDER: tests run, failed and skipped, summed over the reports below the folder.
 counts() {
   { find "$1" -name 'TEST-*.xml' -exec sed -n 's/^<testsuite //p' {} + 2>/dev/null || true; } | awk '

@@ -8,6 +8,7 @@ source "$here/bench.bash"
 
 root=$(dirname "$here")
 log=$work/up.log
+"$root/vfio" --version # Built before, where it has to be.
 setsid "$root/vfio" up "$root/examples/up.yaml" --folder "$work/up" >"$log" 2>&1 </dev/null &
 server_pid[up]=$!
 server_log[up]=$log
