@@ -25,7 +25,7 @@ final class LspciDetails {
       Pattern.compile("Subsystem: .*\\[([0-9a-f]{4}:[0-9a-f]{4})\\].*");
   private static final Pattern CAPABILITY =
       Pattern.compile("Capabilities: \\[([0-9a-f]{2,3})(?: v[0-9]+)?\\] (.*)");
-  private static final Pattern EXPRESS = Pattern.compile("Express \\(v[0-9]+\\) (.*)");
+  private static final Pattern EXPRESS = Pattern.compile("Express (?:\\(v[0-9]+\\) )?(.*)");
   private static final Pattern NUMA = Pattern.compile("NUMA node: ([0-9]{1,4})");
   private static final Pattern VFS =
       Pattern.compile(
@@ -80,6 +80,9 @@ final class LspciDetails {
   private boolean noCapabilities;
   private boolean extended;
   private boolean express;
+
+  /** The capability is named, which {@code -v} does without saying what is in it. */
+  private boolean acsNamed;
   private boolean driverSaid;
   private boolean driverKnowable;
   private Optional<Set<Acs.Feature>> capable = Optional.empty();
@@ -241,6 +244,7 @@ final class LspciDetails {
             m -> {
               listed = true;
               extended |= m.group(1).length() == 3;
+              acsNamed |= m.group(2).startsWith("Access Control Services");
               match(EXPRESS, m.group(2))
                   .ifPresent(
                       e -> {
@@ -262,7 +266,7 @@ final class LspciDetails {
       function.pcieType(Optional.of(PcieType.CONVENTIONAL));
     }
     boolean acsAbsent = conventional || complete && extended;
-    if (acsAbsent && capable.isEmpty()) {
+    if (acsAbsent && capable.isEmpty() && !acsNamed) {
       function.acs(Fact.none());
     }
   }

@@ -59,7 +59,7 @@ public enum PcieType {
     return Optional.empty();
   }
 
-  /** The type in the text that lspci prints after {@code Express (v2)}. */
+  /** The type in the text that lspci prints after {@code Express}, or {@code Express (v2)}. */
   static Optional<PcieType> ofLspci(String text) {
     for (PcieType type : values()) {
       if (text.startsWith(type.lspci)) {

@@ -50,6 +50,32 @@ class LspciReaderTest {
     assertThat(host.roles()).isEqualTo(Roles.UNKNOWN);
   }
 
+  /** As lspci 3.9 prints it: neither the version of the capability, nor what another has in it. */
+  @Test
+  void shouldReadTheCapabilitiesThatOneVNames() {
+    HostTopology host =
+        Samples.only(
+            """
+            00:1c.0 PCI bridge [0604]: Intel Corporation Root Port [8086:a338] (prog-if 00 [Normal decode])
+            \tFlags: bus master, fast devsel, latency 0, IOMMU group 8
+            \tBus: primary=00, secondary=04, subordinate=04, sec-latency=0
+            \tCapabilities: [40] Express Root Port (Slot+), MSI 00
+            \tCapabilities: [140] Access Control Services
+            \tKernel driver in use: pcieport
+
+            04:00.0 Ethernet controller [0200]: Intel Corporation I210 [8086:1533]
+            \tFlags: bus master, fast devsel, latency 0, IOMMU group 9
+            \tCapabilities: [a0] Express Endpoint, MSI 00
+            \tCapabilities: [100] Advanced Error Reporting
+            """);
+    PciFunction port = Samples.function(host, "00:1c.0");
+    assertThat(port.pcieType()).contains(PcieType.ROOT_PORT);
+    assertThat(port.acs().isUnknown()).isTrue();
+    PciFunction nic = Samples.function(host, "04:00.0");
+    assertThat(nic.pcieType()).contains(PcieType.ENDPOINT);
+    assertThat(nic.acs().isNone()).isTrue();
+  }
+
   @Test
   void shouldLeaveDriversAndGroupsUnknownWhereNoLineNamesOne() {
     String plain = verbose.replaceAll("\\tKernel .*\\n", "").replaceAll("\\tIOMMU .*\\n", "");
