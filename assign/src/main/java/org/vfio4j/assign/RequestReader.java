@@ -207,8 +207,7 @@ public final class RequestReader {
         Stream.of(Mode.values()).filter(m -> item.field(key(m)).isPresent()).toList();
     if (modes.size() != 1) {
       item.only(
-          Set.of(
-              "device", "wrap", "mdev", "aux", "emulated", "type", "mmap", "reset", "vf_token"));
+          Set.of("device", "wrap", "mdev", "aux", "emulated", "type", "mmap", "reset", "vf_token"));
       throw tree.at().error("a device is an address, or one of device, wrap, mdev, aux, emulated");
     }
     Mode mode = modes.getFirst();

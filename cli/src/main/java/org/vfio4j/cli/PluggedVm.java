@@ -77,6 +77,10 @@ record PluggedVm(VmRequest vm, Path base, String folder, List<Plug> plugs) {
           vm,
           device + ": only functions are served, whole or wrapped; QEMU takes it by itself");
     }
+    if (device.token().isPresent()) {
+      throw bad(
+          asked, vm, device + ": no vf_token is given to the kernel here; QEMU does it by itself");
+    }
     if (vm.memory().isEmpty()) {
       throw new BadInputException(
           asked.request().source(),

@@ -83,6 +83,7 @@ final class LspciDetails {
 
   /** The capability is named, which {@code -v} does without saying what is in it. */
   private boolean acsNamed;
+
   private boolean driverSaid;
   private boolean driverKnowable;
   private Optional<Set<Acs.Feature>> capable = Optional.empty();
