@@ -19,6 +19,7 @@ import org.vfio4j.assign.VerdictJson;
 import org.vfio4j.broker.Broker;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciFunction;
+import org.vfio4j.host.PciIds;
 import org.vfio4j.linux.device.LockedMemory;
 import org.vfio4j.vfio.DriverKind;
 import picocli.CommandLine.Command;
@@ -165,8 +166,8 @@ final class UpCommand implements Callable<Integer> {
     if (json) {
       Json.print(console, g -> VerdictJson.write(g, verdict));
     } else {
-      new CheckRendering(console)
-          .print(verdict, asked.host().name(), asked.request().running().size());
+      new CheckRendering(console, asked.host(), PciIds.ofMachine())
+          .print(verdict, asked.request().running().size());
     }
     if (verdict.badInput()) {
       return Main.BAD_INPUT;
