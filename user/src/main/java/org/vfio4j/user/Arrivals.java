@@ -168,8 +168,11 @@ final class Arrivals {
       notifyAll();
     }
     try {
-      turns.refuse().accept(arrival);
-      Disposal.of(arrival.peer().uid()).close(arrival.socket());
+      try {
+        turns.refuse().accept(arrival);
+      } finally {
+        Disposal.of(arrival.peer().uid()).close(arrival.socket());
+      }
       events.disconnected(
           arrival.peer(), "waited %d ms for its turn".formatted(turns.longest().toMillis()));
     } catch (RuntimeException e) {
