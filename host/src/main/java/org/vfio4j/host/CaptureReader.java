@@ -14,11 +14,9 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.UUID;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import org.vfio4j.host.HostBuilder.Place;
 import org.vfio4j.host.tree.Tree;
 import org.vfio4j.host.tree.TreeReader;
 import org.vfio4j.iommu.ReservedRegion;
@@ -95,16 +93,10 @@ final class CaptureReader {
           "dmaEntryLimit",
           "rmrrs");
   private static final Set<String> GROUP = Set.of("id", "type", "others", "reserved");
-  private static final Set<String> MDEV = Set.of("uuid", "parent", "type", "group", "driver");
-  private static final Set<String> TYPE =
-      Set.of("id", "name", "api", "availableInstances", "description");
 
   private final HostBuilder host;
   private final Map<PciAddress, Tree.Obj> functions = new HashMap<>();
   private final Set<Integer> inhabited = new HashSet<>();
-
-  /** The mdev types of each parent. */
-  private final Map<String, Set<String>> offered = new HashMap<>();
 
   private CaptureReader(String source) {
     this.host = new HostBuilder(source);
@@ -135,17 +127,17 @@ final class CaptureReader {
     if (!partial) {
       root.field("groups").ifPresent(l -> l.asList().forEach(g -> members(g.asObject())));
     }
-    root.field("mdevParents").ifPresent(l -> l.asList().forEach(p -> parent(p.asObject())));
-    boolean parents = root.field("mdevParents").isPresent() && !partial;
-    root.field("mdevs").ifPresent(l -> l.asList().forEach(m -> mdev(m.asObject(), parents)));
+    new CaptureMdevs(host).read(root, partial);
     root.field("iommu").ifPresent(i -> host.iommu(iommu(i.asObject())));
     root.field("roles").ifPresent(r -> roles(r.asObject(), partial));
-    text(root, "kernel").ifPresent(host::kernel);
+    CaptureFields.text(root, "kernel").ifPresent(host::kernel);
     host.setup(setup(root));
     root.field("losses").ifPresent(l -> l.map(CaptureReader::loss).forEach(host::lost));
     Origin origin =
-        root.field("origin").map(t -> word(t, Origin.values(), Origin::word)).orElse(Origin.MANUAL);
-    return host.build(text(root, "name").orElse(fallbackName), origin, partial);
+        root.field("origin")
+            .map(t -> CaptureFields.word(t, Origin.values(), Origin::word))
+            .orElse(Origin.MANUAL);
+    return host.build(CaptureFields.text(root, "name").orElse(fallbackName), origin, partial);
   }
 
   private static HostSetup setup(Tree.Obj root) {
@@ -158,9 +150,9 @@ final class CaptureReader {
                     .forEach((name, value) -> parameters.put(name, value.asText())));
     List<IommuSign> signs =
         root.field("iommuSigns")
-            .map(l -> l.map(t -> word(t, IommuSign.values(), IommuSign::word)))
+            .map(l -> l.map(t -> CaptureFields.word(t, IommuSign.values(), IommuSign::word)))
             .orElse(List.of());
-    return new HostSetup(text(root, "commandLine"), parameters, Set.copyOf(signs));
+    return new HostSetup(CaptureFields.text(root, "commandLine"), parameters, Set.copyOf(signs));
   }
 
   private static Loss loss(Tree from) {
@@ -169,42 +161,41 @@ final class CaptureReader {
     return new Loss(
         object.required("line").asInt(0, Integer.MAX_VALUE),
         object.required("text").asText(),
-        word(object.required("why"), Loss.Reason.values(), Loss.Reason::word));
-  }
-
-  private static Place place(Tree tree) {
-    return new Place(tree.at().line(), tree.at().path());
+        CaptureFields.word(object.required("why"), Loss.Reason.values(), Loss.Reason::word));
   }
 
   private void function(Tree.Obj from) {
     from.only(FUNCTION);
     PciAddress address = from.required("address").parse(PciAddress::parse);
-    PciFunction.Builder to = host.newFunction(address, place(from));
+    PciFunction.Builder to = host.newFunction(address, CaptureFields.place(from));
     to.id(from.field("id").map(t -> t.parse(PciId::parse)));
     to.subsystem(from.field("subsystem").map(t -> t.parse(PciId::parse)));
     to.classCode(from.field("class").map(t -> t.parse(PciClass::parse)));
-    to.headerType(from.field("header").map(t -> word(t, HeaderType.values(), HeaderType::word)));
-    to.pcieType(from.field("pcie").map(t -> word(t, PcieType.values(), PcieType::word)));
-    to.driver(fact(from, "driver", CaptureReader::filled));
-    to.driverOverride(fact(from, "driverOverride", CaptureReader::filled));
-    Fact<Integer> group = fact(from, "group", t -> t.asInt(0, Integer.MAX_VALUE));
-    group.value().ifPresent(g -> host.member(g, address.toString(), place(from)));
+    to.headerType(
+        from.field("header")
+            .map(t -> CaptureFields.word(t, HeaderType.values(), HeaderType::word)));
+    to.pcieType(
+        from.field("pcie").map(t -> CaptureFields.word(t, PcieType.values(), PcieType::word)));
+    to.driver(CaptureFields.fact(from, "driver", CaptureFields::filled));
+    to.driverOverride(CaptureFields.fact(from, "driverOverride", CaptureFields::filled));
+    Fact<Integer> group = CaptureFields.fact(from, "group", t -> t.asInt(0, Integer.MAX_VALUE));
+    group.value().ifPresent(g -> host.member(g, address.toString(), CaptureFields.place(from)));
     group.value().ifPresent(inhabited::add);
     to.group(group);
-    to.physicalFunction(fact(from, "physfn", t -> t.parse(PciAddress::parse)));
+    to.physicalFunction(CaptureFields.fact(from, "physfn", t -> t.parse(PciAddress::parse)));
     to.numVfs(from.field("numVfs").map(t -> t.asInt(0, 0xffff)));
     to.totalVfs(from.field("totalVfs").map(t -> t.asInt(0, 0xffff)));
-    to.resetMethods(from.field("reset").map(t -> t.map(CaptureReader::filled)));
+    to.resetMethods(from.field("reset").map(t -> t.map(CaptureFields::filled)));
     to.resettable(from.field("resettable").map(Tree::asBoolean));
-    to.numaNode(fact(from, "numa", t -> t.asInt(0, 0xffff)));
-    to.acs(fact(from, "acs", t -> acs(t.asObject())));
-    to.parent(fact(from, "parent", t -> t.parse(PciAddress::parse)));
+    to.numaNode(CaptureFields.fact(from, "numa", t -> t.asInt(0, 0xffff)));
+    to.acs(CaptureFields.fact(from, "acs", t -> acs(t.asObject())));
+    to.parent(CaptureFields.fact(from, "parent", t -> t.parse(PciAddress::parse)));
     to.buses(from.field("buses").map(CaptureReader::buses));
-    to.iommuUnit(text(from, "unit"));
+    to.iommuUnit(CaptureFields.text(from, "unit"));
     to.identityMaps(
         from.field("identityMaps").map(t -> t.map(CaptureReader::region)).orElse(List.of()));
     to.rmrrLocked(from.field("rmrrLocked").map(Tree::asBoolean));
-    to.description(text(from, "description"));
+    to.description(CaptureFields.text(from, "description"));
     Optional<Boolean> resettable = from.field("resettable").map(Tree::asBoolean);
     if (resettable.isPresent() && !to.build().resettable().equals(resettable)) {
       throw from.required("resettable").at().error("'reset' says otherwise");
@@ -227,40 +218,10 @@ final class CaptureReader {
     }
   }
 
-  private static Optional<String> text(Tree.Obj from, String name) {
-    return from.field(name).map(Tree::asText);
-  }
-
-  private static Optional<String> filled(Tree.Obj from, String name) {
-    return from.field(name).map(CaptureReader::filled);
-  }
-
-  private static <T> Fact<T> fact(Tree.Obj from, String name, Function<Tree, T> read) {
-    Optional<Tree> field = from.field(name);
-    if (field.isEmpty()) {
-      return Fact.unknown();
-    }
-    return field.get().isNull() ? Fact.none() : Fact.known(read.apply(field.get()));
-  }
-
-  private static <T> T word(Tree tree, T[] values, Function<T, String> wordOf) {
-    String text = tree.asText();
-    return Arrays.stream(values)
-        .filter(v -> wordOf.apply(v).equals(text))
-        .findFirst()
-        .orElseThrow(
-            () ->
-                tree.at()
-                    .error(
-                        "'"
-                            + text
-                            + "' is none of "
-                            + Stream.of(values).map(wordOf).collect(Collectors.joining(", "))));
-  }
-
   private static Acs acs(Tree.Obj from) {
     from.only(Set.of("cap", "ctl"));
-    Function<Tree, Acs.Feature> feature = t -> word(t, Acs.Feature.values(), Acs.Feature::name);
+    Function<Tree, Acs.Feature> feature =
+        t -> CaptureFields.word(t, Acs.Feature.values(), Acs.Feature::name);
     return new Acs(
         Set.copyOf(from.required("cap").map(feature)),
         Set.copyOf(from.required("ctl").map(feature)));
@@ -278,7 +239,8 @@ final class CaptureReader {
     Tree.Obj object = from.asObject();
     object.only(Set.of("start", "last", "type"));
     ReservedRegion.Type type =
-        word(object.required("type"), ReservedRegion.Type.values(), ReservedRegion.Type::word);
+        CaptureFields.word(
+            object.required("type"), ReservedRegion.Type.values(), ReservedRegion.Type::word);
     String start = hex(object.required("start"));
     String last = hex(object.required("last"));
     return Regions.of(start, last, type)
@@ -296,19 +258,19 @@ final class CaptureReader {
   private void group(Tree.Obj from) {
     from.only(GROUP);
     int id = from.required("id").asInt(0, Integer.MAX_VALUE);
-    host.newGroup(id, place(from));
-    text(from, "type").ifPresent(t -> host.groupType(id, t));
+    host.newGroup(id, CaptureFields.place(from));
+    CaptureFields.text(from, "type").ifPresent(t -> host.groupType(id, t));
     from.field("reserved").ifPresent(r -> host.groupRegions(id, r.map(CaptureReader::region)));
     Set<String> others = new HashSet<>();
     for (Tree other : from.field("others").map(Tree::asList).orElse(List.of())) {
-      String device = filled(other);
+      String device = CaptureFields.filled(other);
       if (!others.add(device)) {
         throw other.at().error("named twice");
       }
       if (PciAddress.tryParse(device).isPresent()) {
         throw other.at().error("a PCI function names its group itself, in 'group'");
       }
-      host.member(id, device, place(other));
+      host.member(id, device, CaptureFields.place(other));
     }
     if (!others.isEmpty()) {
       inhabited.add(id);
@@ -320,64 +282,6 @@ final class CaptureReader {
     if (!inhabited.contains(id)) {
       throw group.at().error("group " + id + " has no members: Linux removes such a group");
     }
-  }
-
-  private void parent(Tree.Obj from) {
-    from.only(Set.of("device", "isolation", "types"));
-    List<MdevType> types = new ArrayList<>();
-    for (Tree item : from.field("types").map(Tree::asList).orElse(List.of())) {
-      Tree.Obj type = item.asObject();
-      type.only(TYPE);
-      types.add(
-          new MdevType(
-              filled(type.required("id")),
-              text(type, "name"),
-              text(type, "api"),
-              type.field("availableInstances").map(t -> t.asInt(0, Integer.MAX_VALUE)),
-              text(type, "description")));
-    }
-    Optional<MdevIsolation> isolation =
-        from.field("isolation").map(t -> word(t, MdevIsolation.values(), MdevIsolation::word));
-    Tree device = from.required("device");
-    String name = filled(device);
-    PciAddress.tryParse(name)
-        .filter(host::has)
-        .map(a -> host.function(a, place(device)).build())
-        .filter(f -> f.isBridge().orElse(false))
-        .ifPresent(
-            f -> {
-              throw device.at().error("a bridge offers no mediated devices");
-            });
-    host.mdevParent(new MdevOffers(name, types, isolation), place(from));
-    offered.put(name, types.stream().map(MdevType::id).collect(Collectors.toSet()));
-  }
-
-  /** The text it must be, and not an empty one. */
-  private static String filled(Tree from) {
-    String text = from.asText();
-    if (text.isEmpty()) {
-      throw from.at().error("empty");
-    }
-    return text;
-  }
-
-  private void mdev(Tree.Obj from, boolean allParents) {
-    from.only(MDEV);
-    Tree name = from.required("uuid");
-    UUID uuid = Mdev.parseUuid(name.asText()).orElseThrow(() -> name.at().error("no UUID"));
-    Optional<Integer> group = from.field("group").map(t -> t.asInt(0, Integer.MAX_VALUE));
-    Fact<String> driver = fact(from, "driver", Tree::asText);
-    Tree parent = from.required("parent");
-    Optional<String> type = filled(from, "type");
-    Optional<Set<String>> types = Optional.ofNullable(offered.get(filled(parent)));
-    if (allParents && types.isEmpty()) {
-      throw parent.at().error("none of 'mdevParents'");
-    }
-    if (type.isPresent()
-        && types.filter(t -> !t.isEmpty() && !t.contains(type.get())).isPresent()) {
-      throw from.required("type").at().error("no type that " + parent.asText() + " offers");
-    }
-    host.mdev(new Mdev(uuid, filled(parent), type, group, driver), place(from));
   }
 
   private static IommuFacts iommu(Tree.Obj from) {
@@ -407,7 +311,7 @@ final class CaptureReader {
             .collect(Collectors.toSet()));
     List<Role> partly =
         from.field("partly")
-            .map(l -> l.map(t -> word(t, Role.values(), Role::word)))
+            .map(l -> l.map(t -> CaptureFields.word(t, Role.values(), Role::word)))
             .orElse(List.of());
     for (Role role : Role.values()) {
       from.field(role.word()).ifPresent(t -> given.put(role, t));
