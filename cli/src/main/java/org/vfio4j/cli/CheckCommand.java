@@ -5,27 +5,16 @@ package org.vfio4j.cli;
 
 import java.io.IOException;
 import java.nio.file.Path;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.Callable;
-import org.vfio4j.assign.Check;
-import org.vfio4j.assign.Options;
-import org.vfio4j.assign.Request;
 import org.vfio4j.assign.Verdict;
-import org.vfio4j.assign.VerdictJson;
 import org.vfio4j.assign.request.Written;
-import org.vfio4j.host.HostTopology;
-import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciIds;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
-import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
-import picocli.CommandLine.Spec;
 
 /** {@code vfio check}: the answer before the failure. */
 @Command(
@@ -64,8 +53,6 @@ import picocli.CommandLine.Spec;
 final class CheckCommand implements Callable<Integer> {
   private final Console console;
 
-  @Spec private CommandSpec spec = CommandSpec.create();
-
   @Parameters(
       paramLabel = "FILE",
       arity = "1..*",
@@ -76,15 +63,7 @@ final class CheckCommand implements Callable<Integer> {
       })
   private List<Path> files = List.of();
 
-  @Option(
-      names = "--host",
-      paramLabel = "SOURCE",
-      completionCandidates = AskedAssignment.ThisMachine.class,
-      description = {
-        "The host, where the file does not name it, or another than it names: what 'vfio host'"
-            + " reads, SOURCE#NAME for one of several, or: linux, this machine."
-      })
-  private Optional<String> hostSource = Optional.empty();
+  @Mixin private AssignmentChoice choice = new AssignmentChoice();
 
   @Option(
       names = "--as",
@@ -95,21 +74,10 @@ final class CheckCommand implements Callable<Integer> {
       })
   private Optional<Written> written = Optional.empty();
 
-  @Mixin private KernelChoice kernel = new KernelChoice();
-
   @Option(
       names = "--strict",
       description = {"Refuse what rests on facts the source does not say, and what no Linux does."})
   private boolean strict;
-
-  @Option(
-      names = "--force",
-      paramLabel = "ADDRESS",
-      description = {
-        "Let this function be taken although it carries a disk, a network or the console of the"
-            + " host. May be repeated."
-      })
-  private List<String> forced = List.of();
 
   @Mixin private PictureFile picture = new PictureFile();
 
@@ -123,51 +91,26 @@ final class CheckCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     picture.check();
-    Options options = kernel.options(Options.DEFAULT.strictly(strict).forcing(forcedAddresses()));
-    AskedAssignment asked = AskedAssignment.read(files, hostSource).besideWhatRuns();
-    HostTopology host = asked.host();
-    Request request = asked.request();
-    Verdict verdict;
-    try (ProgressLine progress = ProgressLine.of(console)) {
-      verdict = Check.verdict(request, host, options, progress);
-    }
+    AskedAssignment asked = choice.read(files).besideWhatRuns();
+    Verdict verdict = choice.verdict(console, asked, strict);
     if (picture.isAskedFor()) {
-      picture.draw(console, CheckPicture.of(verdict, request, host, PciIds.ofMachine()));
+      picture.draw(
+          console, CheckPicture.of(verdict, asked.request(), asked.host(), PciIds.ofMachine()));
     }
     if (!picture.isAnswer()) {
-      print(verdict, request, host);
+      print(verdict, asked);
     }
-    if (verdict.badInput()) {
-      return Main.BAD_INPUT;
-    }
-    return verdict.admitted() ? Main.OK : Main.REFUSED;
+    return AssignmentChoice.status(verdict);
   }
 
-  private void print(Verdict verdict, Request request, HostTopology host) {
+  private void print(Verdict verdict, AskedAssignment asked) {
     if (written.isPresent() && verdict.admitted()) {
-      console.out().print(written.get().text(request, host));
-    } else if (json) {
-      Json.print(console, g -> VerdictJson.write(g, verdict));
-    } else {
-      new CheckRendering(console, host, PciIds.ofMachine())
-          .print(verdict, request.running().size());
-      if (picture.isAskedFor()) {
-        console.out().println(picture.drawn());
-      }
+      console.out().print(written.get().text(asked.request(), asked.host()));
+      return;
     }
-  }
-
-  private Set<String> forcedAddresses() {
-    Set<String> addresses = new HashSet<>();
-    for (String text : forced) {
-      addresses.add(
-          PciAddress.tryParse(text)
-              .orElseThrow(
-                  () ->
-                      new ParameterException(
-                          spec.commandLine(), "Not a PCI address: '%s'".formatted(text)))
-              .toString());
+    AssignmentChoice.print(console, json, verdict, asked);
+    if (!json && picture.isAskedFor()) {
+      console.out().println(picture.drawn());
     }
-    return addresses;
   }
 }

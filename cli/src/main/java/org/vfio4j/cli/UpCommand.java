@@ -9,17 +9,12 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
-import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import org.vfio4j.assign.Check;
-import org.vfio4j.assign.Options;
 import org.vfio4j.assign.Sizes;
 import org.vfio4j.assign.Verdict;
-import org.vfio4j.assign.VerdictJson;
 import org.vfio4j.broker.Broker;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciFunction;
-import org.vfio4j.host.PciIds;
 import org.vfio4j.linux.device.LockedMemory;
 import org.vfio4j.vfio.DriverKind;
 import picocli.CommandLine.Command;
@@ -71,12 +66,7 @@ final class UpCommand implements Callable<Integer> {
       description = "Which VM gets which devices, as 'vfio check' reads it.")
   private Path file = Path.of("");
 
-  @Option(
-      names = "--host",
-      paramLabel = "SOURCE",
-      completionCandidates = AskedAssignment.ThisMachine.class,
-      description = "The host, where the file does not name it, or another than it names.")
-  private Optional<String> hostSource = Optional.empty();
+  @Mixin private AssignmentChoice choice = new AssignmentChoice();
 
   @Option(names = "--dry-run", description = "Only say what 'vfio check' says.")
   private boolean dryRun;
@@ -85,15 +75,6 @@ final class UpCommand implements Callable<Integer> {
       names = "--bind",
       description = "Bind the functions to vfio-pci first, and give them back at the end.")
   private boolean bind;
-
-  @Option(
-      names = "--force",
-      paramLabel = "ADDRESS",
-      description = {
-        "Let this function be taken although it carries a disk, a network or the console of the"
-            + " host. May be repeated."
-      })
-  private List<String> forced = List.of();
 
   @Option(
       names = "--folder",
@@ -116,8 +97,6 @@ final class UpCommand implements Callable<Integer> {
       description = "What to print for each VM: qemu, its arguments; libvirt, for its domain XML.")
   private Form form = Form.QEMU;
 
-  @Mixin private KernelChoice kernel = new KernelChoice();
-
   @Option(names = "--json", description = "Print each event as JSON, one a line.")
   private boolean json;
 
@@ -127,14 +106,15 @@ final class UpCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    AskedAssignment asked = AskedAssignment.read(List.of(file), hostSource);
-    List<PciAddress> force = LocalDevices.addresses(forced);
+    AskedAssignment asked = choice.read(List.of(file));
     if (bind && !asked.live()) {
       throw bad("--bind: the host of %s is not this machine".formatted(file));
     }
-    Verdict verdict = verdict(dryRun ? asked.besideWhatRuns() : asked, force);
+    AskedAssignment judged = dryRun ? asked.besideWhatRuns() : asked;
+    Verdict verdict = choice.verdict(console, judged, false);
     if (dryRun || !verdict.admitted()) {
-      return answer(verdict, asked);
+      AssignmentChoice.print(console, json, verdict, judged);
+      return AssignmentChoice.status(verdict);
     }
     List<PluggedVm> vms = PluggedVm.of(asked, base());
     checkLockedMemory(vms);
@@ -144,35 +124,12 @@ final class UpCommand implements Callable<Integer> {
       for (PluggedVm vm : vms) {
         served.admit(vm);
       }
-      serve(asked, force, vms, served, all, new UpReport(lines, form == Form.LIBVIRT));
+      serve(asked, vms, served, all, new UpReport(lines, form == Form.LIBVIRT));
       served.join();
     } catch (InterruptedException _) {
       // Whoever runs this command within his process wants it to end.
     }
     return Main.OK;
-  }
-
-  private Verdict verdict(AskedAssignment asked, List<PciAddress> force) {
-    Options options =
-        kernel.options(
-            Options.DEFAULT.forcing(
-                force.stream().map(PciAddress::toString).collect(Collectors.toUnmodifiableSet())));
-    try (ProgressLine progress = ProgressLine.of(console)) {
-      return Check.verdict(asked.request(), asked.host(), options, progress);
-    }
-  }
-
-  private int answer(Verdict verdict, AskedAssignment asked) {
-    if (json) {
-      Json.print(console, g -> VerdictJson.write(g, verdict));
-    } else {
-      new CheckRendering(console, asked.host(), PciIds.ofMachine())
-          .print(verdict, asked.request().running().size());
-    }
-    if (verdict.badInput()) {
-      return Main.BAD_INPUT;
-    }
-    return verdict.admitted() ? Main.OK : Main.REFUSED;
   }
 
   /** A folder that nobody else can put anything into. */
@@ -210,7 +167,6 @@ final class UpCommand implements Callable<Integer> {
 
   private void serve(
       AskedAssignment asked,
-      List<PciAddress> force,
       List<PluggedVm> vms,
       ServedVms served,
       GivenBack all,
@@ -218,7 +174,7 @@ final class UpCommand implements Callable<Integer> {
     vms.forEach(served::folder);
     boolean real = vms.stream().anyMatch(PluggedVm::isReal);
     if (real) {
-      drivers(asked, force, vms, all, report);
+      drivers(asked, vms, all, report);
     }
     Optional<Broker> broker =
         real ? all.take(() -> Broker.ofThisMachine(report::state)) : Optional.empty();
@@ -236,12 +192,7 @@ final class UpCommand implements Callable<Integer> {
   }
 
   /** Every function is on a driver of VFIO, or is put there. */
-  private void drivers(
-      AskedAssignment asked,
-      List<PciAddress> force,
-      List<PluggedVm> vms,
-      GivenBack all,
-      UpReport report) {
+  private void drivers(AskedAssignment asked, List<PluggedVm> vms, GivenBack all, UpReport report) {
     List<PciAddress> functions =
         vms.stream()
             .flatMap(vm -> vm.plugs().stream())
@@ -251,7 +202,7 @@ final class UpCommand implements Callable<Integer> {
             .toList();
     if (bind) {
       LocalDevices local = LocalDevices.ofThisMachine();
-      Takeover takeover = Takeover.of(local.host(), functions, force, false);
+      Takeover takeover = Takeover.of(local.host(), functions, choice.forced(), false);
       if (!takeover.refusals().isEmpty()) {
         throw new RefusedException(String.join("; ", takeover.refusals()));
       }
