@@ -50,18 +50,21 @@ class PlantedDefectsTest {
     String[] shortest = explored.split(Detector.SEPARATOR, -1);
     System.out.printf("    explorer, %s transitions: %s%n", shortest[2], shortest[1]);
     shortest[3].lines().forEach(line -> System.out.println("      " + line));
+    DefectScript documented = DefectScript.of(defect);
     assertThat(shortest[3].strip())
         .as("the script in docs/DEFECTS.md")
-        .isEqualTo(documented(defect));
+        .isEqualTo(documented.text().strip());
+    Scripts script = Scripts.read(documented.text());
+    assertThat(detector.apply(documented.text()).split(Detector.SEPARATOR, -1)[1])
+        .as("by the script")
+        .isEqualTo(script.broken());
+    assertThat(script.run().map(Broken::script)).as("by the script, without the defect").isEmpty();
   }
 
-  private static String documented(Patch defect) throws IOException {
-    return DefectScriptsTest.scripts().stream()
-        .filter(s -> s.defect().equals(defect.name()))
-        .findFirst()
-        .orElseThrow()
-        .script()
-        .strip();
+  @Test
+  void shouldHaveAScriptForEachDefect() throws IOException {
+    assertThat(DefectScript.all().stream().map(DefectScript::defect))
+        .containsExactlyElementsOf(defects().stream().map(Patch::name).toList());
   }
 
   @Test

@@ -48,10 +48,8 @@ class ReplayedScriptsTest {
     assertThat(answers(new World(profile, memory), script.toString())).isEqualTo(expected);
   }
 
-  static List<DefectScriptsTest.Documented> documented() throws IOException {
-    return DefectScriptsTest.scripts().stream()
-        .filter(each -> Scripts.read(each.script()).replays())
-        .toList();
+  static List<DefectScript> documented() throws IOException {
+    return DefectScript.all().stream().filter(each -> Scripts.read(each.text()).replays()).toList();
   }
 
   /**
@@ -60,15 +58,15 @@ class ReplayedScriptsTest {
    */
   @ParameterizedTest(name = "{0}")
   @MethodSource("documented")
-  void shouldReplayADefectsScriptToTheSameAnswers(DefectScriptsTest.Documented documented) {
-    Scripts script = Scripts.read(documented.script());
+  void shouldReplayADefectsScriptToTheSameAnswers(DefectScript documented) {
+    Scripts script = Scripts.read(documented.text());
     Attack attack = new Attack(script.profile(), new World.Memory());
     List<String> expected =
         script.ops().stream()
             .map(op -> attack.step(op).refusal().map(Errno::name).map(e -> "-" + e).orElse("0"))
             .toList();
     World world = new World(script.profile(), new World.Memory());
-    assertThat(answers(world, "case defect\n" + documented.script())).isEqualTo(expected);
+    assertThat(answers(world, "case defect\n" + documented.text())).isEqualTo(expected);
   }
 
   private static List<String> answers(World world, String script) {
