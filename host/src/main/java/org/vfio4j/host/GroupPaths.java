@@ -82,7 +82,7 @@ final class GroupPaths implements TextForm {
 
   private boolean regions(String text, TextReading reading) {
     Matcher m = REGIONS.matcher(text);
-    if (m.matches()) {
+    if (text.contains("/reserved_regions") && m.matches()) {
       regionsOf = OptionalInt.of(Integer.parseInt(m.group(1)));
       reading.section();
       return m.group(2) == null || m.group(2).isBlank() || region(m.group(2), reading);

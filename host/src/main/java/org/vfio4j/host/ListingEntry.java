@@ -134,16 +134,30 @@ record ListingEntry(
     return new ListingEntry(prefix, address, classCode, id, description, driver, other);
   }
 
+  /** Whether the colon may be that of an address, before its device and its function. */
+  static boolean hasFunctionAt(String text, int colon) {
+    return colon + 3 < text.length() && text.charAt(colon + 3) == '.';
+  }
+
+  /** Finds the first address; most lines have none, and that is soon seen. */
+  private static boolean find(Matcher addresses, String text) {
+    int colon = text.indexOf(':');
+    while (colon >= 0 && !hasFunctionAt(text, colon)) {
+      colon = text.indexOf(':', colon + 1);
+    }
+    return colon >= 0 && addresses.find();
+  }
+
   /** The first address in the text. */
   static Optional<PciAddress> addressIn(String text) {
     Matcher m = ANY_ADDRESS.matcher(text);
-    return m.find() ? PciAddress.tryParse(m.group(1)) : Optional.empty();
+    return find(m, text) ? PciAddress.tryParse(m.group(1)) : Optional.empty();
   }
 
   /** Whether the text, without leading blanks, begins like an entry. */
   static boolean begins(String text) {
     Matcher m = ANY_ADDRESS.matcher(text);
-    return m.find() && Prefix.parse(text.substring(0, m.start())).isPresent();
+    return find(m, text) && Prefix.parse(text.substring(0, m.start())).isPresent();
   }
 
   /**
@@ -155,7 +169,7 @@ record ListingEntry(
    */
   static Optional<ListingEntry> parse(String text, boolean grouped) {
     Matcher m = ANY_ADDRESS.matcher(text);
-    if (!m.find()) {
+    if (!find(m, text)) {
       return Optional.empty();
     }
     Optional<PciAddress> address = PciAddress.tryParse(m.group(1));

@@ -6,6 +6,7 @@ package org.vfio4j.host;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.regex.Pattern;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonParser;
 import tools.jackson.core.JsonToken;
@@ -16,6 +17,7 @@ import tools.jackson.core.json.JsonFactory;
 final class PciTableJson implements TextForm {
 
   private static final int MAX_LENGTH = 8 << 20;
+  private static final Pattern BEGIN = Pattern.compile("\\[|\\[? ?\\{(?:\\s*\"[\\w-]+\"\\s*:.*)?");
 
   private final StringBuilder block = new StringBuilder();
   private TextLine first = new TextLine(0, "", "");
@@ -25,7 +27,7 @@ final class PciTableJson implements TextForm {
   @Override
   public boolean take(TextLine line, TextReading reading) {
     if (block.isEmpty()) {
-      if (!line.bare().matches("\\[|\\[? ?\\{(?:\\s*\"[\\w-]+\"\\s*:.*)?")) {
+      if (!BEGIN.matcher(line.bare()).matches()) {
         return false;
       }
       first = line;

@@ -79,6 +79,31 @@ final class SaysNothing {
 
   /** Whether a text names a function, a group or a driver. */
   static boolean namesSomething(String text) {
-    return NAMES_SOMETHING.matcher(text).find();
+    return mayName(text) && NAMES_SOMETHING.matcher(text).find();
+  }
+
+  /**
+   * Whether something is there without which the pattern finds nothing: most lines have nothing.
+   */
+  private static boolean mayName(String text) {
+    for (int i = 0; i < text.length(); i++) {
+      boolean may =
+          switch (text.charAt(i)) {
+            case ':' -> ListingEntry.hasFunctionAt(text, i) || i >= 5 && text.charAt(i - 5) == '[';
+            case 'g', 'G' -> begins(text, i, "group");
+            case 'd', 'D' -> begins(text, i, "driver");
+            case 'p', 'P' -> begins(text, i, "pci_");
+            case 's', 'S' -> begins(text, i, "subsystem:");
+            default -> false;
+          };
+      if (may) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  private static boolean begins(String text, int at, String word) {
+    return text.regionMatches(true, at, word, 0, word.length());
   }
 }

@@ -48,7 +48,7 @@ record TextLine(int number, String text, String bare) {
     String line = plain(raw);
     Matcher quote = QUOTE.matcher(line);
     int begin = 0;
-    while (quote.find(begin) && quote.start() == begin) {
+    while (quote.region(begin, line.length()).lookingAt()) {
       // The arrow of a table or a shell's second prompt is one too, and does no harm.
       begin = quote.end();
     }
