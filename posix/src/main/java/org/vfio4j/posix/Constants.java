@@ -63,6 +63,7 @@ public final class Constants {
   public static final int SCM_RIGHTS = 1;
   public static final int SO_PEERCRED = 17;
   public static final int SHUT_RDWR = 2;
+  public static final int MSG_PEEK = 2;
   public static final int MSG_DONTWAIT = 0x40;
   public static final int MSG_NOSIGNAL = 0x4000;
   public static final int MSG_CMSG_CLOEXEC = 0x40000000;

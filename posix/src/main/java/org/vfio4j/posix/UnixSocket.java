@@ -208,13 +208,38 @@ public final class UnixSocket implements AutoCloseable {
    *     if the socket does not block
    */
   public long receive(MemorySegment buffer, long offset, long length) {
+    return receive(buffer, offset, length, CONTROL_SIZE, 0);
+  }
+
+  /**
+   * Looks at the first bytes that wait, which stay there with their descriptors. Waits until there
+   * is one, but not for all of them. {@link #takeDescriptor} takes duplicates. They came with the
+   * last of the bytes if these are fewer than {@code length}, else it cannot be told with which:
+   * Linux goes on to what follows ({@code unix_stream_read_generic}).
+   *
+   * @param buffer off-heap
+   * @param offset where the first byte goes
+   * @param length bytes at most, above 0
+   * @return bytes that are there, at least 1; 0 if the peer has closed
+   * @throws SystemCallException as {@link #receive}
+   */
+  public long peek(MemorySegment buffer, long offset, long length) {
+    return receive(buffer, offset, length, CONTROL_SIZE, Constants.MSG_PEEK);
+  }
+
+  /** As {@link #receive}, without the descriptors that come with the bytes: they are closed. */
+  public long receiveBytes(MemorySegment buffer, long offset, long length) {
+    return receive(buffer, offset, length, 0, 0);
+  }
+
+  private long receive(MemorySegment buffer, long offset, long length, long control, int flags) {
     dropDescriptors();
     SystemCalls calls = descriptor.calls();
     long result;
     try (Descriptor.Use use = descriptor.use()) {
       do {
-        in.prepare(buffer, offset, length, CONTROL_SIZE);
-        result = calls.recvmsg(use.number(), in.header, Constants.MSG_CMSG_CLOEXEC);
+        in.prepare(buffer, offset, length, control);
+        result = calls.recvmsg(use.number(), in.header, Constants.MSG_CMSG_CLOEXEC | flags);
       } while (result == -ErrnoNames.EINTR);
     }
     if (result < 0) {

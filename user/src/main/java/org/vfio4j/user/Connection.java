@@ -18,14 +18,17 @@ import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.UnixSocket;
 import org.vfio4j.posix.UnixSocket.Credentials;
 import org.vfio4j.posix.Uses;
+import org.vfio4j.user.device.Agreed;
 import org.vfio4j.user.device.DeviceSession;
 import org.vfio4j.user.device.MemoryLimits;
+import org.vfio4j.user.device.Pci;
 import org.vfio4j.user.device.Peer;
 import org.vfio4j.user.device.RemoteMemory;
 import org.vfio4j.user.device.ServedDevice;
 import org.vfio4j.user.wire.Command;
 import org.vfio4j.user.wire.Header;
 import org.vfio4j.user.wire.MessageException;
+import org.vfio4j.user.wire.RegionAccess;
 import org.vfio4j.user.wire.Version;
 
 /**
@@ -141,6 +144,9 @@ final class Connection {
         }
         Session agreed = negotiate(reader, reply);
         reader.limit(agreed.negotiated.maxMessage());
+        if (agreed.device.exact()) {
+          reader.exact();
+        }
         while (next(agreed, reader)) {
           handle(agreed, reader, reply);
         }
@@ -159,6 +165,7 @@ final class Connection {
   }
 
   private boolean next(Session agreed, MessageReader reader) {
+    reader.consume();
     if (agreed.late.isEmpty()) {
       return reader.next();
     }
@@ -270,6 +277,16 @@ final class Connection {
     }
 
     @Override
+    public Agreed agreed() {
+      return new Agreed(
+          agreed.minor(),
+          agreed.theirDescriptors(),
+          agreed.maxTransfer(),
+          agreed.maxMappings(),
+          agreed.writeMultiple());
+    }
+
+    @Override
     public MemoryLimits limits() {
       return service.limits();
     }
@@ -341,7 +358,12 @@ final class Connection {
     }
     int errno;
     try {
+      if (writesRegister(in, at)) {
+        // Who goes on with the connection in our place must not write it again.
+        reader.consume();
+      }
       int size = agreed.commands.serve(reader, reply);
+      reader.consume();
       if (!watched || agreed.late.get().claim()) {
         try (Uses beside = Uses.of(agreed.commands.beside())) {
           reply(in, at, reply, size, beside);
@@ -360,9 +382,19 @@ final class Connection {
       LOG.log(Level.ERROR, () -> name + ": the device failed at " + describe(in, at), e);
       errno = Errno.EIO.number();
     }
+    reader.consume();
     if (!watched || agreed.late.get().claim()) {
       fail(in, at, reply, errno);
     }
+  }
+
+  /** A register may do something each time it is written; all other commands can be done twice. */
+  private static boolean writesRegister(MemorySegment in, int at) {
+    int command = Header.command(in, at);
+    boolean one = command == Command.REGION_WRITE;
+    boolean whole = Header.size(in, at) >= Header.SIZE + RegionAccess.SIZE;
+    boolean config = one && whole && RegionAccess.region(in, at + Header.SIZE) == Pci.CONFIG;
+    return command == Command.REGION_WRITE_MULTI || (one && !config);
   }
 
   private int refused(MemorySegment in, int at, int errno, RuntimeException why) {

@@ -59,6 +59,11 @@ final class MessageReader implements AutoCloseable {
   /** The first so many of them belong to the current message. */
   private int owned;
 
+  private boolean exact;
+
+  /** The current message is still in the socket. */
+  private boolean peeked;
+
   /**
    * A reader that refuses messages above a limit.
    *
@@ -98,6 +103,26 @@ final class MessageReader implements AutoCloseable {
     limit = Objects.checkIndex(bytes, capacity + 1);
   }
 
+  /**
+   * From the next message on each is looked at, and stays in the socket until {@link #consume};
+   * none of the bytes behind it is taken. One of which only a part has come is taken all the same.
+   */
+  void exact() {
+    exact = true;
+  }
+
+  /** Takes the current message from the socket, if it is there still. It stays in the buffer. */
+  void consume() {
+    int at = start;
+    while (peeked && at < start + size) {
+      // The same bytes again: nobody can change what is queued.
+      long taken = socket.receiveBytes(buffer, at, (long) start + size - at);
+      at += (int) taken;
+      peeked = taken > 0;
+    }
+    peeked = false;
+  }
+
   /** Holds the current message, at {@link #at}. */
   MemorySegment buffer() {
     return buffer;
@@ -125,26 +150,61 @@ final class MessageReader implements AutoCloseable {
    * @throws ConnectionException if it has closed within one, or what comes cannot be a message
    */
   boolean next() {
+    consume();
     drop();
+    if (exact && start == end && peek()) {
+      return true;
+    }
     while (true) {
       int have = end - start;
-      if (have >= Header.SIZE) {
-        int wanted = Header.size(buffer, start);
-        if (wanted < Header.SIZE || wanted > limit) {
-          throw new ConnectionException(
-              "message of impossible size: size=%d, max=%d"
-                  .formatted(Integer.toUnsignedLong(wanted), limit));
-        }
-        if (wanted <= have) {
-          size = wanted;
-          claim();
-          return true;
-        }
+      int wanted = have < Header.SIZE ? Header.SIZE : sizeAt(start);
+      if (have >= Header.SIZE && wanted <= have) {
+        size = wanted;
+        claim();
+        return true;
       }
-      if (!receive(have)) {
+      if (!receive(have, exact ? wanted - have : capacity)) {
         return false;
       }
     }
+  }
+
+  private int sizeAt(int at) {
+    int wanted = Header.size(buffer, at);
+    if (wanted < Header.SIZE || wanted > limit) {
+      throw new ConnectionException(
+          "message of impossible size: size=%d, max=%d"
+              .formatted(Integer.toUnsignedLong(wanted), limit));
+    }
+    return wanted;
+  }
+
+  /**
+   * Looks at the next message; false if it is not all there, or none will come. A look ends behind
+   * the first bytes that have descriptors, unless the buffer is full before: then Linux has looked
+   * one piece too far, and nobody knows whose the descriptors are.
+   */
+  private boolean peek() {
+    int there;
+    try {
+      there = (int) socket.peek(buffer, 0, capacity);
+    } catch (SystemCallException e) {
+      if (e.errno() != ErrnoNames.ECONNRESET) {
+        throw e;
+      }
+      return false;
+    }
+    if (there < Header.SIZE || there == capacity || there < sizeAt(0)) {
+      return false;
+    }
+    size = sizeAt(0);
+    end = size;
+    peeked = true;
+    if (there == size) {
+      hold();
+      claim();
+    }
+    return true;
   }
 
   /**
@@ -174,7 +234,7 @@ final class MessageReader implements AutoCloseable {
     }
   }
 
-  private boolean receive(int have) {
+  private boolean receive(int have, int most) {
     if (end == capacity || capacity - start < limit) {
       compact();
     }
@@ -184,7 +244,7 @@ final class MessageReader implements AutoCloseable {
     }
     long received;
     try {
-      received = socket.receive(buffer, end, capacity - end);
+      received = socket.receive(buffer, end, Math.min(most, capacity - end));
     } catch (SystemCallException e) {
       if (e.errno() != ErrnoNames.ECONNRESET) {
         throw e;

@@ -28,14 +28,23 @@ class MessageReaderTest extends LeakCheck {
     void run(UnixSocket sender, MessageReader reader, EventFd event) throws Exception;
   }
 
+  /** Reading as much as there is, and reading message by message, come to the same. */
   private void connected(Body body) throws Exception {
-    Path path = folder.resolve("s");
+    connected(false, body);
+    connected(true, body);
+  }
+
+  private void connected(boolean exact, Body body) throws Exception {
+    Path path = folder.resolve("s-" + exact);
     try (UnixListener listener =
             UnixListener.bind(CALLS, path, PosixFilePermissions.fromString("rw-------"));
         UnixSocket sender = UnixSocket.connect(CALLS, path);
         UnixSocket receiver = listener.accept();
         MessageReader reader = new MessageReader(receiver, LIMIT, LIMIT);
         EventFd event = EventFd.create(CALLS)) {
+      if (exact) {
+        reader.exact();
+      }
       body.run(sender, reader, event);
     }
   }

@@ -110,6 +110,15 @@ public interface DeviceSession extends AutoCloseable {
     return Optional.empty();
   }
 
+  /**
+   * Whether a command is to stay in the socket until it is done, and no other is read meanwhile: so
+   * that another process can go on with the connection at any moment. A write to a register is
+   * taken first, since it must not be done twice. Costs two more system calls a command.
+   */
+  default boolean exact() {
+    return false;
+  }
+
   /** {@code VFIO_DEVICE_SET_IRQS}. */
   void setIrqs(IrqSet set);
 

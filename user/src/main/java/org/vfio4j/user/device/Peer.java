@@ -16,6 +16,9 @@ public interface Peer {
   /** DMA mappings that were agreed on with the version: more at a time are refused. */
   int maxMappings();
 
+  /** What was agreed on with the version. */
+  Agreed agreed();
+
   /** What its memory may take of this process. */
   MemoryLimits limits();
 
