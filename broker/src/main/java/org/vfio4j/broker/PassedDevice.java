@@ -3,6 +3,7 @@
 
 package org.vfio4j.broker;
 
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import org.vfio4j.error.Errno;
@@ -28,6 +29,7 @@ final class PassedDevice implements ServedDevice {
   private volatile BrokerState.Phase phase = BrokerState.Phase.IDLE;
 
   private volatile OptionalInt pid = OptionalInt.empty();
+  private volatile Optional<PassedSession> client = Optional.empty();
   private volatile OptionalInt group = OptionalInt.empty();
 
   PassedDevice(Vm vm, String address, PassOptions options) {
@@ -42,7 +44,8 @@ final class PassedDevice implements ServedDevice {
     vm.attach(user);
     boolean done = false;
     try {
-      DeviceSession session = open(user, peer);
+      PassedSession session = open(user, peer);
+      client = Optional.of(session);
       group = groupNumber();
       pid = OptionalInt.of(peer.credentials().pid());
       connected();
@@ -60,7 +63,7 @@ final class PassedDevice implements ServedDevice {
     }
   }
 
-  private DeviceSession open(IommuGroup user, Peer peer) {
+  private PassedSession open(IommuGroup user, Peer peer) {
     DeviceCalls control = vm.broker().iommu().openDevice(address);
     boolean done = false;
     try {
@@ -136,6 +139,7 @@ final class PassedDevice implements ServedDevice {
     if (drained) {
       phase = BrokerState.Phase.IDLE;
       pid = OptionalInt.empty();
+      client = Optional.empty();
     }
     return drained;
   }
@@ -151,6 +155,11 @@ final class PassedDevice implements ServedDevice {
 
   OptionalInt attachedGroup() {
     return phase == BrokerState.Phase.CONNECTED ? group : OptionalInt.empty();
+  }
+
+  Journal.OfDevice journal() {
+    return new Journal.OfDevice(
+        address, options.wrapped(), phase, group, client.map(PassedSession::journal));
   }
 
   BrokerState.OfDevice state() {

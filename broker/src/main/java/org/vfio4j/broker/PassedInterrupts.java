@@ -7,6 +7,8 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
+import java.util.concurrent.atomic.AtomicIntegerArray;
+import java.util.stream.IntStream;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
@@ -36,7 +38,7 @@ final class PassedInterrupts implements AutoCloseable {
   private final List<List<Optional<Descriptor>>> kept = new ArrayList<>();
 
   /** By index: how many vectors are switched on. */
-  private final int[] live = new int[Pci.IRQS];
+  private final AtomicIntegerArray live = new AtomicIntegerArray(Pci.IRQS);
 
   /** Whether MSI-X could be switched on whole. */
   private boolean whole = true;
@@ -66,6 +68,11 @@ final class PassedInterrupts implements AutoCloseable {
   /** What the client is told. */
   List<Irq> told() {
     return Collections.unmodifiableList(told);
+  }
+
+  /** How many vectors are switched on, by index. */
+  List<Integer> switchedOn() {
+    return IntStream.range(0, Pci.IRQS).mapToObj(live::get).toList();
   }
 
   /** SET_IRQS. */
@@ -126,7 +133,7 @@ final class PassedInterrupts implements AutoCloseable {
       return;
     }
     boolean kernels = index == Pci.INTX || index == Pci.REQUEST || (index == Pci.MSIX && whole);
-    if (index == Pci.MSIX && whole && live[index] == 0) {
+    if (index == Pci.MSIX && whole && live.get(index) == 0) {
       kernels = enableWhole();
     }
     if (!kernels) {
@@ -135,7 +142,7 @@ final class PassedInterrupts implements AutoCloseable {
     }
     try {
       check(index, device.trigger(index, start, eventFds));
-      live[index] = Math.max(live[index], start + eventFds.size());
+      live.set(index, Math.max(live.get(index), start + eventFds.size()));
     } finally {
       close(eventFds);
     }
@@ -146,7 +153,7 @@ final class PassedInterrupts implements AutoCloseable {
     int count = told.get(Pci.MSIX).count();
     whole = device.trigger(Pci.MSIX, 0, Collections.nCopies(count, Optional.empty())) == 0;
     if (whole) {
-      live[Pci.MSIX] = count;
+      live.set(Pci.MSIX, count);
     }
     return whole;
   }
@@ -160,16 +167,16 @@ final class PassedInterrupts implements AutoCloseable {
     for (int n = 0; n < eventFds.size(); n++) {
       all.set(start + n, eventFds.get(n)).ifPresent(Descriptor::close);
     }
-    if (all.size() <= live[index]) {
+    if (all.size() <= live.get(index)) {
       check(index, device.trigger(index, start, eventFds));
       return;
     }
-    if (live[index] > 0) {
+    if (live.get(index) > 0) {
       device.disable(index);
-      live[index] = 0;
+      live.set(index, 0);
     }
     check(index, device.trigger(index, 0, all));
-    live[index] = all.size();
+    live.set(index, all.size());
   }
 
   /** A positive answer is how many there could be, with nothing done. */
@@ -206,7 +213,7 @@ final class PassedInterrupts implements AutoCloseable {
       }
       // The kernel's answer for what is off already.
     } finally {
-      live[index] = 0;
+      live.set(index, 0);
       close(kept.get(index));
       kept.get(index).clear();
     }

@@ -3,8 +3,11 @@
 
 package org.vfio4j.broker;
 
+import java.io.IOException;
 import java.lang.System.Logger.Level;
 import java.lang.foreign.MemorySegment;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -29,6 +32,9 @@ import org.vfio4j.user.device.ServedDevice;
 final class PassedSession implements DeviceSession {
   private static final int COMMAND = 4;
 
+  /** The field of {@code /proc/PID/stat}, counted from 1. */
+  private static final int START_TIME = 22;
+
   private final Vm vm;
   private final String name;
   private final DeviceCalls control;
@@ -40,6 +46,8 @@ final class PassedSession implements DeviceSession {
   private final PassedInterrupts interrupts;
   private final Duration patience;
   private final int flags;
+  private final Peer peer;
+  private final long started;
 
   /**
    * Begins.
@@ -60,7 +68,9 @@ final class PassedSession implements DeviceSession {
     this.control = control;
     this.resetting = resetting;
     this.left = left;
+    this.peer = peer;
     Path process = Path.of("/proc", String.valueOf(peer.credentials().pid()));
+    started = startOf(process);
     patience = Patience.of(vm.settings(), process);
     flags = ServedDevice.PCI | (resetting.possible() ? ServedDevice.RESET : 0);
     peers =
@@ -75,7 +85,7 @@ final class PassedSession implements DeviceSession {
         peers.ifPresent(DeviceCalls::close);
       }
     }
-    memory = vm.memory().join(peer);
+    memory = vm.memory().join(address, peer);
     if (!vm.snoops()) {
       Broker.LOG.log(
           Level.INFO,
@@ -83,6 +93,12 @@ final class PassedSession implements DeviceSession {
                   .formatted(name)
               + " do, may read what its guest has only in caches");
     }
+  }
+
+  /** What is known of the client. */
+  Journal.OfClient journal() {
+    return new Journal.OfClient(
+        peer.credentials().pid(), started, peer.agreed(), interrupts.switchedOn());
   }
 
   @Override
@@ -93,6 +109,23 @@ final class PassedSession implements DeviceSession {
   @Override
   public Optional<Duration> patience() {
     return Optional.of(patience);
+  }
+
+  /** When a process began, in ticks; 0 if it cannot be read. */
+  private static long startOf(Path process) {
+    try {
+      String stat = Files.readString(process.resolve("stat"), StandardCharsets.ISO_8859_1);
+      // The second field is the program's name in brackets, which may have anything in it.
+      String[] behind = stat.substring(stat.lastIndexOf(')') + 2).split(" ", -1);
+      return Long.parseLong(behind[START_TIME - 3]);
+    } catch (IOException | RuntimeException _) {
+      return 0;
+    }
+  }
+
+  @Override
+  public boolean exact() {
+    return true;
   }
 
   @Override

@@ -65,6 +65,10 @@ final class RamFile {
    * @throws VfioException EACCES if it cannot be read, ENOMEM, EINVAL
    */
   static RamFile map(SystemCalls calls, Descriptor file, FileStatus status) {
+    if (status.length() == 0) {
+      throw new VfioException(
+          Errno.EINVAL, Reason.BAD_DESCRIPTOR, "the VM's memory is a file with nothing in it");
+    }
     int write = status.writable() ? Constants.PROT_WRITE : 0;
     try {
       MappedMemory memory =

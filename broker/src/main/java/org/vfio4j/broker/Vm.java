@@ -113,6 +113,14 @@ public final class Vm implements AutoCloseable {
         settings.name(), groups, now.bytes(), devices.stream().map(PassedDevice::state).toList());
   }
 
+  Journal.OfVm journal() {
+    return new Journal.OfVm(
+        settings.name(),
+        settings.memory(),
+        memory.journal(),
+        devices.stream().map(PassedDevice::journal).toList());
+  }
+
   /** Something of it is another than before: whoever watches is told. */
   void changed() {
     broker.changed(this);

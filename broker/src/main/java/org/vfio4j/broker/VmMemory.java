@@ -16,6 +16,8 @@ import java.util.NavigableMap;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.stream.Stream;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
@@ -50,6 +52,7 @@ final class VmMemory {
   private final AddressSpace process = ProcessMemory.create();
   private final NavigableMap<Long, RamPiece> pieces = new TreeMap<>(Long::compareUnsigned);
   private final Map<RamFile.Key, RamFile> files = new HashMap<>();
+  private final Set<Share> shares = ConcurrentHashMap.newKeySet();
 
   /** It is said once for a VM: each of its connections announces the same. */
   private boolean toldWithout;
@@ -62,6 +65,7 @@ final class VmMemory {
 
   /** What one connection has announced. Its calls come from one thread. */
   final class Share implements AutoCloseable {
+    private final String address;
     private final Peer peer;
 
     /** What came without a descriptor: no device can reach it. */
@@ -71,7 +75,8 @@ final class VmMemory {
     private boolean admitted;
     private boolean cutOff;
 
-    private Share(Peer peer) {
+    private Share(String address, Peer peer) {
+      this.address = address;
       this.peer = peer;
     }
 
@@ -121,12 +126,47 @@ final class VmMemory {
     @Override
     public void close() {
       VmMemory.this.unmap(this, 0, 0, ALL);
+      shares.remove(this);
     }
   }
 
-  /** A connection that has announced nothing yet. */
-  Share join(Peer peer) {
-    return new Share(peer);
+  /** The connection of a device, which has announced nothing yet. */
+  Share join(String address, Peer peer) {
+    Share share = new Share(address, peer);
+    shares.add(share);
+    return share;
+  }
+
+  /** What all of them have announced, in the order of addresses. */
+  synchronized List<Journal.Range> journal() {
+    List<Journal.Range> ranges = new ArrayList<>();
+    for (RamPiece piece : pieces.values()) {
+      RamFile.Key key = piece.file.key;
+      ranges.add(
+          new Journal.Range(
+              piece.iova,
+              piece.size,
+              piece.prot,
+              Optional.of(new Journal.OfFile(key.device(), key.inode(), piece.offset)),
+              piece.state == RamPiece.State.PINNED,
+              addresses(piece.holders.stream())));
+    }
+    for (Share share : shares) {
+      share.without.forEach(
+          (iova, size) -> {
+            List<String> holders =
+                addresses(shares.stream().filter(s -> size.equals(s.without.get(iova))));
+            if (holders.getFirst().equals(share.address)) {
+              ranges.add(new Journal.Range(iova, size, 0, Optional.empty(), false, holders));
+            }
+          });
+    }
+    ranges.sort((a, b) -> Long.compareUnsigned(a.iova(), b.iova()));
+    return ranges;
+  }
+
+  private static List<String> addresses(Stream<Share> shares) {
+    return shares.map(s -> s.address).sorted().toList();
   }
 
   private static void checkRange(long iova, long size, int prot) {

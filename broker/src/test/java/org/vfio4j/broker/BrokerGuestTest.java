@@ -7,7 +7,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import java.io.IOException;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -25,7 +29,10 @@ import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.EventFd;
 import org.vfio4j.posix.MappedMemory;
 import org.vfio4j.posix.Memfd;
+import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.SystemCalls;
+import org.vfio4j.posix.UnixSocket;
+import org.vfio4j.posix.Uses;
 import org.vfio4j.posix.testing.OpenDescriptors;
 import org.vfio4j.user.Client;
 import org.vfio4j.user.ErrorReplyException;
@@ -54,6 +61,7 @@ class BrokerGuestTest {
 
   @TempDir private Path folder;
   private Set<String> before = Set.of();
+  private long pinnedBefore;
   private final List<AutoCloseable> held = new ArrayList<>();
   private Broker broker;
 
@@ -61,6 +69,7 @@ class BrokerGuestTest {
   void onlyInTheBench() throws Exception {
     assumeTrue(Bound.possible(), "needs VFIO and edu devices: kernel-bench/run");
     before = OpenDescriptors.now();
+    pinnedBefore = pinned();
     broker = new Broker(new LinuxIommu(CALLS), Kernels.running());
   }
 
@@ -72,7 +81,24 @@ class BrokerGuestTest {
         each.close();
       }
       assertThat(OpenDescriptors.now()).isEqualTo(before);
+      assertThat(pinned()).as("pages pinned for devices").isEqualTo(pinnedBefore);
     }
+  }
+
+  /** Pages of the whole machine that devices may write to. */
+  private static long pinned() throws IOException {
+    // Each processor counts for itself, and adds it up now and then.
+    Files.writeString(Path.of("/proc/sys/vm/stat_refresh"), "1");
+    long pages = 0;
+    for (String line : Files.readAllLines(Path.of("/proc/vmstat"))) {
+      String[] words = line.split(" ");
+      switch (words[0]) {
+        case "nr_foll_pin_acquired" -> pages += Long.parseLong(words[1]);
+        case "nr_foll_pin_released" -> pages -= Long.parseLong(words[1]);
+        default -> {}
+      }
+    }
+    return pages;
   }
 
   /** A VM with one device, as its VMM and its guest's driver use it. */
@@ -208,6 +234,78 @@ class BrokerGuestTest {
         assertThat(mine.client.read32(Pci.CONFIG, INTERRUPT_LINE) & 0xff)
             .as("of the first VM nothing")
             .isNotEqualTo(MARKER);
+      }
+      Guest.awaitIdle(broker);
+    }
+  }
+
+  /** In a socket that nobody reads it is in no process, and no look at /proc finds it. */
+  @Test
+  void shouldKeepAGroupWhoseDeviceIsOnItsWayToSomebodyElse() {
+    try (Bound _ = Bound.to("vfio-pci", NVME);
+        Machine web = new Machine("web");
+        Machine db = new Machine("db");
+        Server first = web.serve(NVME, PassOptions.WRAPPED);
+        Server rivals = db.serve(NVME, PassOptions.WRAPPED);
+        Arena arena = Arena.ofConfined()) {
+      MemorySegment two = arena.allocate(8, 4);
+      int type = Constants.SOCK_STREAM | Constants.SOCK_CLOEXEC;
+      SystemCallException.check(CALLS.socketpair(Constants.AF_UNIX, type, 0, two), "socketpair");
+      int[] pair = two.toArray(ValueLayout.JAVA_INT);
+      try (UnixSocket sender = UnixSocket.of(new Descriptor(CALLS, pair[0], "sender"));
+          Descriptor reader = new Descriptor(CALLS, pair[1], "reader")) {
+        try (Plugged plugged = web.plug(first);
+            Client.MappableRegion bar = plugged.client.region(Pci.BAR0);
+            Uses beside = Uses.of(List.of(bar.file().orElseThrow()))) {
+          sender.send(arena.allocate(1), 0, 1, beside);
+        }
+        while (phaseOf("web") != BrokerState.Phase.DRAINING) {
+          Thread.onSpinWait();
+        }
+        assertThat(errno(() -> db.plug(rivals).close())).isEqualTo(Errno.EBUSY.number());
+        assertThat(reader.isOpen()).isTrue();
+      }
+      Guest.awaitIdle(broker);
+      db.plug(rivals).close();
+      Guest.awaitIdle(broker);
+    }
+  }
+
+  /** What is pinned stays, and the device goes on; what can no longer be pinned is refused. */
+  @Test
+  void shouldSurviveAVmThatCutsItsMemoryShort() {
+    try (Bound _ = Bound.to("vfio-pci", FIRST, SECOND, NETWORK);
+        Machine web = new Machine("web");
+        Server server = web.serve(FIRST, PassOptions.WHOLE)) {
+      try (Plugged plugged = web.plug(server)) {
+        assertThat(plugged.copies(1)).isTrue();
+        try (Descriptor.Use use = web.file.use()) {
+          SystemCallException.check(CALLS.ftruncate(use.number(), 0), "ftruncate");
+        }
+        plugged.client.write32(Pci.BAR0, 0x10, 5);
+        assertThat(plugged.client.read32(Pci.CONFIG, 0)).isEqualTo(0x11e81234);
+        plugged.client.unmap(0, RAM);
+        assertThat(errno(() -> plugged.client.map(0, RAM, 3, web.file, 0)))
+            .isEqualTo(Errno.EINVAL.number());
+        assertThat(plugged.client.read32(Pci.CONFIG, 0)).isEqualTo(0x11e81234);
+      }
+      Guest.awaitIdle(broker);
+    }
+  }
+
+  @Test
+  void shouldRefuseMemoryThatIsFarLargerThanTheVm() {
+    try (Bound _ = Bound.to("vfio-pci", FIRST, SECOND, NETWORK);
+        Machine web = new Machine("web");
+        Descriptor sparse = Memfd.create(CALLS, "sparse", 60L << 40);
+        Server server = web.serve(FIRST, PassOptions.WHOLE)) {
+      try (Client client = Client.connect(server.path())) {
+        assertThat(errno(() -> client.map(0, RAM, 3, sparse, 0))).isEqualTo(Errno.ENOMEM.number());
+        assertThat(errno(client::info)).isEqualTo(Errno.ENOMEM.number());
+      }
+      Guest.awaitIdle(broker);
+      try (Plugged plugged = web.plug(server)) {
+        assertThat(plugged.copies(7)).isTrue();
       }
       Guest.awaitIdle(broker);
     }

@@ -22,7 +22,9 @@ import org.junit.jupiter.api.Test;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.linux.testing.OnFakeHost;
+import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.EventFd;
+import org.vfio4j.posix.Memfd;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.user.Client;
@@ -173,6 +175,17 @@ class BrokerTest extends OnFakeHost {
         errno(() -> twice.map(1L << 32, 4 * MIB, Guest.READ_WRITE, guest.ram, 0));
         assertThat(errno(twice::info)).as("more than memory:").isEqualTo(Errno.ENOMEM.number());
       }
+    }
+  }
+
+  /** A memfd that was never made longer, or was cut to nothing. */
+  @Test
+  void shouldRefuseMemoryWithNothingInIt() {
+    try (Descriptor empty = Memfd.create(SystemCalls.libc(), "empty", 0);
+        Server server = Guest.serve(folder, web, A, PassOptions.WHOLE);
+        Client client = Client.connect(server.path())) {
+      assertThat(errno(() -> client.map(0, MIB, Guest.READ_WRITE, empty, 0)))
+          .isEqualTo(Errno.EINVAL.number());
     }
   }
 
