@@ -209,6 +209,29 @@ refused_none() {
   fi
 }
 
+# junit MODULE TESTS NAME: JUnit tests that start QEMU by themselves; all must run, and pass.
+junit() {
+  local root reports tests failed skipped status=0
+  root=$(dirname "$here")
+  reports=$root/$1/target/surefire-reports
+  rm -f "$reports"/TEST-${2%\**}*.xml
+  mvn -q -B -ntp -f "$root/pom.xml" -pl "$1" -am test -Dtest="$2" \
+    -Dsurefire.failIfNoSpecifiedTests=false -Dvfio4j.qemu="$here/qemu" || status=$?
+  # total ATTRIBUTE: over the reports of all classes.
+  total() {
+    cat "$reports"/TEST-${2%\**}*.xml 2>/dev/null | tr '\n' ' ' |
+      grep -o '<testsuite [^>]*' | sed -n "s/.* $1=\"\([0-9]*\)\".*/\1/p" |
+      awk '{ sum += $1 } END { print sum + 0 }'
+  }
+  tests=$(total tests "$2")
+  failed=$(($(total failures "$2") + $(total errors "$2")))
+  skipped=$(total skipped "$2")
+  note "$3: $((tests - skipped)) tests run, $failed failed, $skipped skipped"
+  [[ $status == 0 ]] || fail "mvn ended with $status"
+  ((tests - skipped > 0)) || fail "no test ran"
+  ((failed + skipped == 0)) || fail "not all passed"
+}
+
 # Nothing outlives a suite, however it ends.
 clean_up() {
   local name

@@ -5,6 +5,7 @@ package org.vfio4j.user.qtest;
 
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.net.SocketException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
@@ -14,6 +15,7 @@ import java.nio.channels.SocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -43,20 +45,25 @@ public final class Qemu implements AutoCloseable {
       throws IOException {
     this.process = process;
     this.log = log;
+    List<AutoCloseable> open = new ArrayList<>();
     boolean done = false;
     try {
       this.qtest = new Qtest(accept(qtest));
+      open.add(this.qtest);
       monitor = accept(qmp);
+      open.add(monitor);
       monitorIn = new BufferedReader(Channels.newReader(monitor, StandardCharsets.UTF_8));
+      // It is heard only when all devices are there.
+      awaitMonitor("\"QMP\"");
+      monitor("qmp_capabilities");
+      awaitMonitor("\"return\"");
       done = true;
     } finally {
       if (!done) {
         process.destroyForcibly();
+        open.forEach(Qemu::quietly);
       }
     }
-    awaitMonitor("\"QMP\"");
-    monitor("qmp_capabilities");
-    awaitMonitor("\"return\"");
   }
 
   /** Starts one with these devices, at slots 5, 6 and on. */
@@ -73,6 +80,16 @@ public final class Qemu implements AutoCloseable {
   public static Qemu plugged(Path folder, Path socket) throws IOException {
     String device = Plug.argument(socket, PciFunction.FIRST_SLOT);
     return start(folder, List.of("-device", device), List.of());
+  }
+
+  /** The same, which waits so long for an answer. */
+  public static Qemu plugged(Path folder, Path socket, Duration patience) throws IOException {
+    String device = Plug.argument(socket, PciFunction.FIRST_SLOT);
+    String patient = "\"x-msg-timeout\":%d}".formatted(patience.toMillis());
+    return start(
+        folder,
+        List.of("-device", device.substring(0, device.length() - 1) + "," + patient),
+        List.of());
   }
 
   private static Qemu start(Path folder, List<String> arguments, List<Plug> plugs)
@@ -135,10 +152,10 @@ public final class Qemu implements AutoCloseable {
         .bind(UnixDomainSocketAddress.of(path));
   }
 
-  private static void quietly(ServerSocketChannel channel) {
+  private static void quietly(AutoCloseable channel) {
     try {
       channel.close();
-    } catch (IOException _) {
+    } catch (Exception _) {
       // Nobody waits there any more.
     }
   }
@@ -152,7 +169,7 @@ public final class Qemu implements AutoCloseable {
   }
 
   /** Sends a command of QEMU's monitor that takes no arguments. */
-  void monitor(String command) throws IOException {
+  public void monitor(String command) throws IOException {
     String line = "{\"execute\": \"%s\"}%n".formatted(command);
     ByteBuffer bytes = ByteBuffer.wrap(line.getBytes(StandardCharsets.UTF_8));
     while (bytes.hasRemaining()) {
@@ -161,18 +178,28 @@ public final class Qemu implements AutoCloseable {
   }
 
   /** Until the monitor says something that contains {@code text}. */
-  void awaitMonitor(String text) throws IOException {
+  public void awaitMonitor(String text) throws IOException {
     String line;
     do {
-      line = monitorIn.readLine();
-      if (line == null) {
-        throw new IOException("QEMU has gone: " + Files.readString(log));
-      }
+      line = heard();
     } while (!line.contains(text));
   }
 
+  private String heard() throws IOException {
+    String line = null;
+    try {
+      line = monitorIn.readLine();
+    } catch (SocketException _) {
+      // As one that has gone without reading what it was told.
+    }
+    if (line == null) {
+      throw new IOException("QEMU has gone: " + Files.readString(log));
+    }
+    return line;
+  }
+
   /** As the machine's button does; everything is reset when this returns. */
-  void systemReset() throws IOException {
+  public void systemReset() throws IOException {
     monitor("system_reset");
     awaitMonitor("\"RESET\"");
   }
@@ -196,12 +223,13 @@ public final class Qemu implements AutoCloseable {
     return process.exitValue();
   }
 
-  boolean alive() {
+  /** Whether it has not ended. */
+  public boolean alive() {
     return process.isAlive();
   }
 
   /** What it has printed. */
-  String log() throws IOException {
+  public String log() throws IOException {
     return Files.readString(log);
   }
 
