@@ -194,17 +194,19 @@ final class MessageReader implements AutoCloseable {
       }
       return false;
     }
-    if (there < Header.SIZE || there == capacity || there < sizeAt(0)) {
-      return false;
+    // A close may wait for ever where it is, say, a file of FUSE's: none is left to the socket.
+    end = there;
+    hold();
+    boolean all = there >= Header.SIZE && there < capacity && sizeAt(0) <= there;
+    end = all ? sizeAt(0) : 0;
+    if (end < there) {
+      // Duplicates of what a later message brings again.
+      release(heldCount);
     }
-    size = sizeAt(0);
-    end = size;
-    peeked = true;
-    if (there == size) {
-      hold();
-      claim();
-    }
-    return true;
+    size = end;
+    peeked = all;
+    claim();
+    return all;
   }
 
   /**

@@ -9,7 +9,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
 import java.util.Collections;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.EventFd;
@@ -187,5 +189,31 @@ class MessageReaderTest extends LeakCheck {
               .isInstanceOf(ConnectionException.class)
               .hasMessageContaining("too many descriptors: count=192, max=128");
         });
+  }
+
+  /** To close a stranger's descriptor may take for ever, and is not for the thread that reads. */
+  @Test
+  void shouldGiveToItsCloserWhatAPeekBringsTooMuch() throws Exception {
+    Path path = folder.resolve("s");
+    List<Descriptor> closed = new ArrayList<>();
+    try (UnixListener listener =
+            UnixListener.bind(CALLS, path, PosixFilePermissions.fromString("rw-------"));
+        UnixSocket sender = UnixSocket.connect(CALLS, path);
+        UnixSocket receiver = listener.accept();
+        EventFd event = EventFd.create(CALLS);
+        MessageReader reader =
+            new MessageReader(receiver, arena.allocate(LIMIT, Long.BYTES), LIMIT, closed::add)) {
+      reader.exact();
+      send(sender, 1, 16, event, 0);
+      send(sender, 2, 20, event, 2);
+      expect(reader, 1, 16, 0);
+      assertThat(closed).hasSize(2);
+      expect(reader, 2, 20, 2);
+      reader.take(0).close();
+      sender.shutdown();
+      assertThat(reader.next()).isFalse();
+      assertThat(closed).hasSize(3);
+      closed.forEach(Descriptor::close);
+    }
   }
 }
