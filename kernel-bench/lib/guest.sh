@@ -35,7 +35,8 @@ start_guest() {
     -nodefaults -display none -monitor none -no-reboot -net none -serial "file:$folder/console" \
     -device "intel-iommu,$options,caching-mode=on,aw-bits=48" \
     -device edu,addr=2.0 -device edu,addr=3.0 -device edu,addr=4.0 \
-    -device e1000e,addr=5.0,multifunction=on,romfile= -device e1000e,addr=5.1,romfile= \
+    -netdev user,id=around,restrict=on \
+    -device e1000e,addr=5.0,multifunction=on,romfile=,netdev=around -device e1000e,addr=5.1,romfile= \
     -device pcie-root-port,id=rp1,addr=6.0,chassis=1,slot=1 -device pcie-pci-bridge,id=br1,bus=rp1 \
     -device edu,bus=br1,addr=1.0 -device edu,bus=br1,addr=2.0 \
     -device e1000,bus=br1,addr=3.0,romfile= \

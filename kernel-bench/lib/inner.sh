@@ -3,10 +3,14 @@
 #
 # For suites that plug what vfio up serves into VMs within the guest.
 
+. "$BENCH/lib/qmp.sh"
+. "$BENCH/lib/saved.sh"
+
 # A tree of its own outside of anybody's home, for a QEMU that runs as nobody.
-mkdir -p "$work" /mnt/qemu
+mkdir -p "$work" /mnt/qemu /mnt/inner
 chmod 755 "$work"
 mountpoint -q /mnt/qemu || mount --bind "$CACHE/vfio4j/qemu/qemu" /mnt/qemu || exit
+[[ -z $INNER ]] || mountpoint -q /mnt/inner || mount --bind "$INNER" /mnt/inner || exit
 
 fail() {
   echo "FAILED: $*"
@@ -29,6 +33,13 @@ await() {
 
 vfio() { exec "$JAVA" $JAVA_FLAGS org.vfio4j.cli.Main "$@"; }
 
+# Pages of the whole guest that devices may write to.
+pinned() {
+  # Each processor counts for itself, and adds it up now and then.
+  echo 1 >/proc/sys/vm/stat_refresh
+  awk '/nr_foll_pin_acquired/ { n += $2 } /nr_foll_pin_released/ { n -= $2 } END { print n }' /proc/vmstat
+}
+
 # arguments LOG VM: what up prints for a VM, as a shell reads it.
 arguments() {
   sed -n "/^$2, /,/^$/p" "$1" | sed '1,/Give QEMU/d'
@@ -36,9 +47,52 @@ arguments() {
 
 # QEMU as nobody, who has no right in /dev/vfio. Becomes it.
 qemu() {
+  as_nobody=(setpriv --reuid nobody --regid nogroup --clear-groups)
+  qemu_by_root "$@"
+}
+
+# QEMU as whoever runs this, or by what $as_nobody says. Becomes it.
+qemu_by_root() {
   local libraries=/mnt/qemu/usr/lib/x86_64-linux-gnu
-  exec setpriv --reuid nobody --regid nogroup --clear-groups \
+  exec "${as_nobody[@]}" \
     "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries" --argv0 qemu-system-x86_64 \
-    /mnt/qemu/usr/bin/qemu-system-x86_64 -accel tcg -cpu max,erms=off,fsrm=off -nodefaults \
-    -display none "$@"
+    /mnt/qemu/usr/bin/qemu-system-x86_64 "$@"
+}
+
+# QEMU paused, with nothing in it but what is given.
+paused() {
+  qemu -accel tcg -nodefaults -display none -S "$@"
+}
+
+# resume_inner COMMAND: the saved VM goes on as far as it was, paused, in the QEMU that COMMAND becomes.
+# Sets $inner to the process; words for it go to descriptor 9.
+resume_inner() {
+  local machine
+  qmp_pipes "$work/qmp"
+  [[ -p $work/words ]] || mkfifo "$work/words"
+  exec 9<>"$work/words"
+  mapfile -t machine < <(inner_machine; inner_rest /mnt/inner; qmp_arguments "$work/qmp")
+  ("$1" "${machine[@]}" -incoming defer) <&9 >"$RESULTS/inner.log" 2>&1 7>&- 8>&- &
+  inner=$!
+  qmp_begin
+  qmp migrate-incoming '{"uri": "file:/mnt/inner/state"}'
+  qmp_await '"status": "completed"' 60 || fail "the saved VM does not go on"
+}
+
+# start_inner LOG VM: the same with the devices that LOG prints for VM plugged into its ports.
+start_inner() {
+  local given word machine=() devices=()
+  eval "given=($(arguments "$1" "$2"))"
+  for word in "${given[@]}"; do
+    if [[ $word == "{"* ]]; then
+      unset 'machine[-1]'
+      devices+=("$word")
+    else
+      machine+=("$word")
+    fi
+  done
+  [[ "$(inner_machine | paste -sd' ') " == "${machine[*]} "* ]] ||
+    fail "the saved VM is not one of these arguments: ${machine[*]}"
+  resume_inner qemu
+  for word in "${devices[@]}"; do qmp device_add "$word"; done
 }

@@ -113,14 +113,26 @@ run_machine() {
   rm -f "$results"/{disk,off,booted,suites,environment,qemu}
 }
 
+# The VM within the guest, where a suite wants it.
+prepare_inner() {
+  local suite start=${EPOCHREALTIME/./}
+  inner=
+  for suite in "${wanted[@]}"; do
+    [[ $(header "$suite" needs) == *inner* ]] || continue
+    save_inner
+    printf '%-6s %-16s %4s s\n' "$kernel" "inner VM" "$(since "$start")"
+    return
+  done
+}
+
 run_kernel() {
   local machine suite start=${EPOCHREALTIME/./} group
   fetch_kernel "$kernel"
   printf '%-6s %-16s %4s s  %s\n' "$kernel" fetch "$(since "$start")" "$release, profile $(profile_of "$release")"
   start=${EPOCHREALTIME/./}
   build_initramfs
-  unpack_kernel
   printf '%-6s %-16s %4s s\n' "$kernel" initramfs "$(since "$start")"
+  prepare_inner
   results=$bench/target/$kernel
   rm -rf "$results"
   mkdir -p "$results"

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # Copyright the vfio4j authors
 #
-# vfio up with QEMU 11.1: an NVMe and the functions of a shared group, wrapped and whole, in a VM.
-# limit: 900
-# UP_REBOOT=yes: the inner guest reboots and does it again, four minutes more.
-# needs: qemu
-# by name: a boot within the guest takes four minutes
+# vfio up with QEMU 11.1: an NVMe, a network card and a shared group, wrapped and whole, in a VM.
+# limit: 600
+# UP_REBOOT=yes: the VM within the guest is booted anew, with the devices, which takes some minutes.
+# needs: qemu inner
 
 nvme=0000:03:00.0
 first_edu=0000:02:01.0
 second_edu=0000:02:02.0
 card=0000:02:03.0
+network=0000:00:05.0
 work=/tmp/up
 said=()
 . "$BENCH/lib/inner.sh"
@@ -20,30 +20,13 @@ shown() {
   echo "shown after $SECONDS s: $1"
 }
 
-# The inner VM's files: the kernel of this guest, nvme's modules, and the program that drives edu.
-tree=$work/tree
-mkdir -p $tree/{bin,dev,modules,proc,sys,tmp}
-cp "$(command -v busybox)" "$BENCH/guest/inner/init" $tree
-mv $tree/busybox $tree/bin
-chmod 755 $tree/init
-gcc -std=gnu17 -O1 -static -o $tree/bin/edu "$ROOT/vm-bench/guest/edu.c" || fail "edu.c does not compile"
-number=10
-while read -r module; do
-  cp "$module" "$tree/modules/$((number++))-$(basename "$module")"
-done < <(modprobe --show-depends nvme | awk '$1 == "insmod" && !seen[$2]++ { print $2 }')
-(cd $tree && find . | cpio -o -H newc --quiet) >$work/initramfs
-home=$(dirname "$(dirname "$BENCH_MODULES")")
-cp "$home/vmlinux" $work/vmlinux
-chmod 644 $work/initramfs $work/vmlinux
-echo "the inner VM's files after $SECONDS s"
-
 cat >$work/first.yaml <<YAML
 host: linux
 vms:
   inner:
     memory: 256MiB
     user: nobody
-    devices: [{wrap: $nvme}, $first_edu, {wrap: $second_edu}, $card]
+    devices: [{wrap: $nvme}, $first_edu, {wrap: $second_edu}, $card, {wrap: $network}]
 YAML
 cat >$work/second.yaml <<YAML
 host: linux
@@ -54,29 +37,26 @@ vms:
     devices: [$first_edu, {wrap: $second_edu}]
 YAML
 
+# A driver that is to be given back at the end.
+modprobe e1000
+echo $card >/sys/bus/pci/drivers_probe
+driver_of() { basename "$(readlink "/sys/bus/pci/devices/$1/driver")"; }
+[[ $(driver_of $card) == e1000 ]] || fail "e1000 does not take $card"
+
 vfio up $work/first.yaml --folder $work/first --bind --force $nvme --force $first_edu \
-  --force $second_edu --force $card >$RESULTS/first.log 2>&1 &
+  --force $second_edu --force $card --force $network >$RESULTS/first.log 2>&1 &
 first=$!
 await $RESULTS/first.log "Ctrl-C gives everything back" 120
 shown "taken: $(sed -n 's/ → /→/p' $RESULTS/first.log | paste -sd' ')"
 
-mkfifo $work/monitor.in $work/monitor.out $work/console.in
-exec 7<>$work/monitor.in 8<>$work/monitor.out 9<>$work/console.in
-chown nobody $work/monitor.* 
-eval "given=($(arguments $RESULTS/first.log inner))"
-(
-  qemu "${given[@]}" -smp 1 -kernel $work/vmlinux -initrd $work/initramfs -chardev stdio,id=console \
-    -serial chardev:console -chardev pipe,id=monitor,path=$work/monitor -mon chardev=monitor,mode=readline \
-    -append "console=ttyS0 quiet lsm= rodata=off panic=-1 nokaslr nowatchdog no_timer_check tsc=reliable mitigations=off init_on_alloc=0 apparmor=0 rdinit=/init"
-) <&9 >$RESULTS/inner.log 2>&1 &
-inner=$!
+start_inner $RESULTS/first.log inner
 tell() { echo "$1" >&9; }
 
 await $RESULTS/first.log "in use" 60
-await $RESULTS/inner.log "inner: up" 400
-shown "an unprivileged QEMU boots with four functions"
+shown "plugged into an unprivileged QEMU"
+qmp cont
 tell disk
-await $RESULTS/inner.log "done disk" 60
+await $RESULTS/inner.log "done disk" 120
 grep -q "boot 1 reads: vfio4j kernel-bench block 0" $RESULTS/inner.log || fail "not the disk's content"
 grep -q "boot 1 wrote and read back" $RESULTS/inner.log || fail "not written and read back"
 grep -q "interrupts: .*msix" $RESULTS/inner.log || fail "not by MSI-X"
@@ -103,13 +83,19 @@ reads=$(sed -n 's/^inner: reads: \([0-9]*\).*/\1/p' $RESULTS/inner.log)
 [[ $before == "$after" ]] || fail "the broker was woken $((after - before)) times during $reads reads"
 shown "$reads reads: no message to the broker, $(((now - spent) * 10)) ms of its CPU time"
 
+vfio up $work/second.yaml --folder $work/second >$RESULTS/second.log 2>&1 &
+second=$!
+tell net
+await $RESULTS/inner.log "done net" 120
+grep -q "net: .* 0% packet loss" $RESULTS/inner.log || fail "packets are lost"
+grep -q "net: interrupts .*msix" $RESULTS/inner.log || fail "the card has no MSI-X"
+shown "a network card, wrapped, passes packets by MSI-X"
+
 tell copies
 await $RESULTS/inner.log "done copies" 60
 (($(grep -c "edu .* copies" $RESULTS/inner.log) == 2)) || fail "not both edu copy"
 shown "one edu whole, one wrapped: both copy"
 
-vfio up $work/second.yaml --folder $work/second >$RESULTS/second.log 2>&1 &
-second=$!
 await $RESULTS/second.log "Ctrl-C gives everything back" 120
 grep "held: rival" $RESULTS/second.log | grep -q "$first" || fail "the holder is not named"
 shown "a second VM: EBUSY, the holder named"
@@ -117,7 +103,7 @@ tell copies
 await $RESULTS/inner.log "done copies" 60 2
 (($(grep -c "edu .* copies" $RESULTS/inner.log) == 4)) || fail "the first VM is disturbed"
 
-echo "device_del vfio1" >&7
+qmp device_del '{"id": "vfio1"}'
 await $RESULTS/first.log "$first_edu: left" 60
 tell copies
 await $RESULTS/inner.log "done copies" 60 3
@@ -126,34 +112,33 @@ shown "one device unplugged: the other goes on"
 
 if [[ -n ${UP_REBOOT:-} ]]; then
   tell again
-  await $RESULTS/inner.log "inner: up" 400 2
+  await $RESULTS/inner.log "inner: up" 500
   tell disk
-  await $RESULTS/inner.log "done disk" 60 2
+  await $RESULTS/inner.log "done disk" 120 2
   grep -q "boot 2 reads: vfio4j kernel-bench block 0" $RESULTS/inner.log || fail "not after a reboot"
   grep -q "boot 2 wrote and read back" $RESULTS/inner.log || fail "not written after a reboot"
   shown "after a reboot of the guest again"
 fi
 
-tell off
+qmp quit
 wait $inner
 await $RESULTS/first.log "$second_edu free" 60
 eval "given=($(arguments $RESULTS/second.log rival))"
-mkfifo $work/second.in
-exec 6<>$work/second.in
-(qemu "${given[@]}" -S -monitor stdio) <&6 >$RESULTS/rival.log 2>&1 &
+(paused "${given[@]}") >$RESULTS/rival.log 2>&1 &
 rival=$!
 await $RESULTS/second.log "with 2 users" 60
 shown "the first ends: the second gets both"
-echo quit >&6
-wait $rival
+kill -KILL $rival
+wait $rival 2>/dev/null
 await $RESULTS/second.log "$second_edu free" 60
 kill -TERM $second
 wait $second
 kill -TERM $first
 wait $first
-[[ -z $(ls $work/first $work/second) ]] || fail "something stays in the folders"
-for function in $nvme $first_edu $second_edu $card; do
+[[ -z $(find $work/first $work/second -mindepth 1) ]] || fail "something stays in the folders"
+for function in $nvme $first_edu $second_edu $network; do
   [[ ! -e /sys/bus/pci/devices/$function/driver ]] || fail "$function is not given back"
 done
+[[ $(driver_of $card) == e1000 ]] || fail "$card is not given back to e1000"
 shown "ended by SIGTERM: sockets and drivers given back"
 (IFS=,; echo "${said[*]}" | sed 's/,/, /g') >"$RESULTS/summary"
