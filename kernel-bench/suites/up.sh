@@ -2,7 +2,7 @@
 # Copyright the vfio4j authors
 #
 # vfio up with QEMU 11.1: an NVMe, a network card and a shared group, wrapped and whole, in a VM.
-# limit: 600
+# limit: 900
 # UP_REBOOT=yes: the VM within the guest is booted anew, with the devices, which takes some minutes.
 # needs: qemu inner
 

@@ -11,17 +11,21 @@ import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** A script of docs/DEFECTS.md: it breaks the engine that has the defect, and no other. */
-record DefectScript(String defect, String text) {
+/**
+ * A script of docs/DEFECTS.md: it breaks the engine that has the defect, and no other.
+ *
+ * @param world the alphabet with which the explorer finds it
+ */
+record DefectScript(String defect, String world, String text) {
   private static final Pattern SCRIPT =
-      Pattern.compile("### ([DR]\\d\\d)\n+```\n(.*?)```", Pattern.DOTALL);
+      Pattern.compile("### ([DR]\\d\\d), (\\w+)\n+```\n(.*?)```", Pattern.DOTALL);
 
   static List<DefectScript> all() throws IOException {
     Path module = Path.of(System.getProperty("basedir", "."));
     Matcher matcher = SCRIPT.matcher(Files.readString(module.resolve("../docs/DEFECTS.md")));
     List<DefectScript> found = new ArrayList<>();
     while (matcher.find()) {
-      found.add(new DefectScript(matcher.group(1), matcher.group(2)));
+      found.add(new DefectScript(matcher.group(1), matcher.group(2), matcher.group(3)));
     }
     return found;
   }

@@ -19,6 +19,7 @@ final class Detector implements Function<String, String> {
   /** What stands between the parts of an answer. */
   static final String SEPARATOR = "\u001f";
 
+  private static final String EXPLORE = "explore";
   private static final long SEED = 20190905;
 
   /** Only lest a defect that makes the world endless stops the build: the depth is what ends it. */
@@ -36,10 +37,10 @@ final class Detector implements Function<String, String> {
   /**
    * Runs the checks.
    *
-   * @param operations how many random ones; or {@code explore} for the explorer instead, or a
-   *     script
+   * @param operations how many random ones; or {@code explore} for the explorer instead, with the
+   *     name of a world if only that is to be explored, or a script
    * @return empty if nothing is broken; else the rule, what was seen, after how many operations,
-   *     and the script
+   *     the script, and of the explorer the world
    */
   @Override
   public String apply(String operations) {
@@ -49,19 +50,28 @@ final class Detector implements Function<String, String> {
           .map(b -> answer(b.violation(), 0, b.script()))
           .orElse("");
     }
-    return operations.equals("explore") ? explore() : attack(operations);
+    return operations.startsWith(EXPLORE)
+        ? explore(operations.substring(EXPLORE.length()).strip())
+        : attack(operations);
   }
 
-  private static String explore() {
+  /** In one world, or in one after the other. */
+  private static String explore(String world) {
     long transitions = 0;
     for (Map.Entry<Alphabet, Integer> each : DEPTHS.entrySet()) {
+      if (!world.isEmpty() && !world.equals(each.getKey().name())) {
+        continue;
+      }
       Explorer.Report report =
           new Explorer(KernelProfile.LINUX_5_10, each.getKey())
               .run(EXPLORE_SECONDS, each.getValue());
       transitions += report.transitions();
       if (report.broken().isPresent()) {
         Broken broken = report.broken().get();
-        return answer(broken.violation(), transitions, broken.script());
+        return String.join(
+            SEPARATOR,
+            answer(broken.violation(), transitions, broken.script()),
+            each.getKey().name());
       }
     }
     return "";

@@ -45,12 +45,13 @@ class PlantedDefectsTest {
     String when = found[2].equals("0") ? "directed check" : found[2] + " random operations";
     System.out.printf("%s %s%n", defect.name(), defect.title());
     System.out.printf("    %s: %s%n", when, found[1]);
-    String explored = detector.apply("explore");
+    DefectScript documented = DefectScript.of(defect);
+    String explored = detector.apply("explore " + documented.world());
     assertThat(explored).as("%s, by the explorer", defect.name()).isNotEmpty();
     String[] shortest = explored.split(Detector.SEPARATOR, -1);
-    System.out.printf("    explorer, %s transitions: %s%n", shortest[2], shortest[1]);
+    System.out.printf(
+        "    explorer, %s, %s transitions: %s%n", shortest[4], shortest[2], shortest[1]);
     shortest[3].lines().forEach(line -> System.out.println("      " + line));
-    DefectScript documented = DefectScript.of(defect);
     assertThat(shortest[3].strip())
         .as("the script in docs/DEFECTS.md")
         .isEqualTo(documented.text().strip());
