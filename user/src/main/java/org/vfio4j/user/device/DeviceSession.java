@@ -113,7 +113,7 @@ public interface DeviceSession extends AutoCloseable {
   /**
    * Whether a command is to stay in the socket until it is done, and no other is read meanwhile: so
    * that another process can go on with the connection at any moment. A write to a register is
-   * taken first, since it must not be done twice. Costs two more system calls a command.
+   * taken first, since it must not be done twice. Costs a system call more for each command.
    */
   default boolean exact() {
     return false;
