@@ -2,7 +2,7 @@
 # Copyright the vfio4j authors
 #
 # vfio up with QEMU 11.1: an NVMe, a network card and a shared group, wrapped and whole, in a VM.
-# limit: 900
+# limit: 1500
 # UP_REBOOT=yes: the VM within the guest is booted anew, with the devices, which takes some minutes.
 # needs: qemu inner
 
@@ -12,11 +12,11 @@ second_edu=0000:02:02.0
 card=0000:02:03.0
 network=0000:00:05.0
 work=/tmp/up
-said=()
+shown=()
 . "$BENCH/lib/inner.sh"
 
 shown() {
-  said+=("$1")
+  shown+=("$1")
   echo "shown after $SECONDS s: $1"
 }
 
@@ -52,11 +52,11 @@ shown "taken: $(sed -n 's/ → /→/p' $RESULTS/first.log | paste -sd' ')"
 start_inner $RESULTS/first.log inner
 tell() { echo "$1" >&9; }
 
-await $RESULTS/first.log "in use" 60
+await $RESULTS/first.log "in use" 100
 shown "plugged into an unprivileged QEMU"
 qmp cont
 tell disk
-await $RESULTS/inner.log "done disk" 120
+await $RESULTS/inner.log "done disk" 400
 grep -q "boot 1 reads: vfio4j kernel-bench block 0" $RESULTS/inner.log || fail "not the disk's content"
 grep -q "boot 1 wrote and read back" $RESULTS/inner.log || fail "not written and read back"
 grep -q "interrupts: .*msix" $RESULTS/inner.log || fail "not by MSI-X"
@@ -75,7 +75,7 @@ switches() {
 ticks() { awk '{ print $14 + $15 }' "/proc/$first/stat"; }
 before=$(switches) spent=$(ticks)
 tell reads
-await $RESULTS/inner.log "done reads" 300
+await $RESULTS/inner.log "done reads" 500
 after=$(switches) now=$(ticks)
 reads=$(sed -n 's/^inner: reads: \([0-9]*\).*/\1/p' $RESULTS/inner.log)
 ((reads >= 10000)) || fail "not 10,000 reads: $reads"
@@ -86,13 +86,13 @@ shown "$reads reads: no message to the broker, $(((now - spent) * 10)) ms of its
 vfio up $work/second.yaml --folder $work/second >$RESULTS/second.log 2>&1 &
 second=$!
 tell net
-await $RESULTS/inner.log "done net" 120
+await $RESULTS/inner.log "done net" 300
 grep -q "net: .* 0% packet loss" $RESULTS/inner.log || fail "packets are lost"
 grep -q "net: interrupts .*msix" $RESULTS/inner.log || fail "the card has no MSI-X"
 shown "a network card, wrapped, passes packets by MSI-X"
 
 tell copies
-await $RESULTS/inner.log "done copies" 60
+await $RESULTS/inner.log "done copies" 200
 (($(grep -c "edu .* copies" $RESULTS/inner.log) == 2)) || fail "not both edu copy"
 shown "one edu whole, one wrapped: both copy"
 
@@ -100,21 +100,21 @@ await $RESULTS/second.log "Ctrl-C gives everything back" 120
 grep "held: rival" $RESULTS/second.log | grep -q "$first" || fail "the holder is not named"
 shown "a second VM: EBUSY, the holder named"
 tell copies
-await $RESULTS/inner.log "done copies" 60 2
+await $RESULTS/inner.log "done copies" 200 2
 (($(grep -c "edu .* copies" $RESULTS/inner.log) == 4)) || fail "the first VM is disturbed"
 
 qmp device_del '{"id": "vfio1"}'
-await $RESULTS/first.log "$first_edu: left" 60
+await $RESULTS/first.log "$first_edu: left" 200
 tell copies
-await $RESULTS/inner.log "done copies" 60 3
+await $RESULTS/inner.log "done copies" 200 3
 (($(grep -c "edu .* copies" $RESULTS/inner.log) == 5)) || fail "the edu that stays does not copy alone"
 shown "one device unplugged: the other goes on"
 
 if [[ -n ${UP_REBOOT:-} ]]; then
   tell again
-  await $RESULTS/inner.log "inner: up" 500
+  await $RESULTS/inner.log "inner: up" 900
   tell disk
-  await $RESULTS/inner.log "done disk" 120 2
+  await $RESULTS/inner.log "done disk" 400 2
   grep -q "boot 2 reads: vfio4j kernel-bench block 0" $RESULTS/inner.log || fail "not after a reboot"
   grep -q "boot 2 wrote and read back" $RESULTS/inner.log || fail "not written after a reboot"
   shown "after a reboot of the guest again"
@@ -141,4 +141,4 @@ for function in $nvme $first_edu $second_edu $network; do
 done
 [[ $(driver_of $card) == e1000 ]] || fail "$card is not given back to e1000"
 shown "ended by SIGTERM: sockets and drivers given back"
-(IFS=,; echo "${said[*]}" | sed 's/,/, /g') >"$RESULTS/summary"
+(IFS=,; echo "${shown[*]}" | sed 's/,/, /g') >"$RESULTS/summary"
