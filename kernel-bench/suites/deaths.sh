@@ -66,14 +66,19 @@ for ((round = 1; round <= rounds; round++)); do
   case $victim in
     QEMU) kill -KILL $vm; wait $vm ;;
     broker)
-      # Before it has its device whole, a QEMU whose server has gone ends by itself.
+      # Before it has its device whole, its registers mapped, a QEMU whose server has gone ends by itself.
       await "$log" "256MiB mapped" 60 $((mapped + 1))
+      for ((n = 0; n < 100; n++)); do
+        ! grep -q "vfio-device" "/proc/$vm/maps" || break
+        sleep 0.3
+      done
       sleep 2
       moment
       kill -KILL $broker
       wait $broker
       start_broker
-      grep "^held: inner: " "$log" | grep -q "process $vm has it" || fail "round $round: the orphan is not named"
+      grep "^held: inner: " "$log" | grep -q "process $vm has it" ||
+        fail "round $round: the orphan is not named: $(kill -0 $vm 2>&1 && echo it lives)"
       orphan=$vm
       lives spare "$edu in use" 1
       kill -KILL $vm $orphan
