@@ -3,8 +3,11 @@
 
 package org.vfio4j.broker;
 
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.OptionalInt;
+import java.util.stream.IntStream;
 
 /**
  * What a broker has in its hands, as of one moment.
@@ -39,7 +42,14 @@ public record BrokerState(List<OfVm> vms) {
    * @param number the kernel's
    * @param users how many devices of the VM are in it, whole or wrapped
    */
-  public record OfGroup(int number, int users) {}
+  public record OfGroup(int number, int users) {
+    /** Counts the groups of devices, one for each that is in use, in the order of the first. */
+    static List<OfGroup> count(IntStream ofDevices) {
+      Map<Integer, Integer> users = new LinkedHashMap<>();
+      ofDevices.forEach(g -> users.merge(g, 1, Integer::sum));
+      return users.entrySet().stream().map(e -> new OfGroup(e.getKey(), e.getValue())).toList();
+    }
+  }
 
   /**
    * One device.

@@ -4,7 +4,6 @@
 package org.vfio4j.broker;
 
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -114,19 +113,16 @@ public record Journal(List<OfVm> vms, Map<String, String> lastUsers) {
   }
 
   private static BrokerState.OfVm state(OfVm vm) {
-    Map<Integer, Integer> users = new LinkedHashMap<>();
     List<BrokerState.OfDevice> devices = new ArrayList<>();
     for (OfDevice device : vm.devices) {
-      if (device.phase == BrokerState.Phase.CONNECTED) {
-        device.group.ifPresent(g -> users.merge(g, 1, Integer::sum));
-      }
       OptionalInt pid = device.client.map(c -> OptionalInt.of(c.pid)).orElse(OptionalInt.empty());
       devices.add(new BrokerState.OfDevice(device.address, device.wrapped, device.phase, pid));
     }
     List<BrokerState.OfGroup> groups =
-        users.entrySet().stream()
-            .map(e -> new BrokerState.OfGroup(e.getKey(), e.getValue()))
-            .toList();
+        BrokerState.OfGroup.count(
+            vm.devices.stream()
+                .filter(d -> d.phase == BrokerState.Phase.CONNECTED)
+                .flatMapToInt(d -> d.group.stream()));
     long pinned = vm.ranges.stream().filter(Range::pinned).mapToLong(Range::size).sum();
     return new BrokerState.OfVm(vm.name, groups, pinned, devices);
   }

@@ -38,7 +38,11 @@ public final class JournalText {
 
   private JournalText() {}
 
-  /** Writes it; names must have no line breaks. */
+  /**
+   * Writes it.
+   *
+   * @throws IllegalArgumentException if a name has a line break
+   */
   public static String write(Journal journal) {
     StringBuilder text = new StringBuilder(HEAD).append('\n');
     for (Journal.OfVm vm : journal.vms()) {
@@ -93,7 +97,11 @@ public final class JournalText {
   }
 
   private static void line(StringBuilder text, String kind, String... words) {
-    text.append(kind).append(' ').append(String.join(" ", words)).append('\n');
+    String line = kind + ' ' + String.join(" ", words);
+    if (line.lines().count() != 1) {
+      throw new IllegalArgumentException("a line break in a journal: " + line);
+    }
+    text.append(line).append('\n');
   }
 
   /**
@@ -116,7 +124,15 @@ public final class JournalText {
             "line %d: '%s': %s".formatted(n + 1, lines.get(n), e.getMessage()), e);
       }
     }
-    return new Journal(reading.vms, reading.last);
+    Journal journal = new Journal(reading.vms, reading.last);
+    List<String> same = write(journal).lines().toList();
+    for (int n = 0; n < lines.size(); n++) {
+      if (n >= same.size() || !same.get(n).equals(lines.get(n))) {
+        throw new IllegalArgumentException(
+            "line %d: '%s': not as it is written".formatted(n + 1, lines.get(n)));
+      }
+    }
+    return journal;
   }
 
   /** Lines add to the last of their kind. */

@@ -28,7 +28,6 @@ final class PassedDevice implements ServedDevice {
   /** Read without a lock: each is one value. They are changed under this object's. */
   private volatile BrokerState.Phase phase = BrokerState.Phase.IDLE;
 
-  private volatile OptionalInt pid = OptionalInt.empty();
   private volatile Optional<PassedSession> client = Optional.empty();
   private volatile OptionalInt group = OptionalInt.empty();
 
@@ -47,7 +46,6 @@ final class PassedDevice implements ServedDevice {
       PassedSession session = open(user, peer);
       client = Optional.of(session);
       group = groupNumber();
-      pid = OptionalInt.of(peer.credentials().pid());
       connected();
       done = true;
       vm.changed();
@@ -138,7 +136,6 @@ final class PassedDevice implements ServedDevice {
     boolean drained = phase == BrokerState.Phase.DRAINING;
     if (drained) {
       phase = BrokerState.Phase.IDLE;
-      pid = OptionalInt.empty();
       client = Optional.empty();
     }
     return drained;
@@ -163,6 +160,7 @@ final class PassedDevice implements ServedDevice {
   }
 
   BrokerState.OfDevice state() {
+    OptionalInt pid = client.map(c -> OptionalInt.of(c.pid())).orElse(OptionalInt.empty());
     return new BrokerState.OfDevice(address, options.wrapped(), phase, pid);
   }
 }

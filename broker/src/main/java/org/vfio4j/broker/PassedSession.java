@@ -95,10 +95,14 @@ final class PassedSession implements DeviceSession {
     }
   }
 
+  /** The client's process. */
+  int pid() {
+    return peer.credentials().pid();
+  }
+
   /** What is known of the client. */
   Journal.OfClient journal() {
-    return new Journal.OfClient(
-        peer.credentials().pid(), started, peer.agreed(), interrupts.switchedOn());
+    return new Journal.OfClient(pid(), started, peer.agreed(), interrupts.switchedOn());
   }
 
   @Override

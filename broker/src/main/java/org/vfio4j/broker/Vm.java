@@ -3,9 +3,7 @@
 
 package org.vfio4j.broker;
 
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.vfio4j.iommu.IommuGroup;
@@ -103,14 +101,11 @@ public final class Vm implements AutoCloseable {
 
   BrokerState.OfVm state() {
     Container.Contents now = container.snapshot();
-    Map<Integer, Integer> users = new LinkedHashMap<>();
-    devices.forEach(d -> d.attachedGroup().ifPresent(g -> users.merge(g, 1, Integer::sum)));
-    List<BrokerState.OfGroup> groups =
-        users.entrySet().stream()
-            .map(e -> new BrokerState.OfGroup(e.getKey(), e.getValue()))
-            .toList();
     return new BrokerState.OfVm(
-        settings.name(), groups, now.bytes(), devices.stream().map(PassedDevice::state).toList());
+        settings.name(),
+        BrokerState.OfGroup.count(devices.stream().flatMapToInt(d -> d.attachedGroup().stream())),
+        now.bytes(),
+        devices.stream().map(PassedDevice::state).toList());
   }
 
   Journal.OfVm journal() {

@@ -10,6 +10,7 @@ import static org.vfio4j.linux.testing.FakeHost.R2;
 
 import java.lang.foreign.Arena;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -108,12 +109,22 @@ class JournalTest extends OnFakeHost {
         "vfio4j-journal 1\nvm 0 web\nrange 0 1000 3 there - a",
         "vfio4j-journal 1\nvm 0 web\ndevice a whole gone -",
         "vfio4j-journal 1\nvm 0 web\nclient 1 2 3 4 5 6 true",
+        "vfio4j-journal 1\nvm 0 web\ndevice a whole idle - more",
+        "vfio4j-journal 1\nvm 00 web",
+        "vfio4j-journal 1\nlast a web\nlast a db",
         "vfio4j-journal 1\nsomething"
       })
   void shouldRefuseWhatIsNoneWithTheLine(String text) {
     assertThatIllegalArgumentException()
         .isThrownBy(() -> JournalText.read(text))
         .withMessageStartingWith("line ");
+  }
+
+  @Test
+  void shouldRefuseToWriteWhatCouldNotBeRead() {
+    assertThatIllegalArgumentException()
+        .isThrownBy(() -> JournalText.write(new Journal(List.of(), Map.of(R1, "web\n2"))))
+        .withMessageContaining("line break");
   }
 
   /** A journal is read by the next version of a program that died: nothing in it may end that. */

@@ -140,29 +140,32 @@ class LateAnswersQemuTest extends OnFakeHost {
 
   @Test
   void shouldGoOnWithAVmWhoseMemoryTakesLongerThanItWaits() throws IOException {
-    try (Broker _ = broker;
-        Server server = Guest.serve(folder, vm, B, PassOptions.WHOLE)) {
-      try (Qemu qemu = Qemu.plugged(folder, server.path())) {
-        shouldUnderstand(qemu, VENDOR_AND_DEVICE);
-        slow.next(MAP);
-        new PciFunction(qemu.qtest, HOST_BRIDGE).set(SHADOW, 1, READ_WRITE_RAM);
-        qemu.qtest.await("the late map", () -> slow.served() == 1);
-        shouldUnderstand(qemu, VENDOR_AND_DEVICE);
-      }
-      Guest.awaitIdle(broker);
-    }
+    shouldGoOn(
+        B,
+        VENDOR_AND_DEVICE,
+        MAP,
+        qemu -> new PciFunction(qemu.qtest, HOST_BRIDGE).set(SHADOW, 1, READ_WRITE_RAM));
   }
 
   @Test
   void shouldGoOnWithAVmWhoseDeviceTakesLongerToResetThanItWaits() throws IOException {
+    shouldGoOn(NVME, NVME_VENDOR_AND_DEVICE, RESET, Qemu::systemReset);
+  }
+
+  private interface Action {
+    void of(Qemu qemu) throws IOException;
+  }
+
+  /** What the action has the kernel do takes too long. */
+  private void shouldGoOn(String address, int id, Duration time, Action action) throws IOException {
     try (Broker _ = broker;
-        Server server = Guest.serve(folder, vm, NVME, PassOptions.WHOLE)) {
+        Server server = Guest.serve(folder, vm, address, PassOptions.WHOLE)) {
       try (Qemu qemu = Qemu.plugged(folder, server.path())) {
-        shouldUnderstand(qemu, NVME_VENDOR_AND_DEVICE);
-        slow.next(RESET);
-        qemu.systemReset();
-        qemu.qtest.await("the late reset", () -> slow.served() == 1);
-        shouldUnderstand(qemu, NVME_VENDOR_AND_DEVICE);
+        shouldUnderstand(qemu, id);
+        slow.next(time);
+        action.of(qemu);
+        qemu.qtest.await("the late answer", () -> slow.served() == 1);
+        shouldUnderstand(qemu, id);
       }
       Guest.awaitIdle(broker);
     }
