@@ -31,10 +31,10 @@ qmp_begin() {
   qmp migrate-set-capabilities '{"capabilities": [{"capability": "events", "state": true}]}'
 }
 
-# qmp_await TEXT SECONDS: until QEMU says it.
+# qmp_await TEXT SECONDS: until QEMU says it. Looks without another process: QEMU needs the processors.
 qmp_await() {
-  local deadline=$((SECONDS + $2))
-  until grep -qF -- "$1" "$qmp_log"; do
+  local lines deadline=$((SECONDS + $2))
+  until mapfile -t lines <"$qmp_log" && [[ "${lines[*]}" == *"$1"* ]]; do
     if ((SECONDS >= deadline)); then
       echo "within $2 s QEMU did not say $1 but:"
       tail -n 5 "$qmp_log"
