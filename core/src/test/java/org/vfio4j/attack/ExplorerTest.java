@@ -19,7 +19,7 @@ import org.vfio4j.testing.WatchedIommu;
 class ExplorerTest {
   /** Long mode: {@code -Dvfio4j.explore.seconds=600}, for each of three worlds. */
   private static final double SECONDS =
-      Double.parseDouble(System.getProperty("vfio4j.explore.seconds", "10"));
+      Double.parseDouble(System.getProperty("vfio4j.explore.seconds", "4"));
 
   private static final int NO_LIMIT = Integer.MAX_VALUE;
 
