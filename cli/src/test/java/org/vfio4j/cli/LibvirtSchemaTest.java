@@ -20,9 +20,11 @@ class LibvirtSchemaTest {
 
   @TempDir Path folder;
 
+  /** The judge asks a program of another package. */
   @BeforeAll
   static void requireValidator() {
     assumeThat(VALIDATOR).exists();
+    assumeThat(Path.of("/usr/bin/xmllint")).exists();
   }
 
   /** Each domain of the output by itself: a file for virsh holds one. */

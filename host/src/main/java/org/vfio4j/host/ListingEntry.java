@@ -48,6 +48,7 @@ record ListingEntry(
    * @param reset whether the line has the mark of a function that can be reset
    * @param flags whether the line has a place for such a mark
    * @param id vendor and device, where they stand there
+   * @param bridge the bridge above the function, where the line has the path to it
    */
   record Prefix(
       OptionalInt group,
@@ -55,7 +56,8 @@ record ListingEntry(
       OptionalInt number,
       boolean reset,
       boolean flags,
-      Optional<PciId> id) {
+      Optional<PciId> id,
+      Optional<PciAddress> bridge) {
 
     private static final Pattern TOKENS =
         Pattern.compile(
@@ -92,7 +94,12 @@ record ListingEntry(
         id = m.group("id") == null ? id : Optional.of(PciId.parse(m.group("id")));
         reset |= m.group("flag") != null;
       }
-      return Optional.of(new Prefix(group, none, number, reset, id.isPresent(), id));
+      return Optional.of(
+          new Prefix(group, none, number, reset, id.isPresent(), id, Optional.empty()));
+    }
+
+    private Prefix below(Optional<PciAddress> above) {
+      return new Prefix(group, noGroup, number, reset, flags, id, above);
     }
 
     private static int afterBlanks(String text, int from) {
@@ -108,6 +115,8 @@ record ListingEntry(
       "(?<![0-9a-fA-F:.])((?:[0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\\.[0-7])"
           + "(?![0-9a-fA-F.:]{2})";
   private static final Pattern ANY_ADDRESS = Pattern.compile(ADDRESS);
+  private static final Pattern BEGIN =
+      Pattern.compile("(?:(?:[0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:)?[01][0-9a-fA-F]\\.[0-7][/ ]");
   private static final String ID = "([0-9a-fA-F]{4}:[0-9a-fA-F]{4})";
   private static final Pattern NUMBERS =
       Pattern.compile("(?:Class )?([0-9a-fA-F]{4}): " + ID + "(?:\\s.*)?");
@@ -160,6 +169,11 @@ record ListingEntry(
     return find(m, text) && Prefix.parse(text.substring(0, m.start())).isPresent();
   }
 
+  /** Whether the text begins with an address or the end of one: it is of a function, or was. */
+  static boolean beginsWithAddress(String text) {
+    return BEGIN.matcher(text).lookingAt();
+  }
+
   /**
    * Reads an entry.
    *
@@ -172,14 +186,23 @@ record ListingEntry(
     if (!find(m, text)) {
       return Optional.empty();
     }
-    Optional<PciAddress> address = PciAddress.tryParse(m.group(1));
     Optional<Prefix> prefix = Prefix.parse(text.substring(0, m.start()));
+    Optional<PciAddress> address = PciAddress.tryParse(m.group(1));
+    Optional<PciAddress> bridge = Optional.empty();
+    int end = m.end();
+    while (text.startsWith("/", end) && m.find() && m.start() == end + 1) {
+      // Only the first of a path has the domain.
+      int domain = address.map(PciAddress::domain).orElse(0);
+      bridge = address;
+      address = PciAddress.tryParse(m.group(1)).map(a -> a.inDomain(domain));
+      end = m.end();
+    }
     if (address.isEmpty() || prefix.isEmpty()) {
       return Optional.empty();
     }
-    String rest = text.substring(m.end());
+    String rest = text.substring(end);
     boolean apart = rest.isEmpty() || ": \t|,".indexOf(rest.charAt(0)) >= 0;
-    Reader reader = new Reader(prefix.get(), address.get());
+    Reader reader = new Reader(prefix.get().below(bridge), address.get());
     boolean inGroup = grouped || prefix.get().group().isPresent() || prefix.get().noGroup();
     return apart ? reader.read(rest.replaceFirst("^[:|,]", "").strip(), inGroup) : Optional.empty();
   }

@@ -71,10 +71,14 @@ final class Listings implements TextForm {
         function.isPresent()
             && !grouped
             && (LspciDetails.isDetail(line.bare()) || function.get().endsFlags(line.bare()));
-    return named && detail(line, reading)
-        || heading(line, reading)
-        || entry(line, reading)
-        || detail(line, reading);
+    boolean taken =
+        named && detail(line, reading) || heading(line, reading) || entry(line, reading);
+    if (!taken && line.indent() == 0 && ListingEntry.beginsWithAddress(line.bare())) {
+      // The head of another function, of a form that is not known.
+      function = Optional.empty();
+      headless = true;
+    }
+    return taken || detail(line, reading);
   }
 
   /** Says that a line of another kind came between. */

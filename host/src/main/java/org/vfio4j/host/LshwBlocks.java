@@ -9,13 +9,18 @@ import java.util.Optional;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** The blocks that {@code lshw} prints, one for each device. */
+/** What {@code lshw} prints: a block for each device, or with {@code -businfo} a row. */
 final class LshwBlocks implements TextForm {
 
   private static final Pattern BEGIN = Pattern.compile("\\*-(\\S+)(?: (DISABLED|UNCLAIMED))?.*");
   private static final Pattern FIELD = Pattern.compile("([a-z][a-z ]{1,24}): (.*)");
-  private static final Pattern NUMBER = Pattern.compile(".*\\[([0-9A-F]{4}):([0-9A-F]{4})\\].*");
   private static final Pattern DRIVER = Pattern.compile("(?:.* )?driver=(\\S+).*");
+
+  /** A row of {@code lshw -businfo}: where it is, perhaps its device file, lshw's class, a name. */
+  private static final Pattern ROW =
+      Pattern.compile(
+          "(pci@\\S+)\\s+(?:\\S+\\s+)?(?:system|bridge|memory|processor|address|storage|disk|bus|network"
+              + "|display|input|printer|multimedia|communication|power|volume|generic)\\s+(\\S.*)");
 
   private final Map<String, String> fields = new HashMap<>();
   private boolean inside;
@@ -23,6 +28,11 @@ final class LshwBlocks implements TextForm {
 
   @Override
   public boolean take(TextLine line, TextReading reading) {
+    if (row(line, reading)) {
+      flush(reading);
+      inside = false;
+      return true;
+    }
     Matcher begin = BEGIN.matcher(line.bare());
     if (begin.matches()) {
       flush(reading);
@@ -40,38 +50,28 @@ final class LshwBlocks implements TextForm {
     return true;
   }
 
+  private static boolean row(TextLine line, TextReading reading) {
+    if (!line.bare().startsWith("pci@")) {
+      return false;
+    }
+    Matcher row = ROW.matcher(line.bare());
+    Optional<PciAddress> address =
+        row.matches() ? LshwDevice.address(row.group(1)) : Optional.empty();
+    address.ifPresent(
+        a -> new LshwDevice("", "", row.group(2), "", true).tell(reading.function(a)));
+    return address.isPresent();
+  }
+
   @Override
   public void end(TextReading reading) {
     flush(reading);
   }
 
   private void flush(TextReading reading) {
-    String bus = fields.getOrDefault("bus info", "");
-    Optional<PciAddress> address =
-        bus.startsWith("pci@") ? PciAddress.tryParse(bus.substring(4)) : Optional.empty();
-    address.ifPresent(a -> put(reading.function(a)));
-    fields.clear();
-  }
-
-  private void put(PciFunction.Builder function) {
-    PciClassNames.classOf(fields.getOrDefault("description", ""))
-        .ifPresent(c -> function.classCode(Optional.of(c)));
-    String product = fields.getOrDefault("product", "");
-    Matcher number = NUMBER.matcher(product);
-    if (number.matches()) {
-      PciId id = PciId.parse(number.group(1) + ":" + number.group(2));
-      function.id(Optional.of(id));
-    }
-    String name = product.replaceFirst(" \\[[0-9A-F]{4}:[0-9A-F]{4}\\]", "");
-    if (!name.isEmpty()) {
-      String maker = fields.getOrDefault("vendor", "").replaceFirst(" \\[[0-9A-F]{4}\\]", "");
-      function.description(Optional.of((maker + " " + name).strip()));
-    }
     Matcher driver = DRIVER.matcher(fields.getOrDefault("configuration", ""));
-    if (driver.matches()) {
-      function.driver(Fact.known(driver.group(1)));
-    } else if (unclaimed) {
-      function.driver(Fact.none());
-    }
+    LshwDevice device = LshwDevice.of(fields, driver.matches() ? driver.group(1) : "", !unclaimed);
+    LshwDevice.address(fields.getOrDefault("bus info", ""))
+        .ifPresent(a -> device.tell(reading.function(a)));
+    fields.clear();
   }
 }

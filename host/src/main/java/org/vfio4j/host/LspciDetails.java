@@ -26,6 +26,7 @@ final class LspciDetails {
   private static final Pattern CAPABILITY =
       Pattern.compile("Capabilities: \\[([0-9a-f]{2,3})(?: v[0-9]+)?\\] (.*)");
   private static final Pattern EXPRESS = Pattern.compile("Express (?:\\(v[0-9]+\\) )?(.*)");
+  private static final Pattern NUMA_OF_FLAGS = Pattern.compile("\\bNUMA node ([0-9]{1,4})(?:,|$)");
   private static final Pattern NUMA = Pattern.compile("NUMA node: ([0-9]{1,4})");
   private static final Pattern VFS =
       Pattern.compile(
@@ -183,13 +184,18 @@ final class LspciDetails {
       return false;
     }
     switch (text.substring(0, colon)) {
-      case "Control", "Flags" -> verbose = true;
+      case "Control" -> verbose = true;
+      case "Flags" -> {
+        verbose = true;
+        Matcher numa = NUMA_OF_FLAGS.matcher(text);
+        if (numa.find()) {
+          numaNode(numa);
+        }
+      }
       case "Status" -> noCapabilities |= text.startsWith("Status: Cap- ");
       case "Subsystem" -> match(SUBSYSTEM, text).ifPresent(m -> function.subsystem(id(m.group(1))));
       case "Bus" -> match(BUSES, text).ifPresent(this::buses);
-      case "NUMA node" ->
-          match(NUMA, text)
-              .ifPresent(m -> function.numaNode(Fact.known(Integer.parseInt(m.group(1)))));
+      case "NUMA node" -> match(NUMA, text).ifPresent(this::numaNode);
       case "Kernel driver in use" -> {
         driverSaid = true;
         String driver = text.substring(colon + 1).strip();
@@ -215,6 +221,10 @@ final class LspciDetails {
 
   private static Optional<PciId> id(String text) {
     return Optional.of(PciId.parse(text));
+  }
+
+  private void numaNode(Matcher m) {
+    function.numaNode(Fact.known(Integer.parseInt(m.group(1))));
   }
 
   private void buses(Matcher m) {

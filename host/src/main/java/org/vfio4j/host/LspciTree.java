@@ -22,6 +22,10 @@ final class LspciTree implements TextForm {
       Pattern.compile(
           "\\[(?:([0-9a-f]{4}):)?([0-9a-f]{2})(?:-([0-9a-f]{2}))?\\]|([01][0-9a-f])\\.([0-7])");
 
+  /** A name and the numbers behind it, as {@code -nn} adds them. */
+  private static final Pattern NUMBERED =
+      Pattern.compile("(?:Device|(.*?))\\s*+\\[([0-9a-f]{4}:[0-9a-f]{4})\\]");
+
   private record Column(int bus, Optional<PciAddress> bridge) {}
 
   private final Map<Integer, Column> columns = new HashMap<>();
@@ -77,8 +81,20 @@ final class LspciTree implements TextForm {
       last = Optional.of(function);
     }
     String name = blanks < 0 ? "" : text.substring(blanks).strip();
-    last.filter(_ -> !name.isEmpty()).ifPresent(f -> f.description(Optional.of(name)));
+    last.filter(_ -> !name.isEmpty()).ifPresent(f -> name(f, name));
     return true;
+  }
+
+  private static void name(PciFunction.Builder function, String name) {
+    Matcher numbered = NUMBERED.matcher(name);
+    if (!numbered.matches()) {
+      function.description(Optional.of(name));
+      return;
+    }
+    function.description(Optional.ofNullable(numbered.group(1)).filter(n -> !n.isEmpty()));
+    if (function.build().id().isEmpty()) {
+      function.id(Optional.of(PciId.parse(numbered.group(2))));
+    }
   }
 
   private static int firstDigit(String text) {

@@ -83,6 +83,11 @@ public record PciAddress(int domain, int bus, int device, int function)
     return domain == other.domain && bus == other.bus && device == other.device;
   }
 
+  /** The same place in another domain. */
+  PciAddress inDomain(int other) {
+    return new PciAddress(other, bus, device, function);
+  }
+
   @Override
   public int compareTo(PciAddress other) {
     return ORDER.compare(this, other);

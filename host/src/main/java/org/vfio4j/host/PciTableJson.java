@@ -3,8 +3,11 @@
 
 package org.vfio4j.host;
 
+import java.util.ArrayDeque;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.regex.Pattern;
 import tools.jackson.core.JacksonException;
@@ -82,17 +85,28 @@ final class PciTableJson implements TextForm {
     }
   }
 
+  /**
+   * An object whose end has not come.
+   *
+   * @param name the field that it is the value of; empty in an array
+   */
+  private record Open(String name, Map<String, String> fields) {}
+
   /** Takes each object that tells of a function; whether there was one. */
   private static boolean objects(JsonParser parser, TextReading reading) {
     boolean any = false;
-    java.util.ArrayDeque<Map<String, String>> open = new java.util.ArrayDeque<>();
+    Deque<Open> open = new ArrayDeque<>();
     for (JsonToken t = parser.nextToken(); t != null; t = parser.nextToken()) {
       if (t == JsonToken.START_OBJECT) {
-        open.push(new HashMap<>());
+        open.push(new Open(Objects.requireNonNullElse(parser.currentName(), ""), new HashMap<>()));
       } else if (t == JsonToken.END_OBJECT) {
-        any |= put(open.pop(), reading);
+        Open ended = open.pop();
+        if (ended.name().equals("configuration") && !open.isEmpty()) {
+          open.peek().fields().putAll(ended.fields());
+        }
+        any |= put(ended.fields(), reading);
       } else if (t.isScalarValue() && !open.isEmpty() && parser.currentName() != null) {
-        open.peek().putIfAbsent(parser.currentName(), parser.getString());
+        open.peek().fields().putIfAbsent(parser.currentName(), parser.getString());
       }
     }
     return any;
@@ -103,15 +117,10 @@ final class PciTableJson implements TextForm {
     if (!bus.startsWith("pci@")) {
       return object.containsKey("iommugroup") && PciTable.put(object, reading);
     }
-    Optional<PciAddress> address = PciAddress.tryParse(bus.substring(4));
-    if (address.isEmpty()) {
-      return false;
-    }
-    PciFunction.Builder function = reading.function(address.get());
-    PciClassNames.classOf(object.getOrDefault("description", ""))
-        .ifPresent(c -> function.classCode(Optional.of(c)));
-    Optional.ofNullable(object.get("product")).ifPresent(p -> function.description(Optional.of(p)));
-    Optional.ofNullable(object.get("driver")).ifPresent(d -> function.driver(Fact.known(d)));
-    return true;
+    String driver = object.getOrDefault("driver", "");
+    LshwDevice device = LshwDevice.of(object, driver, object.containsKey("claimed"));
+    Optional<PciAddress> address = LshwDevice.address(bus);
+    address.ifPresent(a -> device.tell(reading.function(a)));
+    return address.isPresent();
   }
 }

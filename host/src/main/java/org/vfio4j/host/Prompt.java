@@ -23,7 +23,7 @@ final class Prompt {
   static final Pattern PATTERN =
       Pattern.compile(
           "(?:\\[?[\\w.-]+@[\\w.-]++[^$#%>❯]{0,80}[$#%>❯]\\s*|[$%❯➜]\\s+|[~\\w/.-]{0,40}[$❯]\\s+"
-              + "|#\\s+(?="
+              + "|virsh\\s?[#>]\\s+|#\\s+(?="
               + COMMANDS
               + ")|"
               + PLAIN

@@ -154,6 +154,7 @@ final class TextSection {
         .filter(c -> known.classCode().flatMap(PciClass::progIf).isEmpty())
         .ifPresent(c -> function.classCode(Optional.of(c)));
     entry.id().ifPresent(i -> function.id(Optional.of(i)));
+    entry.prefix().bridge().ifPresent(b -> function.parent(Fact.known(b)));
     entry.description().ifPresent(d -> function.description(Optional.of(d)));
     if (!entry.driver().isUnknown()) {
       function.driver(entry.driver());

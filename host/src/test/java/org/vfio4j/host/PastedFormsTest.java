@@ -207,6 +207,81 @@ class PastedFormsTest {
   }
 
   @Test
+  void shouldReadDriverAndNumbersOfLshwInAllItsForms() {
+    String block =
+        "  *-display\n       description: 3D controller\n       product: Thing [6:0] [1AF4:C]\n"
+            + "       vendor: Imagined [1AF4]\n       bus info: pci@0000:01:00.0\n"
+            + "       configuration: driver=nouveau latency=0\n";
+    assertThat(rows(block)).containsExactly("0000:01:00.0 ? 1af4:000c 0302 nouveau");
+    String json =
+        "{ \"businfo\": \"pci@0000:01:00.0\", \"claimed\": true,\n"
+            + " \"description\": \"3D controller\", \"product\": \"Thing [6:0] [1AF4:C]\",\n"
+            + " \"configuration\": {\"driver\": \"nouveau\"},\n"
+            + " \"children\": [{\"id\": \"card0\", \"configuration\": {\"driver\": \"other\"}}]}\n";
+    assertThat(rows(json)).isEqualTo(rows(block));
+    assertThat(rows("pci@0000:01:00.0  /dev/fb0  display  Thing [6:0] [1AF4:C]\n"))
+        .containsExactly("0000:01:00.0 ? 1af4:000c ? ?");
+    assertThat(rows("pci@0000:01:00.0            bridge   to bus[E:B]\n"))
+        .containsExactly("0000:01:00.0 ? ? ? ?");
+  }
+
+  @Test
+  void shouldReadThePathOfBridgesThatLspciPrints() {
+    HostTopology host =
+        Samples.only(
+            "0002:00:06.0 PCI bridge [0604]: Imagined [1af4:000c]\n"
+                + "0002:00:06.0/02:01.0 3D controller [0302]: Imagined [1af4:0201]\n"
+                + "\tKernel driver in use: vfio-pci\n");
+    PciFunction below = Samples.function(host, "0002:02:01.0");
+    assertThat(below.parent()).isEqualTo(Fact.known(PciAddress.parse("0002:00:06.0")));
+    assertThat(below.driver()).isEqualTo(Fact.known("vfio-pci"));
+  }
+
+  /** The path without buses has no address: what is said of it is of no other function. */
+  @Test
+  void shouldGiveNobodyTheDetailsOfAFunctionWithoutAnAddress() {
+    HostTopology host =
+        Samples.only(
+            "00:06.0 PCI bridge [0604]: Imagined [1af4:000c]\n"
+                + "00:06.0/00.0 3D controller [0302]: Imagined [1af4:0201]\n"
+                + "\tKernel driver in use: vfio-pci\n");
+    assertThat(host.functions())
+        .singleElement()
+        .extracting(f -> f.driver().isUnknown())
+        .isEqualTo(true);
+    assertThat(host.losses()).extracting(Loss::line).containsExactly(2, 3);
+  }
+
+  @Test
+  void shouldReadTheNodeOfFlagsAndTheNumbersOfATree() {
+    assertThat(
+            Samples.function(
+                    Samples.only(
+                        "01:00.0 3D controller [0302]: Imagined [1af4:0201]\n"
+                            + "\tFlags: fast devsel, NUMA node 1, IOMMU group 7\n"),
+                    "01:00.0")
+                .numaNode())
+        .isEqualTo(Fact.known(1));
+    assertThat(
+            rows(
+                "-[0000:00]-+-00.0  Imagined Bridge [1af4:000c]\n"
+                    + "           \\-01.0  Device [1af4:0201]\n"))
+        .containsExactly("0000:00:00.0 ? 1af4:000c ? ?", "0000:00:01.0 ? 1af4:0201 ? ?");
+  }
+
+  @Test
+  void shouldKnowThePromptOfVirsh() {
+    HostTopology host =
+        Samples.only(
+            "virsh # nodedev-dumpxml pci_0000_01_00_0\n<device>\n  <name>pci_0000_01_00_0</name>\n"
+                + "  <capability type='pci'>\n    <class>0x030200</class>\n"
+                + "    <domain>0</domain>\n    <bus>1</bus>\n    <slot>0</slot>\n"
+                + "    <function>0</function>\n  </capability>\n</device>\n");
+    assertThat(host.functions()).hasSize(1);
+    assertThat(host.losses()).isEmpty();
+  }
+
+  @Test
   void shouldTellAFunctionThatContradictsTheListing() {
     HostTopology host =
         Samples.only(
