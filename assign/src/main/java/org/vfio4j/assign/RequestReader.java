@@ -200,7 +200,10 @@ public final class RequestReader {
 
   private static DeviceRequest device(Tree tree) {
     if (tree instanceof Tree.Text text) {
-      return DeviceRequest.whole(address(text)).at(tree.at());
+      return Mdev.parseUuid(text.asText())
+          .map(DeviceRequest::mdev)
+          .orElseGet(() -> DeviceRequest.whole(address(text)))
+          .at(tree.at());
     }
     Tree.Obj item = tree.asObject();
     List<Mode> modes =
@@ -208,7 +211,8 @@ public final class RequestReader {
     if (modes.size() != 1) {
       item.only(
           Set.of("device", "wrap", "mdev", "aux", "emulated", "type", "mmap", "reset", "vf_token"));
-      throw tree.at().error("a device is an address, or one of device, wrap, mdev, aux, emulated");
+      throw tree.at()
+          .error("a device is an address, a UUID, or one of device, wrap, mdev, aux, emulated");
     }
     Mode mode = modes.getFirst();
     switch (mode) {

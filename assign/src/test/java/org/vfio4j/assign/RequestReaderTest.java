@@ -207,4 +207,16 @@ class RequestReaderTest {
     assertThat(verdict.devices().findFirst().orElseThrow().refusal().orElseThrow().message())
         .contains("x.yaml:4", "0000:09:00.0");
   }
+
+  @Test
+  void shouldTakeAUuidAloneForAMediatedDevice() {
+    String uuid = "f715f63c-0d00-4007-9c5a-b07b0c6c05de";
+    String text = "host: h\nvms:\n  a: {devices: [%s]}\n";
+    assertThat(RequestReader.read("r.yaml", text.formatted(uuid)).vms().getFirst().devices())
+        .isEqualTo(
+            RequestReader.read("r.yaml", text.formatted("{mdev: " + uuid + "}"))
+                .vms()
+                .getFirst()
+                .devices());
+  }
 }

@@ -97,6 +97,14 @@ class HostCommandTest {
   }
 
   @Test
+  void shouldReadItsOwnJsonBack() throws IOException {
+    Path file = folder.resolve("host.json");
+    Ran json = Ran.vfio("host", Ran.host("qemu-q35"), "--json");
+    Files.writeString(file, json.out());
+    assertThat(Ran.vfio("host", file, "--json").out()).isEqualTo(json.out());
+  }
+
+  @Test
   void shouldAskWhichOfSeveralHosts() throws IOException {
     Path source = folder.resolve("two.txt");
     Files.writeString(source, TwoKernels.TEXT);

@@ -105,7 +105,11 @@ final class CaptureReader {
   /** Reads the one host of a capture; its name is the given one if the capture has none. */
   static HostTopology read(String source, String name, byte[] json) {
     try (JsonParser parser = new JsonFactory().createParser(ObjectReadContext.empty(), json)) {
-      return new CaptureReader(source).host(name, TreeReader.read(parser, source).asObject());
+      Tree.Obj root = TreeReader.read(parser, source).asObject();
+      // 'vfio host --json' has facts of the groups beside the capture.
+      Optional<Tree> inner =
+          root.field(VERSION_FIELD).isPresent() ? Optional.empty() : root.field("capture");
+      return new CaptureReader(source).host(name, inner.map(Tree::asObject).orElse(root));
     }
   }
 
