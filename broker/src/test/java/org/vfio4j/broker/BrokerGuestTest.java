@@ -57,6 +57,10 @@ class BrokerGuestTest {
   private static final int INTERRUPT_LINE = 0x3c;
 
   private static final int MARKER = 0x5a;
+
+  /** The low half of an e1000's first address. */
+  private static final int RECEIVE_ADDRESS = 0x5400;
+
   private static final SystemCalls CALLS = SystemCalls.libc();
 
   @TempDir private Path folder;
@@ -201,6 +205,29 @@ class BrokerGuestTest {
       Guest.awaitIdle(broker);
       try (Plugged mine = db.plug(rivals)) {
         assertThat(mine.copies(5)).isTrue();
+      }
+      Guest.awaitIdle(broker);
+    }
+  }
+
+  /** An edu has no reset of its own; what its bus has is seen at the card beside it. */
+  @Test
+  void shouldResetItsBusForAGuestThatAsksAndForNoDeviceThatComesLate() {
+    try (Bound _ = Bound.to("vfio-pci", FIRST, SECOND, NETWORK);
+        Machine web = new Machine("web");
+        Server card = web.serve(NETWORK, PassOptions.WHOLE);
+        Server wrapped = web.serve(FIRST, PassOptions.WRAPPED)) {
+      try (Plugged network = web.plug(card)) {
+        network.client.write32(Pci.CONFIG, 4, 2);
+        network.client.write32(Pci.BAR0, RECEIVE_ADDRESS, MARKER);
+        try (Plugged late = web.plug(wrapped)) {
+          assertThat(network.client.read32(Pci.BAR0, RECEIVE_ADDRESS)).isEqualTo(MARKER);
+          assertThat(late.copies(1)).isTrue();
+          late.client.reset();
+          network.client.write32(Pci.CONFIG, 4, 2);
+          assertThat(network.client.read32(Pci.BAR0, RECEIVE_ADDRESS)).isNotEqualTo(MARKER);
+          assertThat(late.copies(2)).isTrue();
+        }
       }
       Guest.awaitIdle(broker);
     }
