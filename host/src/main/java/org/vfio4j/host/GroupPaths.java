@@ -51,8 +51,8 @@ final class GroupPaths implements TextForm {
   public boolean take(TextLine line, TextReading reading) {
     String text = line.bare();
     if (text.isEmpty()) {
+      // Regions have a form of their own: a blank line before them parts them from nothing.
       folder = OptionalInt.empty();
-      regionsOf = OptionalInt.empty();
       return false;
     }
     if (Prompt.PATTERN.matcher(text).matches()) {

@@ -176,7 +176,9 @@ final class HostBuilder {
   void addGroupRegion(int group, ReservedRegion region, Place place) {
     List<ReservedRegion> all = new ArrayList<>(groupNotes(group).regions.orElse(List.of()));
     checkParts(all.size(), place);
-    all.add(region);
+    if (!all.contains(region)) {
+      all.add(region);
+    }
     groupRegions(group, all);
   }
 

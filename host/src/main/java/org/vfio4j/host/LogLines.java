@@ -4,9 +4,11 @@
 package org.vfio4j.host;
 
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalDouble;
+import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.vfio4j.host.HostBuilder.Place;
@@ -52,7 +54,7 @@ final class LogLines {
       Pattern.compile(".*\\b" + ADDRESS + ": BAR \\d+: assigned to (\\w+)\\s*");
 
   private final VtdUnits units = new VtdUnits();
-  private final List<ReservedRegion> rmrrs = new ArrayList<>();
+  private final Set<ReservedRegion> rmrrs = new LinkedHashSet<>();
   private Optional<Boolean> remapping = Optional.empty();
 
   /** Seconds since boot, where the line has them. */
@@ -258,6 +260,6 @@ final class LogLines {
             Optional.empty(),
             Optional.empty(),
             Optional.empty(),
-            rmrrs.isEmpty() ? Optional.empty() : Optional.of(rmrrs)));
+            rmrrs.isEmpty() ? Optional.empty() : Optional.of(List.copyOf(rmrrs))));
   }
 }

@@ -270,6 +270,24 @@ class PastedFormsTest {
   }
 
   @Test
+  void shouldTakeARegionOnceAndAfterABlankLineToo() {
+    String region = "0x00000000fee00000 0x00000000feefffff msi\n";
+    String log = "[    4.476678] DMAR: RMRR base: 0x000000bdffd000 end: 0x000000bdffffff\n";
+    HostTopology host =
+        Samples.only(
+            "/sys/kernel/iommu_groups/9/devices/0000:00:1f.3\n"
+                + "$ cat /sys/kernel/iommu_groups/9/reserved_regions\n\n"
+                + region
+                + "\n"
+                + region
+                + log
+                + log);
+    assertThat(host.group(9).orElseThrow().reservedRegions().orElseThrow()).hasSize(1);
+    assertThat(host.iommu().rmrrs().orElseThrow()).hasSize(1);
+    assertThat(host.losses()).isEmpty();
+  }
+
+  @Test
   void shouldKnowThePromptOfVirsh() {
     HostTopology host =
         Samples.only(
