@@ -193,8 +193,8 @@ public final class RequestReader {
               "%1$s without a unit is %1$s bytes: 4096MiB and 4GiB are sizes of RAM"
                   .formatted(tree.asScalar().strip()));
     }
-    if (bytes < VmRequest.LEAST_RAM || bytes % VmRequest.RAM_UNIT != 0) {
-      throw tree.at().error("RAM is 1MiB or more, in whole pages of 4KiB: " + tree.asScalar());
+    if (!VmRequest.isRam(bytes)) {
+      throw tree.at().error("RAM is 1MiB to 4EiB, in whole pages of 4KiB: " + tree.asScalar());
     }
   }
 

@@ -100,7 +100,8 @@ final class ServingReader {
   private static Duration time(Tree tree) {
     Matcher m = TIME.matcher(tree.asScalar().strip());
     if (!m.matches()) {
-      throw tree.at().error("a time is 80s, 500ms or 2min: " + tree.asScalar());
+      throw tree.at()
+          .error("a time is 80s, 500ms or 2min, of six digits at most: " + tree.asScalar());
     }
     long number = Long.parseLong(m.group(1));
     return switch (m.group(2)) {

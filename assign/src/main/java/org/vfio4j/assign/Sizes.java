@@ -33,7 +33,10 @@ public final class Sizes {
           Map.entry("tib", 40),
           Map.entry("p", 50),
           Map.entry("pb", 50),
-          Map.entry("pib", 50));
+          Map.entry("pib", 50),
+          Map.entry("e", 60),
+          Map.entry("eb", 60),
+          Map.entry("eib", 60));
   private static final List<String> UNITS = List.of("B", "KiB", "MiB", "GiB");
 
   private Sizes() {}

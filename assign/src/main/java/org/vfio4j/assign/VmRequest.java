@@ -31,6 +31,9 @@ public record VmRequest(
   /** The least RAM, in bytes. */
   public static final long LEAST_RAM = 1L << 20;
 
+  /** The most RAM, in bytes: no IOMMU translates so many addresses, and sums with it fit. */
+  public static final long MOST_RAM = 1L << 62;
+
   /** RAM comes in pieces of so many bytes. */
   static final long RAM_UNIT = 4096;
 
@@ -74,10 +77,15 @@ public record VmRequest(
   }
 
   private static void checkRam(long bytes) {
-    if (bytes < LEAST_RAM || bytes % RAM_UNIT != 0) {
+    if (!isRam(bytes)) {
       throw new IllegalArgumentException(
-          "RAM is 1MiB or more, in whole pages of 4KiB, and not " + Sizes.of(bytes));
+          "RAM is 1MiB to 4EiB, in whole pages of 4KiB, and not " + Sizes.of(bytes));
     }
+  }
+
+  /** Whether a VM can have so many bytes of RAM. */
+  public static boolean isRam(long bytes) {
+    return bytes >= LEAST_RAM && bytes <= MOST_RAM && bytes % RAM_UNIT == 0;
   }
 
   private static boolean isName(String text) {

@@ -29,7 +29,14 @@ record PluggedVm(VmRequest vm, Path base, String folder, List<Plug> plugs) {
   /** A socket's path has no more bytes. */
   private static final int LONGEST_PATH = 107;
 
+  /** 32 slots, of which the machine and what else a VM has take some. */
+  private static final int MOST_DEVICES = 24;
+
   private static final Duration LEAST_TIMEOUT = Duration.ofSeconds(60);
+
+  /** QEMU counts milliseconds in 32 bits. */
+  private static final Duration MOST_TIMEOUT = Duration.ofMillis(Integer.MAX_VALUE);
+
   private static final Duration BASE_TIMEOUT = Duration.ofSeconds(10);
   private static final long MILLIS_PER_GIB = 500;
 
@@ -52,9 +59,17 @@ record PluggedVm(VmRequest vm, Path base, String folder, List<Plug> plugs) {
       if (!folders.add(folder)) {
         throw bad(asked, vm, "its sockets would be in the folder of another VM: name it otherwise");
       }
+      List<Plug.Source> sources = sources(asked, vm);
+      if (sources.size() > MOST_DEVICES) {
+        throw bad(
+            asked,
+            vm,
+            "%d devices: QEMU's first bus has room for the ports of %d"
+                .formatted(sources.size(), MOST_DEVICES));
+      }
       List<Plug> plugs = new ArrayList<>();
       Set<String> names = new HashSet<>();
-      for (Plug.Source source : sources(asked, vm)) {
+      for (Plug.Source source : sources) {
         plugs.add(new Plug(socket(asked, vm, base.resolve(folder), source, names), source));
       }
       all.add(new PluggedVm(vm, base, folder, plugs));
@@ -149,7 +164,8 @@ record PluggedVm(VmRequest vm, Path base, String folder, List<Plug> plugs) {
   private Duration timeout() {
     long gib = vm.memory().orElse(DEFAULT_MEMORY) >> 30;
     Duration needed = BASE_TIMEOUT.plusMillis(gib * MILLIS_PER_GIB);
-    return needed.compareTo(LEAST_TIMEOUT) > 0 ? needed : LEAST_TIMEOUT;
+    Duration bounded = needed.compareTo(MOST_TIMEOUT) < 0 ? needed : MOST_TIMEOUT;
+    return bounded.compareTo(LEAST_TIMEOUT) > 0 ? bounded : LEAST_TIMEOUT;
   }
 
   /**

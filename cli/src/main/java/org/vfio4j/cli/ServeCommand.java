@@ -95,7 +95,10 @@ final class ServeCommand implements Callable<Integer> {
       Optional<Server> server = all.take(() -> start(builder, device, path));
       if (server.isPresent()) {
         events.serving(device.name(), path);
-        server.get().join();
+        // Nobody could learn that it serves.
+        if (console.lost().isEmpty()) {
+          server.get().join();
+        }
       }
     } catch (InterruptedException _) {
       // Whoever runs this command within his process wants it to end.

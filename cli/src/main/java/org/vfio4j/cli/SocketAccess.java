@@ -49,7 +49,7 @@ record SocketAccess(
     Optional<UserPrincipal> owner = Optional.empty();
     if (user.isPresent()) {
       try {
-        owner = Optional.of(names.lookupPrincipalByName(user.get()));
+        owner = Optional.of(names.lookupPrincipalByName(named(user.get())));
       } catch (UserPrincipalNotFoundException _) {
         throw new UnknownException("No user '%s' on this machine".formatted(user.get()));
       }
@@ -57,13 +57,21 @@ record SocketAccess(
     Optional<GroupPrincipal> members = Optional.empty();
     if (group.isPresent()) {
       try {
-        members = Optional.of(names.lookupPrincipalByGroupName(group.get()));
+        members = Optional.of(names.lookupPrincipalByGroupName(named(group.get())));
       } catch (UserPrincipalNotFoundException _) {
         throw new UnknownException("No group '%s' on this machine".formatted(group.get()));
       }
     }
     return new SocketAccess(
         owner, members, permissions(mode.orElse(group.isPresent() ? "660" : "600")));
+  }
+
+  /** A negative number would be taken for one, and mean that nothing is changed. */
+  private static String named(String name) throws UserPrincipalNotFoundException {
+    if (name.startsWith("-")) {
+      throw new UserPrincipalNotFoundException(name);
+    }
+    return name;
   }
 
   private static Set<PosixFilePermission> permissions(String octal) throws UnknownException {

@@ -125,7 +125,10 @@ final class UpCommand implements Callable<Integer> {
         served.admit(vm);
       }
       serve(asked, vms, served, all, new UpReport(lines, form == Form.LIBVIRT));
-      served.join();
+      // Nobody could learn what to give QEMU. Who stops reading later does not end the VMs.
+      if (console.lost().isEmpty()) {
+        served.join();
+      }
     } catch (InterruptedException _) {
       // Whoever runs this command within his process wants it to end.
     }
@@ -150,8 +153,8 @@ final class UpCommand implements Callable<Integer> {
     long needed =
         vms.stream()
             .filter(PluggedVm::isReal)
-            .mapToLong(vm -> vm.vm().memory().orElse(0L) * vm.addressSpaces())
-            .reduce(0, Math::addExact);
+            .flatMap(vm -> Stream.generate(vm.vm().memory()::orElseThrow).limit(vm.addressSpaces()))
+            .reduce(0L, (sum, next) -> sum > Long.MAX_VALUE - next ? Long.MAX_VALUE : sum + next);
     LockedMemory locked = LockedMemory.ofThisProcess();
     OptionalLong limit = locked.limit();
     if (needed > 0 && limit.isPresent() && !locked.maySkipLimit()) {

@@ -6,6 +6,7 @@ package org.vfio4j.cli;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.DirectoryNotEmptyException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
@@ -44,13 +45,21 @@ final class VmFolder implements AutoCloseable {
   static VmFolder take(String vm, Path base, String name) {
     Path folder = base.resolve(name);
     try {
+      boolean made = !Files.exists(base, LinkOption.NOFOLLOW_LINKS);
       Files.createDirectories(base);
+      if (made) {
+        // Whatever the umask: others may look for their VM's folder, and not write.
+        Files.setPosixFilePermissions(base, PosixFilePermissions.fromString("rwxr-xr-x"));
+      }
       checkOwn(vm, base);
       PathLock lock = lock(vm, folder);
       boolean done = false;
       try {
+        boolean there = Files.exists(folder, LinkOption.NOFOLLOW_LINKS);
         Files.createDirectories(folder);
-        checkOwn(vm, folder);
+        if (there) {
+          checkOwn(vm, folder);
+        }
         Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwx--x--x"));
         done = true;
         return new VmFolder(lock, folder);
@@ -59,6 +68,10 @@ final class VmFolder implements AutoCloseable {
           lock.close();
         }
       }
+    } catch (FileAlreadyExistsException e) {
+      throw new RefusedException(
+          "%s: no folder for its sockets: %s is there already, and is no folder"
+              .formatted(vm, e.getFile()));
     } catch (IOException e) {
       throw new RefusedException(
           "%s: no folder for its sockets at %s: %s".formatted(vm, folder, OutputFile.reason(e)));

@@ -153,7 +153,13 @@ class UpCommandTest {
     String devices = "devices: [{device: edu}]";
     assertBad("vms: {lab: {user: nobody-of-this-name, %s}}", devices, "No user 'nobody-of-this");
     assertBad("vms: {lab: {group: nobody-of-this-name, %s}}", devices, "No group 'nobody-of-");
+    assertBad("vms: {lab: {user: -1, %s}}", devices, "No user '-1'");
+    assertBad("vms: {lab: {group: -1, %s}}", devices, "No group '-1'");
+    assertBad("vms: {lab: {memory: 9223372036854771712, %s}}", devices, "1MiB to 4EiB");
     assertBad("vms: {lab: {mode: 999, %s}}", devices, "three octal digits");
+    assertBad("vms: {lab: {timeout: 9999999s, %s}}", devices, "of six digits at most");
+    String many = "{device: edu},".repeat(25);
+    assertBad("vms: {lab: {devices: [%s]}}", many, "25 devices: QEMU's first bus has room");
     assertBad("vms: {lab: {timeout: soon, %s}}", devices, "a time is 80s");
     assertBad("vms: {lab: {mmap: maybe, %s}}", devices, "mmap is device or none");
     assertBad("vms: {lab: {devices: [{device: sedu}%s]}}", "", "a device of ours: ioat, edu");

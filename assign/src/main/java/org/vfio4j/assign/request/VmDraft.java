@@ -18,7 +18,6 @@ import org.vfio4j.host.input.Position;
 
 /** A VM while it is read, and what of it was not understood. */
 final class VmDraft {
-  private static final long PAGE = 4096;
 
   private final String source;
   private final List<DeviceRequest> devices = new ArrayList<>();
@@ -98,7 +97,7 @@ final class VmDraft {
 
   /** RAM in bytes; VFIO maps whole pages. */
   void memory(int where, long bytes) {
-    if (bytes < VmRequest.LEAST_RAM || bytes % PAGE != 0) {
+    if (!VmRequest.isRam(bytes)) {
       throw error(where, "no RAM of a VM: %d bytes".formatted(bytes));
     }
     memory = Optional.of(bytes);
