@@ -116,7 +116,7 @@ record ListingEntry(
           + "(?![0-9a-fA-F.:]{2})";
   private static final Pattern ANY_ADDRESS = Pattern.compile(ADDRESS);
   private static final Pattern BEGIN =
-      Pattern.compile("(?:(?:[0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:)?[01][0-9a-fA-F]\\.[0-7][/ ]");
+      Pattern.compile("(?:[0-9a-fA-F]{4,8}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\\.[0-7][/ ]");
   private static final String ID = "([0-9a-fA-F]{4}:[0-9a-fA-F]{4})";
   private static final Pattern NUMBERS =
       Pattern.compile("(?:Class )?([0-9a-fA-F]{4}): " + ID + "(?:\\s.*)?");
@@ -169,7 +169,7 @@ record ListingEntry(
     return find(m, text) && Prefix.parse(text.substring(0, m.start())).isPresent();
   }
 
-  /** Whether the text begins with an address or the end of one: it is of a function, or was. */
+  /** Whether the text begins with an address, of a function or of a bridge above it. */
   static boolean beginsWithAddress(String text) {
     return BEGIN.matcher(text).lookingAt();
   }
