@@ -54,7 +54,7 @@ import picocli.CommandLine.Spec;
       "    - device: edu      # a device of ours; or: ioat",
       "    - {device: 0000:01:00.0, mmap: none, reset: none}",
       "",
-      "Exit status: 0 ended, 1 refused, 2 bad input."
+      "Exit status: 0 ended, 1 refused, 2 bad input, 74 the answer could not be written."
     })
 final class UpCommand implements Callable<Integer> {
   private final Console console;

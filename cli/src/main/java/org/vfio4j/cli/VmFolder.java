@@ -27,6 +27,13 @@ import org.vfio4j.posix.SystemCalls;
  * who may put links into it could have this process write anywhere.
  */
 final class VmFolder implements AutoCloseable {
+  /** Nobody else may write to one of these, whatever the umask allows. */
+  private static final Set<PosixFilePermission> ALL_VMS =
+      PosixFilePermissions.fromString("rwxr-xr-x");
+
+  private static final Set<PosixFilePermission> ONE_VM =
+      PosixFilePermissions.fromString("rwx--x--x");
+
   private final PathLock lock;
   private final Path folder;
 
@@ -46,21 +53,18 @@ final class VmFolder implements AutoCloseable {
     Path folder = base.resolve(name);
     try {
       boolean made = !Files.exists(base, LinkOption.NOFOLLOW_LINKS);
-      Files.createDirectories(base);
+      Files.createDirectories(base, PosixFilePermissions.asFileAttribute(ALL_VMS));
       if (made) {
-        // Whatever the umask: others may look for their VM's folder, and not write.
-        Files.setPosixFilePermissions(base, PosixFilePermissions.fromString("rwxr-xr-x"));
+        // However strict the umask: each VM's user looks for its folder there.
+        Files.setPosixFilePermissions(base, ALL_VMS);
       }
       checkOwn(vm, base);
       PathLock lock = lock(vm, folder);
       boolean done = false;
       try {
-        boolean there = Files.exists(folder, LinkOption.NOFOLLOW_LINKS);
-        Files.createDirectories(folder);
-        if (there) {
-          checkOwn(vm, folder);
-        }
-        Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwx--x--x"));
+        Files.createDirectories(folder, PosixFilePermissions.asFileAttribute(ONE_VM));
+        checkOwn(vm, folder);
+        Files.setPosixFilePermissions(folder, ONE_VM);
         done = true;
         return new VmFolder(lock, folder);
       } finally {
