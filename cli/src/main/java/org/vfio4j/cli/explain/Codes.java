@@ -65,6 +65,7 @@ public final class Codes {
     String word = text.strip().toUpperCase(Locale.ROOT);
     return Stream.concat(
             all.stream().map(Code::name), Arrays.stream(Errno.values()).map(Errno::name))
+        .filter(n -> !n.equals(word))
         .filter(n -> distance(n, word) <= Math.min(MAX_DISTANCE, n.length() / 3))
         .sorted(Comparator.comparingInt(n -> distance(n, word)))
         .limit(MAX_SUGGESTIONS)

@@ -143,6 +143,8 @@ public final class Explainer {
     }
     Optional<Errno> errno =
         scene.statements().reversed().stream().flatMap(s -> s.errno().stream()).findFirst();
-    return new Answer.Unknown(errno, found.stream().findFirst(), codes.near(text));
+    Optional<Finding> consequence =
+        found.stream().filter(f -> f.rule().level() == Level.CONSEQUENCE).findFirst();
+    return new Answer.Unknown(errno, consequence, codes.near(text));
   }
 }

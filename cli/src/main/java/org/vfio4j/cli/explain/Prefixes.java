@@ -74,8 +74,9 @@ final class Prefixes {
       Pattern.compile(
           "^\\W{0,3}(?:qemu|kvm|EAL|vfio|DMAR|AMD-Vi|pci|nvidia|i915|error|warning|libvirt|TASK|Error|Warning|VFIO|Please|Process|at"
               + " |File )[\\w.-]*[: ]|^[\\w./-]{2,30}(?:\\[[0-9]+\\])?: "
-              // A driver of the kernel and its device.
-              + "|^[\\w-]{2,24} [0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\\.[0-7]: ",
+              // A driver of the kernel and its device; a device and its ids.
+              + "|^[\\w-]{2,24} [0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\\.[0-7]: "
+              + "|^[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\\.[0-7] \\(",
           Pattern.CASE_INSENSITIVE);
 
   private static final Pattern WRITES =
