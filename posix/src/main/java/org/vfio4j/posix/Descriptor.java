@@ -37,6 +37,7 @@ public final class Descriptor implements AutoCloseable {
   private final String name;
   private final AtomicInteger state = new AtomicInteger();
   private final Use use = new Use();
+  private volatile Runnable then = () -> {};
 
   /**
    * A use of the descriptor, during which its number is its own. All uses of a descriptor are the
@@ -134,7 +135,7 @@ public final class Descriptor implements AutoCloseable {
   public void leave() {
     int left = state.decrementAndGet();
     if (left == CLOSED) {
-      calls.close(number);
+      end();
     } else if (left == -1 || left == Integer.MAX_VALUE) {
       state.incrementAndGet();
       throw new IllegalStateException(name + " is not in use");
@@ -162,8 +163,13 @@ public final class Descriptor implements AutoCloseable {
    * @throws SystemCallException EBADF if this one is closed, EMFILE
    */
   public Descriptor duplicate() {
+    return duplicateFrom(0);
+  }
+
+  /** The same with a number that is not below {@code least}. */
+  Descriptor duplicateFrom(int least) {
     try (Use original = use()) {
-      int fd = calls.fcntl(original.number(), Constants.F_DUPFD_CLOEXEC, 0);
+      int fd = calls.fcntl(original.number(), Constants.F_DUPFD_CLOEXEC, least);
       return new Descriptor(calls, SystemCallException.check(fd, "dup " + name), name);
     }
   }
@@ -187,8 +193,21 @@ public final class Descriptor implements AutoCloseable {
   @Override
   public void close() {
     if (state.getAndUpdate(seen -> seen | CLOSED) == 0) {
-      calls.close(number);
+      end();
     }
+  }
+
+  private void end() {
+    calls.close(number);
+    then.run();
+  }
+
+  /**
+   * Has something done when the number has gone back to the kernel, by the thread that gives it
+   * back. For the owner, once, before anybody else has the descriptor.
+   */
+  void onClose(Runnable after) {
+    then = after;
   }
 
   @Override

@@ -9,6 +9,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.GroupPrincipal;
@@ -89,8 +90,40 @@ public final class UnixListener implements AutoCloseable {
     }
   }
 
+  /**
+   * Goes on where another process has listened, and has left its socket.
+   *
+   * @param listening the socket, which is this object's from now on; still the caller's if this
+   *     throws
+   * @param path where it is
+   * @throws SystemCallException EADDRINUSE if another process has the path; ENOENT if the file has
+   *     gone, so that nobody can connect
+   */
+  public static UnixListener resume(Descriptor listening, Path path) {
+    PathLock lock = PathLock.take(listening.calls(), path);
+    boolean done = false;
+    try {
+      UnixListener listener = new UnixListener(listening, lock, path, key(path));
+      done = true;
+      return listener;
+    } catch (NoSuchFileException e) {
+      throw new SystemCallException("listen on " + path, ErrnoNames.ENOENT);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } finally {
+      if (!done) {
+        lock.close();
+      }
+    }
+  }
+
+  /** The descriptor, which stays this object's. */
+  public Descriptor descriptor() {
+    return descriptor;
+  }
+
   private static UnixListener bind(SystemCalls calls, PathLock lock, Path path, Access access) {
-    Descriptor socket = UnixSocket.stream(calls, path.toString());
+    Descriptor socket = UnixSocket.ofType(calls, Constants.SOCK_STREAM, path.toString());
     boolean bound = false;
     boolean done = false;
     try (Arena arena = Arena.ofConfined();

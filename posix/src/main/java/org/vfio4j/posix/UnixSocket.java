@@ -89,9 +89,18 @@ public final class UnixSocket implements AutoCloseable {
    * @throws IllegalArgumentException if the path is longer than a socket's can be
    */
   public static UnixSocket connect(SystemCalls calls, Path path) {
+    return connect(calls, path, Constants.SOCK_STREAM);
+  }
+
+  /** The same where whole messages are read, each with what was sent beside it. */
+  static UnixSocket datagrams(SystemCalls calls, Path path) {
+    return connect(calls, path, Constants.SOCK_DGRAM);
+  }
+
+  private static UnixSocket connect(SystemCalls calls, Path path, int type) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment address = UnixAddress.of(arena, path);
-      Descriptor socket = stream(calls, path.toString());
+      Descriptor socket = ofType(calls, type, path.toString());
       int result;
       try (Descriptor.Use use = socket.use()) {
         do {
@@ -106,9 +115,24 @@ public final class UnixSocket implements AutoCloseable {
     }
   }
 
-  static Descriptor stream(SystemCalls calls, String name) {
-    int type = Constants.SOCK_STREAM | Constants.SOCK_CLOEXEC;
-    int fd = calls.socket(Constants.AF_UNIX, type, 0);
+  /** Two that are connected to each other. */
+  static UnixSocket[] pair(SystemCalls calls) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment pair = arena.allocate(ValueLayout.JAVA_INT, 2);
+      int type = Constants.SOCK_STREAM | Constants.SOCK_CLOEXEC;
+      int result = calls.socketpair(Constants.AF_UNIX, type, 0, pair);
+      SystemCallException.check(result, "socketpair");
+      UnixSocket[] both = new UnixSocket[2];
+      for (int n = 0; n < 2; n++) {
+        int fd = pair.getAtIndex(ValueLayout.JAVA_INT, n);
+        both[n] = new UnixSocket(new Descriptor(calls, fd, "one of a pair"));
+      }
+      return both;
+    }
+  }
+
+  static Descriptor ofType(SystemCalls calls, int type, String name) {
+    int fd = calls.socket(Constants.AF_UNIX, type | Constants.SOCK_CLOEXEC, 0);
     return new Descriptor(calls, SystemCallException.check(fd, "socket"), name);
   }
 
