@@ -32,6 +32,7 @@ import org.vfio4j.user.ErrorReplyException;
 import org.vfio4j.user.Server;
 import org.vfio4j.user.device.Pci;
 import org.vfio4j.user.device.Region;
+import org.vfio4j.user.device.ServedDevice;
 import org.vfio4j.user.wire.SetIrqs;
 
 /** The seed's rows, over sockets: who gets which functions of a group, and what of their memory. */
@@ -129,6 +130,19 @@ class BrokerTest extends OnFakeHost {
               VfioException.class, e -> assertThat(e.errno()).isEqualTo(Errno.EBUSY))
           .hasMessageContaining("db");
     }
+  }
+
+  /** Nobody uses it, but the kernel resets no bus with a function that VFIO does not have. */
+  @Test
+  void shouldNotResetABusWithAFunctionThatHasNoDriver() {
+    host.bind(HOST_DRIVEN, "none");
+    try (Guest guest = new Guest();
+        Server server = Guest.serve(folder, web, BESIDE_HOST_DRIVEN, PassOptions.WHOLE);
+        Client client = guest.plug(server)) {
+      assertThat(client.info().flags() & ServedDevice.RESET).isZero();
+      assertThat(client.read32(Pci.CONFIG, 0)).isEqualTo(VENDOR_AND_DEVICE);
+    }
+    host.bind(HOST_DRIVEN, "e1000");
   }
 
   /** Behind a bridge a function is reset with its bus, or not at all. */

@@ -46,6 +46,20 @@ final class LinuxDomain implements IommuDomain {
   private boolean coherent;
   private boolean closed;
 
+  /** While what another process has mapped becomes this one's. */
+  private Optional<KeptMappings> resuming = Optional.empty();
+
+  private final List<LinuxDomain> allResuming;
+
+  /**
+   * A domain without groups.
+   *
+   * @param allResuming where one that takes over what another process has mapped adds itself
+   */
+  LinuxDomain(List<LinuxDomain> allResuming) {
+    this.allResuming = allResuming;
+  }
+
   /** The container that the groups of this domain are in. */
   Optional<ContainerCalls> container() {
     return container;
@@ -63,6 +77,25 @@ final class LinuxDomain implements IommuDomain {
     container = Optional.of(fresh);
     groups = 1;
     lingered = false;
+  }
+
+  /**
+   * Makes a container this domain's that another process has left, with one of its groups. What is
+   * mapped in it stays, and devices go on reaching it, while {@link #map} gives each range the
+   * address that it has in this process.
+   */
+  void resume(ContainerCalls kept) {
+    learn(kept);
+    container = Optional.of(kept);
+    groups = 1;
+    lingered = false;
+    resuming = Optional.of(new KeptMappings(kept));
+    allResuming.add(this);
+  }
+
+  /** What is mapped from now on is new. */
+  void resumed() {
+    resuming = Optional.empty();
   }
 
   /** One more group has entered the container. */
@@ -160,8 +193,13 @@ final class LinuxDomain implements IommuDomain {
   public void map(long iova, MapSource source, int prot) {
     ContainerCalls to = attached();
     switch (source) {
-      case MapSource.Memory(MemorySegment memory) ->
+      case MapSource.Memory(MemorySegment memory) -> {
+        boolean there =
+            resuming.filter(k -> k.move(memory.address(), iova, memory.byteSize())).isPresent();
+        if (!there) {
           to.map(memory.address(), iova, memory.byteSize(), prot);
+        }
+      }
       case FileMemory.Range file -> files.map(to, iova, file, prot);
       case MapSource.File file ->
           throw new IllegalArgumentException("not a file of FileMemory: " + file);

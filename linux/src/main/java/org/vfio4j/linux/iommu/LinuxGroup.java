@@ -44,6 +44,7 @@ final class LinuxGroup implements IommuGroup {
   private final Sysfs sysfs;
   private final SystemCalls calls;
   private final Function<Path, Optional<OpenFiles.User>> lookup;
+  private final KeptFiles kept;
 
   private Optional<GroupCalls> file = Optional.empty();
   private final Ownership ownership = new Ownership(this);
@@ -58,6 +59,9 @@ final class LinuxGroup implements IommuGroup {
   /** A container without a type, in which the group is claimed but not attached. */
   private Optional<ContainerCalls> parked = Optional.empty();
 
+  /** A container in which another process has left the group, until it is attached here. */
+  private Optional<KeptContainer> left = Optional.empty();
+
   private Optional<LinuxDomain> domain = Optional.empty();
   private final List<DeviceCalls> devices = new ArrayList<>();
 
@@ -65,13 +69,19 @@ final class LinuxGroup implements IommuGroup {
    * The group.
    *
    * @param lookup finds a process that has a file open; it may take long
+   * @param kept where its files are kept
    */
   LinuxGroup(
-      int id, Sysfs sysfs, SystemCalls calls, Function<Path, Optional<OpenFiles.User>> lookup) {
+      int id,
+      Sysfs sysfs,
+      SystemCalls calls,
+      Function<Path, Optional<OpenFiles.User>> lookup,
+      KeptFiles kept) {
     this.id = id;
     this.sysfs = sysfs;
     this.calls = calls;
     this.lookup = lookup;
+    this.kept = kept;
   }
 
   @Override
@@ -172,6 +182,10 @@ final class LinuxGroup implements IommuGroup {
       String message = "IOMMU group %d has a domain already".formatted(id);
       throw new VfioException(Errno.EBUSY, Reason.BACKING_GROUP_HELD, message, names());
     }
+    if (left.isPresent()) {
+      attachLeft(next, left.get());
+      return;
+    }
     checkSettled();
     boolean done = false;
     try {
@@ -199,6 +213,42 @@ final class LinuxGroup implements IommuGroup {
   }
 
   /**
+   * Is in a container that another process has left it in. Who attaches it to a domain that is not
+   * the container's tries that only, and attaches it to the container's next.
+   */
+  private void attachLeft(LinuxDomain next, KeptContainer in) {
+    if (in.enters(next)) {
+      left = Optional.empty();
+    }
+    domain = Optional.of(next);
+  }
+
+  /**
+   * Takes over what another process has left.
+   *
+   * @param opened the group's file
+   * @param in the container that it is in, as somebody had it attached; empty if nobody had, and it
+   *     may linger
+   */
+  synchronized void resume(GroupCalls opened, Optional<KeptContainer> in) {
+    file = Optional.of(opened);
+    left = in;
+    if (in.isEmpty()) {
+      lingering.begin();
+    }
+  }
+
+  /** Takes over a device that another process has opened through it. */
+  synchronized void resumeDevice(DeviceCalls device) {
+    devices.add(device);
+  }
+
+  /** The name under which the container is kept that it is in; empty if none is. */
+  synchronized Optional<String> containerName() {
+    return domain.flatMap(LinuxDomain::container).flatMap(kept::nameOf);
+  }
+
+  /**
    * Device descriptors, UNSET_CONTAINER; whoever holds the group closes its descriptor. A claim is
    * not renewed: who detaches a claimed group gives the claim back next, or attaches again, which
    * claims by itself.
@@ -208,6 +258,10 @@ final class LinuxGroup implements IommuGroup {
       return;
     }
     domain = Optional.empty();
+    if (left.isPresent()) {
+      // It was never in that domain's container.
+      return;
+    }
     devices.forEach(DeviceCalls::close);
     devices.clear();
     leave();
@@ -254,7 +308,7 @@ final class LinuxGroup implements IommuGroup {
 
   private ContainerCalls openContainer() {
     try {
-      return ContainerCalls.open(calls);
+      return kept.container(ContainerCalls.open(calls));
     } catch (SystemCallException refused) {
       Errno errno = Errno.of(refused.errno()).orElse(Errno.EIO);
       Reason reason = errno == Errno.EACCES ? Reason.NOT_PERMITTED : Reason.NO_MEMORY;
@@ -330,7 +384,7 @@ final class LinuxGroup implements IommuGroup {
   private GroupCalls file() {
     if (file.isEmpty()) {
       try {
-        file = Optional.of(GroupCalls.open(calls, id));
+        file = Optional.of(kept.group(id, GroupCalls.open(calls, id)));
       } catch (VfioException refused) {
         throw explained(refused);
       }

@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.Function;
 import org.vfio4j.error.Errno;
@@ -24,9 +25,12 @@ import org.vfio4j.iommu.ReservedRegion;
 import org.vfio4j.linux.sysfs.LinuxDevice;
 import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.linux.uapi.DeviceCalls;
+import org.vfio4j.linux.uapi.GroupCalls;
 import org.vfio4j.mdev.Isolation;
 import org.vfio4j.mdev.MediatedDevice;
 import org.vfio4j.mdev.MediatedGroup;
+import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.KeptDescriptors;
 import org.vfio4j.posix.OpenFiles;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.vfio.Vfio;
@@ -48,6 +52,10 @@ public final class LinuxIommu implements Iommu {
   private final SystemCalls calls;
   private final Sysfs sysfs;
   private final Function<Path, Optional<OpenFiles.User>> lookup;
+  private final KeptFiles kept;
+
+  /** Those that another process has begun, until all is taken over. */
+  private final List<LinuxDomain> resuming = new CopyOnWriteArrayList<>();
 
   /** By number. Never forgotten: a number that comes back is the same file again. */
   private final Map<Integer, LinuxGroup> groups = new ConcurrentHashMap<>();
@@ -68,9 +76,29 @@ public final class LinuxIommu implements Iommu {
 
   /** With another way to find who has a file open. */
   LinuxIommu(SystemCalls calls, Sysfs sysfs, Function<Path, Optional<OpenFiles.User>> lookup) {
+    this(calls, sysfs, lookup, new KeptFiles(KeptDescriptors.NONE));
+  }
+
+  /**
+   * The IOMMU of a process that others follow: what it has open is kept, and what was kept by the
+   * process before can be {@linkplain #resumeGroup taken over}. {@link #resumed} ends that.
+   *
+   * @param kept where groups and containers are kept, {@code g} and {@code c} with a number; what
+   *     is there is taken over
+   */
+  public LinuxIommu(SystemCalls calls, Sysfs sysfs, KeptDescriptors kept) {
+    this(calls, sysfs, OpenFiles::first, new KeptFiles(kept));
+  }
+
+  private LinuxIommu(
+      SystemCalls calls,
+      Sysfs sysfs,
+      Function<Path, Optional<OpenFiles.User>> lookup,
+      KeptFiles kept) {
     this.calls = calls;
     this.sysfs = sysfs;
     this.lookup = lookup;
+    this.kept = kept;
   }
 
   /**
@@ -114,7 +142,7 @@ public final class LinuxIommu implements Iommu {
   }
 
   private IommuGroup known(int number) {
-    return groups.computeIfAbsent(number, n -> new LinuxGroup(n, sysfs, calls, lookup));
+    return groups.computeIfAbsent(number, n -> new LinuxGroup(n, sysfs, calls, lookup, kept));
   }
 
   /** The device of that name. */
@@ -141,8 +169,8 @@ public final class LinuxIommu implements Iommu {
    *
    * @param device open
    * @param name its PCI address
-   * @return empty if there is no such reset, or it would reach a group that neither the device's
-   *     own owner has nor nobody, or that a driver of the host uses
+   * @return empty if there is no such reset, or it would reach a function without a driver of VFIO,
+   *     or a group that neither the device's own owner has nor nobody
    */
   public List<Vfio.Dependent> resetsTogether(DeviceCalls device, String name) {
     List<Vfio.Dependent> dependents;
@@ -152,7 +180,11 @@ public final class LinuxIommu implements Iommu {
       return List.of();
     }
     Optional<Ownership.Owner> owner = groupOf(name).flatMap(g -> g.ownership().who());
-    return groups(dependents).stream().allMatch(g -> mayReset(g, owner)) ? dependents : List.of();
+    // The kernel resets no bus with a function that VFIO does not have, though nobody uses it.
+    boolean all =
+        dependents.stream().allMatch(d -> sysfs.offered(d.address()))
+            && groups(dependents).stream().allMatch(g -> mayReset(g, owner));
+    return all ? dependents : List.of();
   }
 
   private List<LinuxGroup> groups(List<Vfio.Dependent> dependents) {
@@ -197,6 +229,52 @@ public final class LinuxIommu implements Iommu {
     }
   }
 
+  /**
+   * Takes over a group that the process before had. It is attached next, as any other: nothing is
+   * asked of the hardware then, and what is mapped in its container stays. Each range is mapped
+   * anew then by {@link org.vfio4j.type1.Container#map}, which gives it its address in this
+   * process, and maps what is not there.
+   *
+   * @param number the kernel's
+   * @param container the name that {@link #containerOf} gave for it; empty if it was in none, and
+   *     only lingers
+   * @return whether both were kept; if not, nothing has changed
+   */
+  public boolean resumeGroup(int number, Optional<String> container) {
+    Optional<KeptContainer> in = container.flatMap(kept::container);
+    if (container.isPresent() && in.isEmpty()) {
+      return false;
+    }
+    Optional<GroupCalls> file = kept.group(number);
+    file.ifPresent(f -> linux(known(number)).resume(f, in));
+    return file.isPresent();
+  }
+
+  /**
+   * Takes over a device that the process before has opened.
+   *
+   * @param name its PCI address; its group is attached
+   * @param file from {@link DeviceCalls#descriptor}, kept
+   * @return as of {@link #openDevice}
+   */
+  public DeviceCalls resumeDevice(String name, Descriptor file) {
+    DeviceCalls device = new DeviceCalls(file);
+    linux(groupOf(bare(name)).orElseThrow(() -> unknown(name))).resumeDevice(device);
+    return device;
+  }
+
+  /** Everything is taken over: what was kept besides is given back, and what is mapped is new. */
+  public void resumed() {
+    resuming.forEach(LinuxDomain::resumed);
+    resuming.clear();
+    kept.closeRest();
+  }
+
+  /** The name under which the container of a group is kept; empty if it is in none, or not kept. */
+  public Optional<String> containerOf(IommuGroup group) {
+    return linux(group).containerName();
+  }
+
   /** The name without what options stand behind it. */
   private static String bare(String name) {
     int space = name.indexOf(' ');
@@ -215,7 +293,7 @@ public final class LinuxIommu implements Iommu {
 
   @Override
   public IommuDomain allocate(IommuGroup group) {
-    return new LinuxDomain();
+    return new LinuxDomain(resuming);
   }
 
   @Override

@@ -13,6 +13,7 @@ import java.util.Optional;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.linux.uapi.Ioctls;
+import org.vfio4j.posix.KeptDescriptors;
 import org.vfio4j.posix.SystemCalls;
 
 /** What a detach asks of the kernel (B29), here one that agrees to everything. */
@@ -45,8 +46,13 @@ class DetachCallsTest {
   @Test
   void shouldLeaveTheContainerAndNoMore() {
     LinuxGroup group =
-        new LinuxGroup(7, new Sysfs(Path.of("/nowhere")), agreeing, file -> Optional.empty());
-    LinuxDomain domain = new LinuxDomain();
+        new LinuxGroup(
+            7,
+            new Sysfs(Path.of("/nowhere")),
+            agreeing,
+            file -> Optional.empty(),
+            new KeptFiles(KeptDescriptors.NONE));
+    LinuxDomain domain = new LinuxDomain(new ArrayList<>());
     group.claim();
     group.attach(domain);
     asked.clear();
@@ -62,13 +68,18 @@ class DetachCallsTest {
   @Test
   void shouldAttachAgainAfterADetach() {
     LinuxGroup group =
-        new LinuxGroup(7, new Sysfs(Path.of("/nowhere")), agreeing, file -> Optional.empty());
+        new LinuxGroup(
+            7,
+            new Sysfs(Path.of("/nowhere")),
+            agreeing,
+            file -> Optional.empty(),
+            new KeptFiles(KeptDescriptors.NONE));
     group.claim();
-    LinuxDomain first = new LinuxDomain();
+    LinuxDomain first = new LinuxDomain(new ArrayList<>());
     group.attach(first);
     group.detach(first);
     asked.clear();
-    LinuxDomain second = new LinuxDomain();
+    LinuxDomain second = new LinuxDomain(new ArrayList<>());
     group.attach(second);
     assertThat(asked).contains("ioctl 0x%x".formatted(Ioctls.VFIO_GROUP_SET_CONTAINER));
     group.detach(second);
