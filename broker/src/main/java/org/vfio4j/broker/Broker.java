@@ -5,8 +5,10 @@ package org.vfio4j.broker;
 
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -16,6 +18,7 @@ import org.vfio4j.iommu.GroupState;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.linux.iommu.Kernels;
 import org.vfio4j.linux.iommu.LinuxIommu;
+import org.vfio4j.posix.KeptDescriptors;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.type1.Container;
 import org.vfio4j.type1.Type1;
@@ -33,8 +36,14 @@ public final class Broker implements AutoCloseable {
 
   private final LinuxIommu iommu;
   private final KernelProfile profile;
+  private final KeptDescriptors kept;
   private final Consumer<BrokerState.OfVm> watcher;
   private final List<Vm> vms = new CopyOnWriteArrayList<>();
+
+  /** By their names, until a VM of that name is made. */
+  private final Map<String, LeftVm> left = new HashMap<>();
+
+  private int lastVm;
 
   /** Which VM had a function last, by its address. */
   private final Map<String, String> lastUsers = new ConcurrentHashMap<>();
@@ -63,9 +72,37 @@ public final class Broker implements AutoCloseable {
    *     again; by the threads that serve its devices, which wait for it
    */
   public Broker(LinuxIommu iommu, KernelProfile profile, Consumer<BrokerState.OfVm> watcher) {
+    this(iommu, profile, KeptDescriptors.NONE, watcher);
+  }
+
+  /**
+   * A broker that others follow, and that may follow another: VMs and devices are made as that one
+   * had them, in the same order, then {@link #resume} takes over what it had of them, then they are
+   * served.
+   *
+   * @param iommu whose groups it may have, with the same store
+   * @param profile of the kernel
+   * @param kept where its descriptors are kept, and what is there. A name is a letter for what it
+   *     is, the number of the VM, and where a VM has several the number of it: {@code v} the
+   *     journal, {@code m} a file with RAM, {@code d} a device, {@code e} what stops a VM, {@code
+   *     i} an interrupt that would have to be given again
+   * @param watcher as of {@link #Broker(LinuxIommu, KernelProfile, Consumer)}
+   * @throws IllegalStateException if a later version of this program has left what is there;
+   *     nothing of it was touched
+   */
+  public Broker(
+      LinuxIommu iommu,
+      KernelProfile profile,
+      KeptDescriptors kept,
+      Consumer<BrokerState.OfVm> watcher) {
     this.iommu = iommu;
     this.profile = profile;
+    this.kept = kept;
     this.watcher = watcher;
+    for (LeftVm vm : LeftVm.all(kept)) {
+      left.put(vm.journal().name(), vm);
+      lastVm = Math.max(lastVm, vm.number());
+    }
     settling = Thread.ofPlatform().daemon().name("broker asks for groups").start(this::settle);
   }
 
@@ -95,9 +132,28 @@ public final class Broker implements AutoCloseable {
     Type1Parameters parameters = new Type1Parameters();
     iommu.sysfs().entryLimit().ifPresent(parameters::entryLimit);
     Container container = new Container(settings.name(), iommu, profile, Type1.V2, parameters);
-    Vm made = new Vm(this, settings, container);
+    Optional<LeftVm> before = Optional.ofNullable(left.remove(settings.name()));
+    int number = before.isPresent() ? before.get().number() : ++lastVm;
+    Vm made = new Vm(this, settings, container, number, before);
     vms.add(made);
     return made;
+  }
+
+  /**
+   * Takes over what another broker has left of these VMs: groups, containers and devices, without
+   * touching the hardware, so that devices go on as they were. What cannot be taken over is given
+   * back, and logged. Clients that were connected are served again when their devices are.
+   *
+   * @return the VMs of which there was something
+   */
+  public synchronized List<String> resume() {
+    List<String> resumed = vms.stream().filter(Vm::resume).map(vm -> vm.settings().name()).toList();
+    left.values().forEach(vm -> vm.file().close());
+    left.clear();
+    iommu.resumed();
+    vms.forEach(this::changed);
+    givenBack();
+    return resumed;
   }
 
   /** What the broker has in its hands now. Waits for nothing. */
@@ -105,11 +161,13 @@ public final class Broker implements AutoCloseable {
     return new BrokerState(vms.stream().map(Vm::state).toList());
   }
 
-  /**
-   * What nobody could find out who had this broker's descriptors. Waits for no call of a kernel.
-   */
+  /** What nobody could find out who had this broker's descriptors, as it is written down. */
   public Journal journal() {
-    return new Journal(vms.stream().map(Vm::journal).toList(), lastUsers);
+    return new Journal(vms.stream().map(Vm::journal).toList());
+  }
+
+  KeptDescriptors kept() {
+    return kept;
   }
 
   LinuxIommu iommu() {
@@ -123,11 +181,13 @@ public final class Broker implements AutoCloseable {
 
   void used(String address, String vm) {
     lastUsers.put(address, vm);
+    vms.forEach(v -> v.usersChanged(Set.of(address)));
   }
 
   /** Functions that were reset: nothing of their last users is left in them. */
   void clean(Set<String> functions) {
     lastUsers.keySet().removeAll(functions);
+    vms.forEach(v -> v.usersChanged(functions));
   }
 
   void forget(Vm vm) {

@@ -5,23 +5,21 @@ package org.vfio4j.broker;
 
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import org.vfio4j.user.device.Agreed;
+import org.vfio4j.user.device.LeftReply;
 
 /**
  * What a broker knows that neither the kernel nor its descriptors tell: with both, everything that
- * somebody else needs to go on in its place. {@link JournalText} is its written form.
+ * another process needs to go on in its place. {@link VmJournal} is its written form.
  *
  * @param vms in the order they were made
- * @param lastUsers which VM had a function last that has not been reset since, by its address
  */
-public record Journal(List<OfVm> vms, Map<String, String> lastUsers) {
-  /** Copies what it is given. */
+public record Journal(List<OfVm> vms) {
+  /** Copies the list. */
   public Journal {
     vms = List.copyOf(vms);
-    lastUsers = Map.copyOf(lastUsers);
   }
 
   /**
@@ -40,25 +38,42 @@ public record Journal(List<OfVm> vms, Map<String, String> lastUsers) {
     }
   }
 
+  /** How far the devices of a VM have a range of its memory. */
+  public enum Reach {
+    /** Not yet. */
+    NOTED,
+
+    /** A call was begun that makes it reachable: the kernel knows whether it was done. */
+    PINNING,
+
+    /** They reach it. */
+    PINNED,
+
+    /** A call was begun that takes it from them: the kernel knows whether it was done. */
+    LEAVING,
+
+    /** It came without a descriptor: no device will ever reach it. */
+    NEVER
+  }
+
   /**
-   * A range of a VM's addresses that its clients have announced. The kernel lists no mappings; who
-   * is in doubt whether one is there maps it again, and EEXIST says that it is.
+   * A range of a VM's addresses that its clients have announced.
    *
    * @param iova the first address
    * @param size bytes, a multiple of 4096
    * @param access what devices may do there: 1 read, 2 write, or'ed; 0 without memory
-   * @param memory what is there; empty for what came without a descriptor, which no device reaches
-   * @param pinned whether devices reach it now
-   * @param holders the devices through whose connections it was announced, in the order of their
-   *     addresses
+   * @param memory what is there; empty for what came without a descriptor
+   * @param reach how far the devices have it
+   * @param holders the devices through whose connections it was announced, by their places among
+   *     the VM's, rising
    */
   public record Range(
       long iova,
       long size,
       int access,
       Optional<OfFile> memory,
-      boolean pinned,
-      List<String> holders) {
+      Reach reach,
+      List<Integer> holders) {
     /** Copies the list. */
     public Range {
       holders = List.copyOf(holders);
@@ -70,37 +85,53 @@ public record Journal(List<OfVm> vms, Map<String, String> lastUsers) {
    *
    * @param device {@code st_dev} of the file, by which it is found among the descriptors
    * @param inode {@code st_ino}
+   * @param writable whether the descriptor may write
    * @param offset bytes from its beginning
    */
-  public record OfFile(long device, long inode, long offset) {}
+  public record OfFile(long device, long inode, boolean writable, long offset) {}
 
   /**
    * One device.
    *
    * @param address of the function
    * @param wrapped whether a device that wraps the function is served
+   * @param used whether something of the VM's may be left in the function: no other VM has had it
+   *     since, and it was not reset
    * @param phase where it is
    * @param group the number of its IOMMU group, once it was attached
+   * @param container the name under which the group's container is kept; empty without one
    * @param client who has it, or had it last while it is draining
    */
   public record OfDevice(
       String address,
       boolean wrapped,
+      boolean used,
       BrokerState.Phase phase,
       OptionalInt group,
+      String container,
       Optional<OfClient> client) {}
 
   /**
    * The client of a device.
    *
+   * @param connection the name under which its connection is kept; empty where none is
    * @param pid its process
    * @param started when that began, in ticks since the machine did ({@code /proc/PID/stat}, field
    *     22), since numbers of processes are used again; 0 where it could not be read
+   * @param admitted whether its VM was found to be one whose memory devices reach
    * @param agreed what the connection keeps to
    * @param vectors how many interrupts are switched on, by the index of {@code
    *     VFIO_DEVICE_SET_IRQS}
+   * @param reply what it is about to be answered
    */
-  public record OfClient(int pid, long started, Agreed agreed, List<Integer> vectors) {
+  public record OfClient(
+      String connection,
+      int pid,
+      long started,
+      boolean admitted,
+      Agreed agreed,
+      List<Integer> vectors,
+      Optional<LeftReply> reply) {
     /** Copies the list. */
     public OfClient {
       vectors = List.copyOf(vectors);
@@ -123,7 +154,11 @@ public record Journal(List<OfVm> vms, Map<String, String> lastUsers) {
             vm.devices.stream()
                 .filter(d -> d.phase == BrokerState.Phase.CONNECTED)
                 .flatMapToInt(d -> d.group.stream()));
-    long pinned = vm.ranges.stream().filter(Range::pinned).mapToLong(Range::size).sum();
+    long pinned =
+        vm.ranges.stream()
+            .filter(r -> r.reach == Reach.PINNED)
+            .mapToLong(Range::size)
+            .reduce(0, Long::sum);
     return new BrokerState.OfVm(vm.name, groups, pinned, devices);
   }
 }

@@ -3,15 +3,22 @@
 
 package org.vfio4j.broker;
 
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.linux.iommu.LinuxIommu;
 import org.vfio4j.linux.uapi.DeviceCalls;
+import org.vfio4j.posix.Descriptor;
 import org.vfio4j.user.device.DeviceSession;
+import org.vfio4j.user.device.LeftClient;
+import org.vfio4j.user.device.LeftReply;
 import org.vfio4j.user.device.Peer;
 import org.vfio4j.user.device.ServedDevice;
 
@@ -24,6 +31,7 @@ final class PassedDevice implements ServedDevice {
   private final Vm vm;
   private final String address;
   private final PassOptions options;
+  private final int index;
 
   /** Read without a lock: each is one value. They are changed under this object's. */
   private volatile BrokerState.Phase phase = BrokerState.Phase.IDLE;
@@ -31,11 +39,30 @@ final class PassedDevice implements ServedDevice {
   private volatile Optional<PassedSession> client = Optional.empty();
   private volatile OptionalInt group = OptionalInt.empty();
 
-  PassedDevice(Vm vm, String address, PassOptions options) {
+  /** The name under which the container of its group is kept. */
+  private volatile String container = "";
+
+  /** What another process has left of it, until its client is served again. */
+  private volatile Optional<LeftDevice> left = Optional.empty();
+
+  /**
+   * A device without a client.
+   *
+   * @param index its place among the VM's
+   */
+  PassedDevice(Vm vm, String address, PassOptions options, int index) {
     this.vm = vm;
     this.address = address;
     this.options = options;
+    this.index = index;
   }
+
+  /** What another process has left open, attached again. */
+  private record LeftDevice(
+      IommuGroup user,
+      DeviceCalls control,
+      Journal.OfClient client,
+      Optional<VmMemory.Share> memory) {}
 
   @Override
   public DeviceSession attach(Peer peer) {
@@ -45,8 +72,12 @@ final class PassedDevice implements ServedDevice {
     try {
       PassedSession session = open(user, peer);
       client = Optional.of(session);
-      group = groupNumber();
+      LinuxIommu iommu = vm.broker().iommu();
+      Optional<IommuGroup> attached = iommu.groupOf(address);
+      group = attached.map(g -> OptionalInt.of(g.id())).orElse(group);
+      container = attached.flatMap(iommu::containerOf).orElse("");
       connected();
+      write();
       done = true;
       vm.changed();
       return session;
@@ -65,10 +96,11 @@ final class PassedDevice implements ServedDevice {
     DeviceCalls control = vm.broker().iommu().openDevice(address);
     boolean done = false;
     try {
+      vm.broker().kept().hold(vm.name('d', index), control.descriptor());
       Resetting resetting = Resetting.of(vm.broker().iommu(), control, address);
       handOver(resetting);
       PassedSession session =
-          new PassedSession(vm, address, options, control, resetting, peer, () -> left(user));
+          session(user, control, resetting, peer, List.of(), () -> vm.memory().join(index, peer));
       vm.broker().used(address, vm.settings().name());
       done = true;
       return session;
@@ -77,6 +109,146 @@ final class PassedDevice implements ServedDevice {
         control.close();
       }
     }
+  }
+
+  private PassedSession session(
+      IommuGroup user,
+      DeviceCalls control,
+      Resetting resetting,
+      Peer peer,
+      List<Integer> switchedOn,
+      Supplier<VmMemory.Share> memory) {
+    PassedInterrupts interrupts =
+        new PassedInterrupts(
+            control,
+            vm.broker().kept(),
+            kind -> vm.name((char) kind, index),
+            switchedOn,
+            this::write);
+    PassedSession.Owner owner =
+        new PassedSession.Owner(
+            vm, address, options, this::write, this::answering, () -> left(user));
+    return new PassedSession(owner, control, interrupts, resetting, peer, memory);
+  }
+
+  /**
+   * Takes over what another process has left of it: group and device, and whose it was. The kernel
+   * is asked for nothing that the hardware would notice.
+   *
+   * @return whether a client had it, and has it still; if so {@link #resumed} follows
+   */
+  boolean resume(Journal.OfDevice was) {
+    if (!was.address().equals(address) || was.wrapped() != options.wrapped()) {
+      return false;
+    }
+    if (was.used()) {
+      vm.broker().used(address, vm.settings().name());
+    }
+    group = was.group();
+    container = was.container();
+    return switch (was.phase()) {
+      case IDLE -> false;
+      case DRAINING -> {
+        drains(was);
+        yield false;
+      }
+      case CONNECTED -> {
+        Optional<LeftDevice> found = found(was);
+        left = found;
+        if (found.isPresent()) {
+          connected();
+        }
+        yield found.isPresent();
+      }
+    };
+  }
+
+  /** Somebody had it open still when that process ended: the kernel knows whether that is so. */
+  private void drains(Journal.OfDevice was) {
+    was.group().ifPresent(number -> vm.broker().iommu().resumeGroup(number, Optional.empty()));
+    phase = BrokerState.Phase.DRAINING;
+  }
+
+  private Optional<LeftDevice> found(Journal.OfDevice was) {
+    Optional<Descriptor> file = vm.broker().kept().take(vm.name('d', index));
+    if (file.isEmpty() || was.client().isEmpty() || was.group().isEmpty()) {
+      notResumed("its descriptor was not kept");
+      file.ifPresent(Descriptor::close);
+      return Optional.empty();
+    }
+    boolean done = false;
+    IommuGroup user = vm.broker().iommu().user(address);
+    try {
+      if (!vm.resumeGroup(was.group().getAsInt(), was.container())) {
+        notResumed("its group or its container was not kept");
+        return Optional.empty();
+      }
+      vm.attach(user);
+      DeviceCalls control = vm.broker().iommu().resumeDevice(address, file.get());
+      done = true;
+      return Optional.of(new LeftDevice(user, control, was.client().get(), Optional.empty()));
+    } catch (VfioException refused) {
+      notResumed(refused.getMessage());
+      return Optional.empty();
+    } finally {
+      if (!done) {
+        file.get().close();
+      }
+    }
+  }
+
+  private void notResumed(@Nullable String why) {
+    Broker.LOG.log(
+        System.Logger.Level.ERROR, "%s: %s is given back: %s".formatted(vm, address, why));
+  }
+
+  /** The memory that its client has announced is there. */
+  void resumed(VmMemory.Share memory) {
+    left = left.map(l -> new LeftDevice(l.user, l.control, l.client, Optional.of(memory)));
+  }
+
+  @Override
+  public Optional<LeftClient> left() {
+    return left.map(
+        l -> new LeftClient(l.client.connection(), l.client.agreed(), l.client.reply()));
+  }
+
+  @Override
+  public DeviceSession resume(Peer peer) {
+    LeftDevice from = left.orElseThrow();
+    Resetting resetting = Resetting.of(vm.broker().iommu(), from.control, address);
+    VmMemory.Share memory = from.memory.orElseThrow();
+    memory.served(peer);
+    PassedSession session =
+        session(from.user, from.control, resetting, peer, from.client.vectors(), () -> memory);
+    client = Optional.of(session);
+    left = Optional.empty();
+    write();
+    vm.changed();
+    return session;
+  }
+
+  @Override
+  public void lost() {
+    LeftDevice from = left.orElseThrow();
+    left = Optional.empty();
+    try {
+      PassedSession.quiet(from.control);
+      from.memory.ifPresent(VmMemory.Share::close);
+    } finally {
+      from.control.close();
+      left(from.user);
+    }
+  }
+
+  /** Whole records are written by other threads, too. */
+  private synchronized void answering(Optional<LeftReply> reply) {
+    vm.write(index, reply);
+  }
+
+  /** Writes down what is known of it. */
+  synchronized void write() {
+    vm.write(index, journal());
   }
 
   /**
@@ -105,14 +277,11 @@ final class PassedDevice implements ServedDevice {
   /** The session is closed. The group goes with its last user, or drains. */
   private void left(IommuGroup user) {
     phase = BrokerState.Phase.DRAINING;
+    write();
     vm.detach(user);
     if (settle()) {
       vm.changed();
     }
-  }
-
-  private OptionalInt groupNumber() {
-    return vm.broker().iommu().groupOf(address).map(g -> OptionalInt.of(g.id())).orElse(group);
   }
 
   /** Asks the kernel whether somebody still has the device open; whether that is so. */
@@ -122,6 +291,7 @@ final class PassedDevice implements ServedDevice {
     }
     boolean lingers = vm.broker().iommu().groupOf(address).filter(vm.broker()::lingers).isPresent();
     if (!lingers && free()) {
+      write();
       vm.changed();
     }
     return lingers;
@@ -154,13 +324,26 @@ final class PassedDevice implements ServedDevice {
     return phase == BrokerState.Phase.CONNECTED ? group : OptionalInt.empty();
   }
 
-  Journal.OfDevice journal() {
+  private Journal.OfDevice journal() {
+    Optional<Journal.OfClient> of =
+        client.map(PassedSession::journal).or(() -> left.map(LeftDevice::client));
     return new Journal.OfDevice(
-        address, options.wrapped(), phase, group, client.map(PassedSession::journal));
+        address,
+        options.wrapped(),
+        vm.settings().name().equals(vm.broker().lastUser(address)),
+        phase,
+        group,
+        container,
+        of);
   }
 
   BrokerState.OfDevice state() {
-    OptionalInt pid = client.map(c -> OptionalInt.of(c.pid())).orElse(OptionalInt.empty());
+    OptionalInt pid =
+        client
+            .map(PassedSession::pid)
+            .or(() -> left.map(l -> l.client.pid()))
+            .map(OptionalInt::of)
+            .orElse(OptionalInt.empty());
     return new BrokerState.OfDevice(address, options.wrapped(), phase, pid);
   }
 }

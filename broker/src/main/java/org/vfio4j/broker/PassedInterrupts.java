@@ -8,6 +8,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicIntegerArray;
+import java.util.function.IntFunction;
 import java.util.stream.IntStream;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
@@ -16,6 +17,7 @@ import org.vfio4j.linux.uapi.DeviceCalls;
 import org.vfio4j.linux.uapi.VfioIrqInfo;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.EventFd;
+import org.vfio4j.posix.KeptDescriptors;
 import org.vfio4j.user.device.Irq;
 import org.vfio4j.user.device.IrqSet;
 import org.vfio4j.user.device.Pci;
@@ -32,9 +34,12 @@ import org.vfio4j.user.device.Pci;
  */
 final class PassedInterrupts implements AutoCloseable {
   private final DeviceCalls device;
+  private final KeptDescriptors store;
+  private final IntFunction<String> name;
+  private final Runnable changed;
   private final List<Irq> told = new ArrayList<>();
 
-  /** By index: what was given, of those that must be given again. */
+  /** By index: what was given, of those that must be given again; in the store, too. */
   private final List<List<Optional<Descriptor>>> kept = new ArrayList<>();
 
   /** By index: how many vectors are switched on. */
@@ -45,11 +50,56 @@ final class PassedInterrupts implements AutoCloseable {
 
   private Optional<EventFd> error = Optional.empty();
 
-  PassedInterrupts(DeviceCalls device) {
+  /**
+   * Those of a device, all off, or as another process has left them.
+   *
+   * @param store has what was given, of those that must be given again
+   * @param name under which such a thing of the device is kept, by its kind's letter
+   * @param switchedOn how many vectors are, by index; empty for none
+   * @param changed what to do when there are more or fewer
+   */
+  PassedInterrupts(
+      DeviceCalls device,
+      KeptDescriptors store,
+      IntFunction<String> name,
+      List<Integer> switchedOn,
+      Runnable changed) {
     this.device = device;
+    this.store = store;
+    this.name = name;
+    this.changed = changed;
     for (int index = 0; index < Pci.IRQS; index++) {
       told.add(irq(device, index));
-      kept.add(new ArrayList<>());
+      kept.add(left(index));
+      live.set(index, index < switchedOn.size() ? switchedOn.get(index) : 0);
+    }
+    int msix = live.get(Pci.MSIX);
+    whole = msix == 0 || msix == told.get(Pci.MSIX).count();
+    error = store.take(name.apply('e')).map(EventFd::of);
+  }
+
+  /** What another process was given. */
+  private List<Optional<Descriptor>> left(int index) {
+    List<Optional<Descriptor>> all = new ArrayList<>();
+    store
+        .takeAll(prefix(index))
+        .forEach(
+            (n, file) -> {
+              while (all.size() <= n) {
+                all.add(Optional.empty());
+              }
+              all.set(n, Optional.of(file));
+            });
+    return all;
+  }
+
+  private String prefix(int index) {
+    return "%s.%d.".formatted(name.apply('i'), index);
+  }
+
+  private void live(int index, int count) {
+    if (live.getAndSet(index, count) != count) {
+      changed.run();
     }
   }
 
@@ -142,7 +192,7 @@ final class PassedInterrupts implements AutoCloseable {
     }
     try {
       check(index, device.trigger(index, start, eventFds));
-      live.set(index, Math.max(live.get(index), start + eventFds.size()));
+      live(index, Math.max(live.get(index), start + eventFds.size()));
     } finally {
       close(eventFds);
     }
@@ -153,7 +203,7 @@ final class PassedInterrupts implements AutoCloseable {
     int count = told.get(Pci.MSIX).count();
     whole = device.trigger(Pci.MSIX, 0, Collections.nCopies(count, Optional.empty())) == 0;
     if (whole) {
-      live.set(Pci.MSIX, count);
+      live(Pci.MSIX, count);
     }
     return whole;
   }
@@ -165,18 +215,21 @@ final class PassedInterrupts implements AutoCloseable {
       all.add(Optional.empty());
     }
     for (int n = 0; n < eventFds.size(); n++) {
-      all.set(start + n, eventFds.get(n)).ifPresent(Descriptor::close);
+      all.set(start + n, Optional.empty()).ifPresent(Descriptor::close);
+      String as = prefix(index) + (start + n);
+      eventFds.get(n).ifPresent(given -> store.hold(as, given));
+      all.set(start + n, eventFds.get(n));
     }
     if (all.size() <= live.get(index)) {
       check(index, device.trigger(index, start, eventFds));
       return;
     }
     if (live.get(index) > 0) {
-      device.disable(index);
-      live.set(index, 0);
+      off(index);
+      live(index, 0);
     }
     check(index, device.trigger(index, 0, all));
-    live.set(index, all.size());
+    live(index, all.size());
   }
 
   /** A positive answer is how many there could be, with nothing done. */
@@ -197,6 +250,8 @@ final class PassedInterrupts implements AutoCloseable {
       // A device without PCIe reports nothing: then only we signal it.
     }
     error.ifPresent(EventFd::close);
+    error = Optional.empty();
+    given.ifPresent(file -> store.hold(name.apply('e'), file));
     error = given.map(EventFd::of);
   }
 
@@ -206,16 +261,22 @@ final class PassedInterrupts implements AutoCloseable {
         error.ifPresent(EventFd::close);
         error = Optional.empty();
       }
+      off(index);
+    } finally {
+      live(index, 0);
+      close(kept.get(index));
+      kept.get(index).clear();
+    }
+  }
+
+  private void off(int index) {
+    try {
       device.disable(index);
     } catch (VfioException off) {
+      // The kernel's answer for what is off already.
       if (off.errno() != Errno.EINVAL) {
         throw off;
       }
-      // The kernel's answer for what is off already.
-    } finally {
-      live.set(index, 0);
-      close(kept.get(index));
-      kept.get(index).clear();
     }
   }
 

@@ -12,6 +12,8 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
+import java.util.function.Supplier;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.linux.uapi.DeviceCalls;
 import org.vfio4j.linux.uapi.VfioConstants;
@@ -20,6 +22,7 @@ import org.vfio4j.user.device.DeviceSession;
 import org.vfio4j.user.device.DmaSource;
 import org.vfio4j.user.device.Irq;
 import org.vfio4j.user.device.IrqSet;
+import org.vfio4j.user.device.LeftReply;
 import org.vfio4j.user.device.Peer;
 import org.vfio4j.user.device.Region;
 import org.vfio4j.user.device.ServedDevice;
@@ -35,12 +38,11 @@ final class PassedSession implements DeviceSession {
   /** The field of {@code /proc/PID/stat}, counted from 1. */
   private static final int START_TIME = 22;
 
-  private final Vm vm;
+  private final Owner owner;
   private final String name;
   private final DeviceCalls control;
   private final Optional<DeviceCalls> peers;
   private final Resetting resetting;
-  private final Runnable left;
   private final VmMemory.Share memory;
   private final PassedRegions regions;
   private final PassedInterrupts interrupts;
@@ -48,44 +50,61 @@ final class PassedSession implements DeviceSession {
   private final int flags;
   private final Peer peer;
   private final long started;
+  private volatile Optional<LeftReply> reply = Optional.empty();
 
   /**
-   * Begins.
+   * Whose session it is.
    *
-   * @param control the device, open; the session's from now on if this returns
+   * @param changed what to do when something of it is another than before, before that is acted on
+   * @param answering where to write down what its client is about to be answered
    * @param left what to do when everything is closed
    */
-  PassedSession(
+  record Owner(
       Vm vm,
       String address,
       PassOptions options,
+      Runnable changed,
+      Consumer<Optional<LeftReply>> answering,
+      Runnable left) {}
+
+  /**
+   * Begins, or goes on where another process has ended.
+   *
+   * @param control the device, open; the session's from now on if this returns
+   * @param memory has what its client has announced, and is asked last
+   */
+  PassedSession(
+      Owner owner,
       DeviceCalls control,
+      PassedInterrupts interrupts,
       Resetting resetting,
       Peer peer,
-      Runnable left) {
-    this.vm = vm;
-    this.name = vm + ": " + address;
+      Supplier<VmMemory.Share> memory) {
+    Vm vm = owner.vm;
+    this.owner = owner;
+    this.name = vm + ": " + owner.address;
     this.control = control;
+    this.interrupts = interrupts;
     this.resetting = resetting;
-    this.left = left;
     this.peer = peer;
     Path process = Path.of("/proc", String.valueOf(peer.credentials().pid()));
     started = startOf(process);
     patience = Patience.of(vm.settings(), process);
     flags = ServedDevice.PCI | (resetting.possible() ? ServedDevice.RESET : 0);
     peers =
-        options.mmap() ? Optional.of(vm.broker().iommu().openDevice(address)) : Optional.empty();
+        owner.options.mmap()
+            ? Optional.of(vm.broker().iommu().openDevice(owner.address))
+            : Optional.empty();
     boolean done = false;
     try {
       regions = PassedRegions.of(control, peers);
-      interrupts = new PassedInterrupts(control);
       done = true;
     } finally {
       if (!done) {
         peers.ifPresent(DeviceCalls::close);
       }
     }
-    memory = vm.memory().join(address, peer);
+    this.memory = memory.get();
     if (!vm.snoops()) {
       Broker.LOG.log(
           Level.INFO,
@@ -102,7 +121,14 @@ final class PassedSession implements DeviceSession {
 
   /** What is known of the client. */
   Journal.OfClient journal() {
-    return new Journal.OfClient(pid(), started, peer.agreed(), interrupts.switchedOn());
+    return new Journal.OfClient(
+        peer.connection(),
+        pid(),
+        started,
+        memory.admitted(),
+        peer.agreed(),
+        interrupts.switchedOn(),
+        reply);
   }
 
   @Override
@@ -133,10 +159,26 @@ final class PassedSession implements DeviceSession {
   }
 
   @Override
+  public void answering(LeftReply with) {
+    answering(Optional.of(with));
+  }
+
+  @Override
+  public void answered() {
+    answering(Optional.empty());
+  }
+
+  private void answering(Optional<LeftReply> with) {
+    reply = with;
+    owner.answering.accept(with);
+  }
+
+  @Override
   public void admit() {
     try {
       memory.admit();
-      vm.changed();
+      owner.changed.run();
+      owner.vm.changed();
     } catch (VfioException refused) {
       Broker.LOG.log(Level.ERROR, "%s: %s".formatted(name, refused.getMessage()));
       throw refused;
@@ -213,18 +255,23 @@ final class PassedSession implements DeviceSession {
       } finally {
         peers.ifPresent(DeviceCalls::close);
         control.close();
-        left.run();
+        owner.left.run();
       }
     }
   }
 
   private void quiet() {
     interrupts.close();
+    quiet(control);
+  }
+
+  /** A device does nothing by itself any more. */
+  static void quiet(DeviceCalls device) {
     try {
-      VfioRegionInfo config = kernels(VfioConstants.VFIO_PCI_CONFIG_REGION_INDEX);
-      control.writeInt(config, COMMAND, 0);
+      device.writeInt(device.region(VfioConstants.VFIO_PCI_CONFIG_REGION_INDEX), COMMAND, 0);
     } catch (VfioException refused) {
-      Broker.LOG.log(Level.DEBUG, "{0}: not quieted: {1}", name, refused.getMessage());
+      Broker.LOG.log(
+          Level.DEBUG, "{0}: not quieted: {1}", device.descriptor().name(), refused.getMessage());
     }
   }
 }

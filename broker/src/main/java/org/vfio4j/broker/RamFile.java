@@ -32,12 +32,25 @@ final class RamFile {
     }
   }
 
+  /**
+   * Where something of it is to be mapped.
+   *
+   * @param iova the first address
+   * @param size bytes
+   * @param prot what devices may do there
+   * @param offset bytes from the beginning of the file
+   */
+  record Range(long iova, long size, int prot, long offset) {}
+
   final Key key;
+
+  private final Descriptor file;
   private final MappedMemory memory;
   private int uses;
 
-  private RamFile(Key key, MappedMemory memory) {
+  private RamFile(Key key, Descriptor file, MappedMemory memory) {
     this.key = key;
+    this.file = file;
     this.memory = memory;
   }
 
@@ -62,6 +75,7 @@ final class RamFile {
    * Maps a file.
    *
    * @param calls of the process whose container gets it
+   * @param file this object's from now on, if this returns
    * @throws VfioException EACCES if it cannot be read, ENOMEM, EINVAL
    */
   static RamFile map(SystemCalls calls, Descriptor file, FileStatus status) {
@@ -78,7 +92,7 @@ final class RamFile {
         // A crash of this process must not write the memory of its VMs to a disk.
         memory.dontDump();
         done = true;
-        return new RamFile(Key.of(status), memory);
+        return new RamFile(Key.of(status), file, memory);
       } finally {
         if (!done) {
           memory.close();
@@ -92,13 +106,9 @@ final class RamFile {
     }
   }
 
-  private static long pages(long length) {
+  /** As many bytes as can be mapped. */
+  static long pages(long length) {
     return length + 4095 & -4096;
-  }
-
-  /** Bytes that are mapped. */
-  long length() {
-    return memory.segment().byteSize();
   }
 
   /** Where an offset of the file is in this process. */
@@ -115,8 +125,13 @@ final class RamFile {
     return --uses == 0;
   }
 
+  boolean unused() {
+    return uses == 0;
+  }
+
   /** Unmaps it: no device reaches it any more. */
   void close() {
     memory.close();
+    file.close();
   }
 }

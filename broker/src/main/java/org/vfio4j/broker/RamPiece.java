@@ -4,6 +4,7 @@
 package org.vfio4j.broker;
 
 import java.util.HashSet;
+import java.util.Optional;
 import java.util.Set;
 
 /**
@@ -11,44 +12,44 @@ import java.util.Set;
  * VmMemory} covers it.
  */
 final class RamPiece {
-  /** How far the devices have it. */
-  enum State {
-    /** Not yet. */
-    NOTED,
-
-    /** A call is under way that makes it reachable. */
-    PINNING,
-
-    /** They reach it. */
-    PINNED,
-
-    /** A call is under way that takes it from them. */
-    LEAVING
-  }
-
   final long iova;
   final long size;
   final int prot;
   final RamFile file;
   final long offset;
+  final int place;
   final Set<VmMemory.Share> holders = new HashSet<>();
-  State state = State.NOTED;
+  Journal.Reach reach = Journal.Reach.NOTED;
 
-  RamPiece(long iova, long size, int prot, RamFile file, long offset) {
-    this.iova = iova;
-    this.size = size;
-    this.prot = prot;
+  /**
+   * A range that nobody has announced yet.
+   *
+   * @param place its place in the journal
+   */
+  RamPiece(RamFile.Range range, RamFile file, int place) {
+    this.iova = range.iova();
+    this.size = range.size();
+    this.prot = range.prot();
+    this.offset = range.offset();
     this.file = file;
-    this.offset = offset;
+    this.place = place;
   }
 
   /** Whether that is this range, with the same memory, to be reached in the same way. */
-  boolean equal(long atIova, long bytes, int access, RamFile.Key key, long at) {
-    return iova == atIova
-        && size == bytes
-        && prot == access
-        && offset == at
-        && file.key.sameFile(key);
+  boolean equal(RamFile.Range range, RamFile.Key key) {
+    return range.equals(new RamFile.Range(iova, size, prot, offset)) && file.key.sameFile(key);
+  }
+
+  /** What the journal says of it. */
+  Journal.Range range() {
+    RamFile.Key key = file.key;
+    return new Journal.Range(
+        iova,
+        size,
+        prot,
+        Optional.of(new Journal.OfFile(key.device(), key.inode(), key.writable(), offset)),
+        reach,
+        holders.stream().map(s -> s.index).sorted().toList());
   }
 
   /** Its last address. */

@@ -3,11 +3,17 @@
 
 package org.vfio4j.broker;
 
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.type1.Container;
+import org.vfio4j.user.device.LeftReply;
 import org.vfio4j.user.device.ServedDevice;
 
 /** A VM of a broker: its container, its memory, and the functions that it may have. Thread-safe. */
@@ -16,13 +22,76 @@ public final class Vm implements AutoCloseable {
   private final VmSettings settings;
   private final Container container;
   private final VmMemory memory;
+  private final RamFiles files;
+  private final VmJournal journal;
+  private final int number;
   private final List<PassedDevice> devices = new CopyOnWriteArrayList<>();
 
-  Vm(Broker broker, VmSettings settings, Container container) {
+  /** What another process has left of it, until that is taken over. */
+  private Optional<LeftVm> left;
+
+  /**
+   * A VM without devices.
+   *
+   * @param number nobody else's in the names of what is kept, but of what another process has left
+   * @param left what another process has left of it
+   */
+  Vm(Broker broker, VmSettings settings, Container container, int number, Optional<LeftVm> left) {
     this.broker = broker;
     this.settings = settings;
     this.container = container;
-    memory = new VmMemory(settings, container, broker.iommu().calls());
+    this.number = number;
+    this.left = left;
+    SystemCalls calls = broker.iommu().calls();
+    files = new RamFiles(settings, calls, broker.kept(), ram());
+    journal = VmJournal.create(calls, settings.name(), settings.memory());
+    memory = new VmMemory(settings, container, journal, files);
+    if (left.isEmpty()) {
+      keepJournal(1);
+    }
+  }
+
+  private void keepJournal(int generation) {
+    broker.kept().hold(LeftVm.name(number, generation), journal.file());
+  }
+
+  /** What the names begin with under which its RAM is kept. */
+  private String ram() {
+    return "m%d.".formatted(number);
+  }
+
+  /** The name under which something of a device is kept. */
+  String name(char kind, int index) {
+    return "%c%d.%d".formatted(kind, number, index);
+  }
+
+  /**
+   * Takes over what another process has left of it. All of its devices are there.
+   *
+   * @return whether there was something
+   */
+  boolean resume() {
+    if (left.isEmpty()) {
+      return false;
+    }
+    LeftVm from = left.get();
+    broker.kept().takeAll(ram()).forEach((n, file) -> files.resume(file, n));
+    Map<Integer, Boolean> admitted = new HashMap<>();
+    List<Journal.OfDevice> were = from.journal().devices();
+    for (int n = 0; n < Math.min(devices.size(), were.size()); n++) {
+      Journal.OfDevice was = were.get(n);
+      if (devices.get(n).resume(was)) {
+        admitted.put(n, was.client().orElseThrow().admitted());
+      }
+    }
+    memory
+        .resume(from.journal().ranges(), admitted)
+        .forEach((n, share) -> devices.get(n).resumed(share));
+    devices.forEach(PassedDevice::write);
+    keepJournal(from.generation() + 1);
+    from.file().close();
+    left = Optional.empty();
+    return true;
   }
 
   /**
@@ -33,8 +102,15 @@ public final class Vm implements AutoCloseable {
    *     client comes
    */
   public ServedDevice device(String address, PassOptions options) {
-    PassedDevice device = new PassedDevice(this, address, options);
+    if (devices.size() == VmJournal.MOST_DEVICES) {
+      throw new IllegalStateException(
+          "%s: a VM has %d devices at most".formatted(this, VmJournal.MOST_DEVICES));
+    }
+    PassedDevice device = new PassedDevice(this, address, options, devices.size());
     devices.add(device);
+    if (left.isEmpty()) {
+      device.write();
+    }
     return device;
   }
 
@@ -108,12 +184,33 @@ public final class Vm implements AutoCloseable {
         devices.stream().map(PassedDevice::state).toList());
   }
 
+  void write(int index, Journal.OfDevice device) {
+    journal.write(index, device);
+  }
+
+  void write(int index, Optional<LeftReply> reply) {
+    journal.write(index, reply);
+  }
+
+  /**
+   * A group that another process had in this VM's container, once for all its devices.
+   *
+   * @return whether it was kept
+   */
+  boolean resumeGroup(int group, String keptContainer) {
+    boolean another =
+        devices.stream().anyMatch(d -> d.attachedGroup().equals(OptionalInt.of(group)));
+    return another || broker.iommu().resumeGroup(group, Optional.of(keptContainer));
+  }
+
+  /** What its journal says now. */
   Journal.OfVm journal() {
-    return new Journal.OfVm(
-        settings.name(),
-        settings.memory(),
-        memory.journal(),
-        devices.stream().map(PassedDevice::journal).toList());
+    return VmJournal.read(journal.file());
+  }
+
+  /** Whose a function was last is another than before. */
+  void usersChanged(Set<String> functions) {
+    devices.stream().filter(d -> functions.contains(d.address())).forEach(PassedDevice::write);
   }
 
   /** Something of it is another than before: whoever watches is told. */
@@ -125,6 +222,8 @@ public final class Vm implements AutoCloseable {
   @Override
   public void close() {
     container.close();
+    journal.close();
+    left.ifPresent(l -> l.file().close());
     broker.forget(this);
   }
 

@@ -17,14 +17,12 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ConcurrentHashMap;
-import java.util.stream.Stream;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.linux.iommu.ProcessMemory;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.FileStatus;
-import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.type1.AddressSpace;
 import org.vfio4j.type1.Container;
 import org.vfio4j.user.device.DmaSource;
@@ -48,36 +46,46 @@ final class VmMemory {
 
   private final VmSettings settings;
   private final Container container;
-  private final SystemCalls calls;
+  private final VmJournal journal;
+  private final RamFiles files;
   private final AddressSpace process = ProcessMemory.create();
   private final NavigableMap<Long, RamPiece> pieces = new TreeMap<>(Long::compareUnsigned);
-  private final Map<RamFile.Key, RamFile> files = new HashMap<>();
   private final Set<Share> shares = ConcurrentHashMap.newKeySet();
 
   /** It is said once for a VM: each of its connections announces the same. */
   private boolean toldWithout;
 
-  VmMemory(VmSettings settings, Container container, SystemCalls calls) {
+  VmMemory(VmSettings settings, Container container, VmJournal journal, RamFiles files) {
     this.settings = settings;
     this.container = container;
-    this.calls = calls;
+    this.journal = journal;
+    this.files = files;
   }
 
   /** What one connection has announced. Its calls come from one thread. */
   final class Share implements AutoCloseable {
-    private final String address;
-    private final Peer peer;
+    /** The place of the device among the VM's. */
+    final int index;
+
+    /** Empty while a connection that another process has begun is not served yet. */
+    private volatile Optional<Peer> peer;
 
     /** What came without a descriptor: no device can reach it. */
-    private final NavigableMap<Long, Long> without = new TreeMap<>(Long::compareUnsigned);
+    private final NavigableMap<Long, Without> without = new TreeMap<>(Long::compareUnsigned);
 
     private Optional<VfioException> failure = Optional.empty();
     private boolean admitted;
     private boolean cutOff;
 
-    private Share(String address, Peer peer) {
-      this.address = address;
+    private Share(int index, Optional<Peer> peer, boolean admitted) {
+      this.index = index;
       this.peer = peer;
+      this.admitted = admitted;
+    }
+
+    /** Its connection is served from now on. */
+    void served(Peer by) {
+      peer = Optional.of(by);
     }
 
     /**
@@ -92,7 +100,7 @@ final class VmMemory {
         switch (source) {
           case DmaSource.Messages _ -> note(this, iova, size);
           case DmaSource.File(Descriptor file, long offset) ->
-              VmMemory.this.map(this, iova, size, prot, file, offset);
+              VmMemory.this.map(this, new RamFile.Range(iova, size, prot, offset), file);
         }
       } catch (VfioException refused) {
         failure = failure.or(() -> Optional.of(refused));
@@ -112,7 +120,7 @@ final class VmMemory {
      */
     void admit() {
       if (!admitted) {
-        VmMemory.this.admit(this);
+        VmMemory.this.admit(this, peer.orElseThrow());
         admitted = true;
       }
     }
@@ -130,43 +138,87 @@ final class VmMemory {
     }
   }
 
-  /** The connection of a device, which has announced nothing yet. */
-  Share join(String address, Peer peer) {
-    Share share = new Share(address, peer);
+  /**
+   * A range without memory.
+   *
+   * @param place its place in the journal
+   */
+  private record Without(long size, int place) {}
+
+  /**
+   * The connection of a device, which has announced nothing yet.
+   *
+   * @param index of the device among the VM's
+   */
+  Share join(int index, Peer peer) {
+    Share share = new Share(index, Optional.of(peer), false);
     shares.add(share);
     return share;
   }
 
-  /** What all of them have announced, in the order of addresses. */
-  synchronized List<Journal.Range> journal() {
-    List<Journal.Range> ranges = new ArrayList<>();
-    for (RamPiece piece : pieces.values()) {
-      RamFile.Key key = piece.file.key;
-      ranges.add(
-          new Journal.Range(
-              piece.iova,
-              piece.size,
-              piece.prot,
-              Optional.of(new Journal.OfFile(key.device(), key.inode(), piece.offset)),
-              piece.state == RamPiece.State.PINNED,
-              addresses(piece.holders.stream())));
-    }
-    for (Share share : shares) {
-      share.without.forEach(
-          (iova, size) -> {
-            List<String> holders =
-                addresses(shares.stream().filter(s -> size.equals(s.without.get(iova))));
-            if (holders.getFirst().equals(share.address)) {
-              ranges.add(new Journal.Range(iova, size, 0, Optional.empty(), false, holders));
-            }
-          });
-    }
-    ranges.sort((a, b) -> Long.compareUnsigned(a.iova(), b.iova()));
-    return ranges;
+  /** The connection of a device that the process before has served. */
+  private Share resumed(int index, boolean admitted) {
+    Share share = new Share(index, Optional.empty(), admitted);
+    shares.add(share);
+    return share;
   }
 
-  private static List<String> addresses(Stream<Share> shares) {
-    return shares.map(s -> s.address).sorted().toList();
+  /**
+   * Takes over what the process before had. Devices reach at any moment what they have reached.
+   *
+   * @param ranges as its journal has them
+   * @param admitted of the devices that are still connected, by their places; ranges that none of
+   *     them holds are given back
+   */
+  Map<Integer, Share> resume(List<Journal.Range> ranges, Map<Integer, Boolean> admitted) {
+    Map<Integer, Share> resumed = new HashMap<>();
+    admitted.forEach((index, was) -> resumed.put(index, resumed(index, was)));
+    List<RamPiece> leaving = new ArrayList<>();
+    for (Journal.Range range : ranges) {
+      List<Share> holders =
+          range.holders().stream().filter(resumed::containsKey).map(resumed::get).toList();
+      if (range.memory().isEmpty()) {
+        holders.forEach(share -> noted(share, range.iova(), range.size()));
+      } else {
+        resume(range, holders).filter(p -> p.holders.isEmpty()).ifPresent(leaving::add);
+      }
+    }
+    leave(leaving);
+    synchronized (this) {
+      files.closeUnused();
+    }
+    return resumed;
+  }
+
+  /** A range whose file is not there any more is nothing that devices could be given. */
+  private Optional<RamPiece> resume(Journal.Range range, List<Share> holders) {
+    RamPiece piece;
+    synchronized (this) {
+      Journal.OfFile memory = range.memory().orElseThrow();
+      Optional<RamFile> file =
+          files.resumed(new RamFile.Key(memory.device(), memory.inode(), memory.writable()));
+      if (file.isEmpty()) {
+        Broker.LOG.log(
+            ERROR, "%s: memory at 0x%x was not kept".formatted(settings.name(), range.iova()));
+        return Optional.empty();
+      }
+      RamFile.Range at =
+          new RamFile.Range(range.iova(), range.size(), range.access(), memory.offset());
+      piece = add(at, file.get());
+      piece.holders.addAll(holders);
+    }
+    if (range.reach() != Journal.Reach.NOTED) {
+      pin(piece);
+    }
+    synchronized (this) {
+      write(piece);
+    }
+    return Optional.of(piece);
+  }
+
+  /** Each change is written down before it is acted on. */
+  private void write(RamPiece piece) {
+    journal.write(piece.place, piece.range());
   }
 
   private static void checkRange(long iova, long size, int prot) {
@@ -181,8 +233,13 @@ final class VmMemory {
 
   /** BARs of other devices, firmware and video memory come so; the last two no device writes to. */
   private synchronized void note(Share share, long iova, long size) {
+    Without there = share.without.get(iova);
+    if (there != null && there.size == size) {
+      // Of a message that the process before has taken, and has not answered.
+      return;
+    }
     checkFree(share, iova, size);
-    share.without.put(iova, size);
+    noted(share, iova, size);
     if (share.admitted && !toldWithout) {
       toldWithout = true;
       Broker.LOG.log(
@@ -191,6 +248,15 @@ final class VmMemory {
                   .formatted(settings.name(), iova)
               + " of other devices");
     }
+  }
+
+  private void noted(Share share, long iova, long size) {
+    Without without = new Without(size, journal.place());
+    share.without.put(iova, without);
+    journal.write(
+        without.place,
+        new Journal.Range(
+            iova, size, 0, Optional.empty(), Journal.Reach.NEVER, List.of(share.index)));
   }
 
   private static VfioException exists(long iova, long size) {
@@ -205,7 +271,7 @@ final class VmMemory {
         overlapping(iova, size).stream().anyMatch(p -> p.holders.contains(share))
             || share.without.subMap(iova, true, iova + size - 1, true).size() > 0
             || Optional.ofNullable(share.without.floorEntry(iova))
-                .filter(e -> Long.compareUnsigned(e.getKey() + e.getValue() - 1, iova) >= 0)
+                .filter(e -> Long.compareUnsigned(e.getKey() + e.getValue().size - 1, iova) >= 0)
                 .isPresent();
     if (other) {
       throw exists(iova, size);
@@ -222,42 +288,37 @@ final class VmMemory {
     return found;
   }
 
-  private void map(Share share, long iova, long size, int prot, Descriptor file, long offset) {
+  private void map(Share share, RamFile.Range range, Descriptor file) {
     FileStatus status = RamFile.look(file);
     RamFile.Key key = RamFile.Key.of(status);
     RamPiece piece;
     synchronized (this) {
-      if (same(share, iova, size, prot, key, offset)) {
-        return;
+      Optional<RamPiece> there = equal(range, key).filter(p -> p.holders.contains(share));
+      if (there.isEmpty()) {
+        checkFree(share, range.iova(), range.size());
+        awaitRoom(share, range, key);
+        there = equal(range, key);
       }
-      checkFree(share, iova, size);
-      awaitRoom(share, iova, size, prot, key, offset);
-      Optional<RamPiece> there = equal(iova, size, prot, key, offset);
-      piece =
-          there.isPresent() ? there.get() : add(iova, size, prot, open(file, status, size), offset);
+      piece = there.isPresent() ? there.get() : add(range, use(file, status, range));
       piece.holders.add(share);
+      write(piece);
     }
     if (share.admitted) {
       pin(piece);
     }
   }
 
-  private boolean same(Share share, long iova, long size, int prot, RamFile.Key key, long offset) {
-    return equal(iova, size, prot, key, offset).filter(p -> p.holders.contains(share)).isPresent();
-  }
-
-  private Optional<RamPiece> equal(long iova, long size, int prot, RamFile.Key key, long offset) {
-    return Optional.ofNullable(pieces.get(iova))
-        .filter(p -> p.state != RamPiece.State.LEAVING && p.equal(iova, size, prot, key, offset));
+  private Optional<RamPiece> equal(RamFile.Range range, RamFile.Key key) {
+    return Optional.ofNullable(pieces.get(range.iova()))
+        .filter(p -> p.reach != Journal.Reach.LEAVING && p.equal(range, key));
   }
 
   /** Waits until nothing is in the way but what is equal. */
-  private void awaitRoom(
-      Share share, long iova, long size, int prot, RamFile.Key key, long offset) {
+  private void awaitRoom(Share share, RamFile.Range range, RamFile.Key key) {
     long deadline = System.nanoTime() + SILENCE_NANOS;
     while (true) {
-      List<RamPiece> others = new ArrayList<>(overlapping(iova, size));
-      equal(iova, size, prot, key, offset).ifPresent(others::remove);
+      List<RamPiece> others = new ArrayList<>(overlapping(range.iova(), range.size()));
+      equal(range, key).ifPresent(others::remove);
       if (others.isEmpty()) {
         return;
       }
@@ -265,7 +326,7 @@ final class VmMemory {
       if (left > 0) {
         await(left);
       } else if (others.stream().allMatch(p -> p.holders.isEmpty())) {
-        throw exists(iova, size);
+        throw exists(range.iova(), range.size());
       } else {
         others.stream()
             .flatMap(p -> Set.copyOf(p.holders).stream())
@@ -291,70 +352,49 @@ final class VmMemory {
   private void cutOff(Share silent) {
     if (!silent.cutOff) {
       silent.cutOff = true;
-      Broker.LOG.log(
-          WARNING,
-          "%s: %s has been silent while the VM's memory changed"
-              .formatted(settings.name(), silent.peer.device()));
-      silent.peer.disconnect("silent while the memory of its VM changed");
+      silent.peer.ifPresent(
+          peer -> {
+            Broker.LOG.log(
+                WARNING,
+                "%s: %s has been silent while the VM's memory changed"
+                    .formatted(settings.name(), peer.device()));
+            peer.disconnect("silent while the memory of its VM changed");
+          });
     }
   }
 
-  private RamFile open(Descriptor file, FileStatus status, long size) {
+  private RamFile use(Descriptor file, FileStatus status, RamFile.Range range) {
     long mapped = pieces.values().stream().mapToLong(p -> p.size).sum();
-    if (mapped + size > settings.memory()
-        || status.length() > settings.memory() + Admission.SLACK) {
-      throw new VfioException(
-          Errno.ENOMEM,
-          Reason.LOCKED_MEMORY,
-          "the VM has more memory than the %d MiB that it is to have: give it no more, or say so"
-              .formatted(settings.memory() >> 20));
-    }
-    RamFile there = files.get(RamFile.Key.of(status));
-    return there != null ? there : RamFile.map(calls, file, status);
+    return files.use(file, status, range, mapped);
   }
 
-  private RamPiece add(long iova, long size, int prot, RamFile file, long offset) {
-    boolean inside = offset >= 0 && (offset & 4095) == 0 && size <= file.length() - offset;
-    boolean allowed = file.key.writable() || (prot & Container.MAP_WRITE) == 0;
-    if (!inside || !allowed) {
-      if (!files.containsKey(file.key)) {
-        file.close();
-      }
-      throw inside
-          ? new VfioException(
-              Errno.EACCES, Reason.BAD_DESCRIPTOR, "memory to write to came read-only")
-          : new VfioException(
-              Errno.EINVAL,
-              Reason.BAD_ADDRESS,
-              "0x%x bytes at 0x%x are not in a file of 0x%x"
-                  .formatted(size, offset, file.length()));
-    }
-    files.putIfAbsent(file.key, file);
-    file.use();
-    RamPiece piece = new RamPiece(iova, size, prot, file, offset);
-    pieces.put(iova, piece);
+  private RamPiece add(RamFile.Range range, RamFile file) {
+    RamPiece piece = new RamPiece(range, file, journal.place());
+    pieces.put(range.iova(), piece);
     return piece;
   }
 
   /** Has the devices reach it. Whoever else wants the same waits for how it ends. */
   private void pin(RamPiece piece) {
     synchronized (this) {
-      while (piece.state == RamPiece.State.PINNING) {
+      while (piece.reach == Journal.Reach.PINNING) {
         await(SILENCE_NANOS);
       }
-      if (piece.state != RamPiece.State.NOTED) {
+      if (piece.reach != Journal.Reach.NOTED) {
         return;
       }
-      piece.state = RamPiece.State.PINNING;
+      piece.reach = Journal.Reach.PINNING;
+      write(piece);
     }
-    RamPiece.State then = RamPiece.State.NOTED;
+    Journal.Reach then = Journal.Reach.NOTED;
     try {
       long at = piece.file.addressOf(piece.offset);
       container.map(process, at, piece.iova, piece.size, piece.prot);
-      then = RamPiece.State.PINNED;
+      then = Journal.Reach.PINNED;
     } finally {
       synchronized (this) {
-        piece.state = then;
+        piece.reach = then;
+        write(piece);
         notifyAll();
       }
     }
@@ -367,18 +407,21 @@ final class VmMemory {
     long bytes;
     synchronized (this) {
       List<RamPiece> mine = held(share, all ? 0 : iova, last);
-      NavigableMap<Long, Long> without = share.without.subMap(all ? 0L : iova, true, last, true);
+      NavigableMap<Long, Without> without = share.without.subMap(all ? 0L : iova, true, last, true);
       checkWhole(share, mine, iova, last, all);
       bytes = mine.stream().mapToLong(p -> p.size).sum();
-      bytes += without.values().stream().mapToLong(Long::longValue).sum();
+      bytes += without.values().stream().mapToLong(Without::size).sum();
+      without.values().forEach(w -> journal.clear(w.place));
       without.clear();
       for (RamPiece piece : mine) {
-        while (piece.state == RamPiece.State.PINNING) {
+        while (piece.reach == Journal.Reach.PINNING) {
           await(SILENCE_NANOS);
         }
         piece.holders.remove(share);
         if (piece.holders.isEmpty()) {
           leaving.add(piece);
+        } else {
+          write(piece);
         }
       }
       notifyAll();
@@ -413,7 +456,7 @@ final class VmMemory {
 
   private static Optional<Long> tail(Share share, long last) {
     return Optional.ofNullable(share.without.floorEntry(last))
-        .filter(e -> Long.compareUnsigned(e.getKey() + e.getValue() - 1, last) > 0)
+        .filter(e -> Long.compareUnsigned(e.getKey() + e.getValue().size - 1, last) > 0)
         .map(Map.Entry::getKey);
   }
 
@@ -422,8 +465,9 @@ final class VmMemory {
     for (RamPiece piece : leaving) {
       boolean pinned;
       synchronized (this) {
-        pinned = piece.state == RamPiece.State.PINNED;
-        piece.state = RamPiece.State.LEAVING;
+        pinned = piece.reach == Journal.Reach.PINNED;
+        piece.reach = Journal.Reach.LEAVING;
+        write(piece);
       }
       boolean gone = false;
       try {
@@ -435,9 +479,11 @@ final class VmMemory {
         synchronized (this) {
           if (gone) {
             pieces.remove(piece.iova, piece);
-            release(piece.file);
+            journal.clear(piece.place);
+            files.release(piece.file);
           } else {
-            piece.state = RamPiece.State.PINNED;
+            piece.reach = Journal.Reach.PINNED;
+            write(piece);
             Broker.LOG.log(ERROR, settings.name() + ": memory that was taken back stays mapped");
           }
           notifyAll();
@@ -446,14 +492,7 @@ final class VmMemory {
     }
   }
 
-  private void release(RamFile file) {
-    if (file.unuse()) {
-      files.remove(file.key, file);
-      file.close();
-    }
-  }
-
-  private void admit(Share share) {
+  private void admit(Share share, Peer peer) {
     List<RamPiece> mine;
     synchronized (this) {
       if (share.failure.isPresent()) {
@@ -461,7 +500,7 @@ final class VmMemory {
       }
       mine = held(share, 0, -1);
     }
-    Admission.check(settings, share.peer.credentials(), mine);
+    Admission.check(settings, peer.credentials(), mine);
     mine.forEach(this::pin);
   }
 }

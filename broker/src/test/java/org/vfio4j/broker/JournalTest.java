@@ -4,26 +4,30 @@
 package org.vfio4j.broker;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.vfio4j.linux.testing.FakeHost.R1;
 import static org.vfio4j.linux.testing.FakeHost.R2;
 
 import java.lang.foreign.Arena;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Random;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
 import org.vfio4j.linux.testing.OnFakeHost;
+import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.EventFd;
 import org.vfio4j.posix.FileStatus;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.user.Client;
 import org.vfio4j.user.Server;
+import org.vfio4j.user.device.Agreed;
+import org.vfio4j.user.device.LeftReply;
 import org.vfio4j.user.device.Pci;
 import org.vfio4j.user.wire.SetIrqs;
 
@@ -53,7 +57,6 @@ class JournalTest extends OnFakeHost {
       now = broker.journal();
     } while (!broker.state().equals(before));
     assertThat(now.state()).isEqualTo(before);
-    assertThat(JournalText.read(JournalText.write(now))).isEqualTo(now);
     return now;
   }
 
@@ -79,92 +82,130 @@ class JournalTest extends OnFakeHost {
               .anySatisfy(
                   range -> {
                     assertThat(range.size()).isEqualTo(Guest.RAM);
-                    assertThat(range.pinned()).isTrue();
-                    assertThat(range.holders()).containsExactly(R1, R2);
+                    assertThat(range.reach()).isEqualTo(Journal.Reach.PINNED);
+                    assertThat(range.holders()).containsExactly(0, 1);
                     assertThat(range.memory())
-                        .contains(new Journal.OfFile(ram.device(), ram.inode(), 0));
+                        .contains(new Journal.OfFile(ram.device(), ram.inode(), true, 0));
                   })
               .anySatisfy(
                   range -> {
                     assertThat(range.iova()).isEqualTo(FIRMWARE);
                     assertThat(range.memory()).isEmpty();
-                    assertThat(range.holders()).containsExactly(R1);
+                    assertThat(range.holders()).containsExactly(0);
                   });
           Journal.OfClient client =
               both.vms().getFirst().devices().getFirst().client().orElseThrow();
           assertThat(client.pid()).isEqualTo((int) ProcessHandle.current().pid());
           assertThat(client.started()).isPositive();
+          assertThat(client.admitted()).isTrue();
           assertThat(client.vectors().get(Pci.MSI)).isEqualTo(1);
           assertThat(second.read32(Pci.CONFIG, 0)).isNotZero();
         }
         shouldTellAll();
       }
       Guest.awaitIdle(broker);
-      assertThat(shouldTellAll().lastUsers()).containsEntry(R1, "web 1");
+      assertThat(shouldTellAll().vms().getFirst().devices().getFirst().used()).isTrue();
     }
   }
 
-  @ParameterizedTest
-  @ValueSource(
-      strings = {
-        "",
-        "vfio4j-journal 2",
-        "vfio4j-journal 1\nvm x web",
-        "vfio4j-journal 1\nvm 0",
-        "vfio4j-journal 1\nrange 0 1000 3 pinned - a",
-        "vfio4j-journal 1\nvm 0 web\nrange 0 1000 3 there - a",
-        "vfio4j-journal 1\nvm 0 web\ndevice a whole gone -",
-        "vfio4j-journal 1\nvm 0 web\nclient 1 2 3 4 5 6 true",
-        "vfio4j-journal 1\nvm 0 web\ndevice a whole idle - more",
-        "vfio4j-journal 1\nvm 00 web",
-        "vfio4j-journal 1\nlast a web\nlast a db",
-        "vfio4j-journal 1\nsomething"
-      })
-  void shouldRefuseWhatIsNoneWithTheLine(String text) {
-    assertThatIllegalArgumentException()
-        .isThrownBy(() -> JournalText.read(text))
-        .withMessageStartingWith("line ");
+  private static final Journal.OfDevice CONNECTED =
+      new Journal.OfDevice(
+          "10000:e1:00.0",
+          true,
+          true,
+          BrokerState.Phase.CONNECTED,
+          OptionalInt.of(0),
+          "c12",
+          Optional.of(
+              new Journal.OfClient(
+                  "s1.0.7",
+                  4711,
+                  1L << 40,
+                  true,
+                  new Agreed(1, 16, 1 << 20, 65535, true),
+                  List.of(0, 1, 2048, 0, 0),
+                  Optional.of(new LeftReply(65535, 8, 22)))));
+
+  private static final Journal.OfDevice IDLE =
+      new Journal.OfDevice(
+          R1, false, false, BrokerState.Phase.IDLE, OptionalInt.empty(), "", Optional.empty());
+
+  private static Journal.Range range(long iova, Journal.Reach reach, Integer... holders) {
+    boolean never = reach == Journal.Reach.NEVER;
+    return new Journal.Range(
+        iova,
+        1L << 30,
+        never ? 0 : 3,
+        never ? Optional.empty() : Optional.of(new Journal.OfFile(1L << 33, 77, true, 4096)),
+        reach,
+        List.of(holders));
   }
 
   @Test
-  void shouldRefuseToWriteWhatCouldNotBeRead() {
-    assertThatIllegalArgumentException()
-        .isThrownBy(() -> JournalText.write(new Journal(List.of(), Map.of(R1, "web\n2"))))
-        .withMessageContaining("line break");
+  void shouldReadWhatWasWrittenAndForgetWhatWasCleared() {
+    try (VmJournal journal = VmJournal.create(SystemCalls.libc(), "web \u00e4", 1L << 40)) {
+      journal.write(0, IDLE);
+      journal.write(1, CONNECTED);
+      List<Journal.Range> written = new ArrayList<>();
+      for (Journal.Reach reach : Journal.Reach.values()) {
+        // Unsigned, and more of them than a page has room for.
+        for (int n = 0; n < 30; n++) {
+          Journal.Range range = range((long) (reach.ordinal() * 30 + n) << 56, reach, 0, 31);
+          journal.write(journal.place(), range);
+          written.add(range);
+        }
+      }
+      int gone = journal.place();
+      journal.write(gone, range(4096, Journal.Reach.PINNED, 1));
+      journal.clear(gone);
+      assertThat(journal.place()).as("a place that is free is used again").isEqualTo(gone);
+      Journal.OfVm read = VmJournal.read(journal.file());
+      assertThat(read.name()).isEqualTo("web \u00e4");
+      assertThat(read.memory()).isEqualTo(1L << 40);
+      assertThat(read.devices()).containsExactly(IDLE, CONNECTED);
+      assertThat(read.ranges()).containsExactlyInAnyOrderElementsOf(written);
+    }
+  }
+
+  /** The file as an earlier or a later version would have written it. */
+  private static void change(VmJournal journal, long at, int value) {
+    try (Arena arena = Arena.ofConfined();
+        Descriptor.Use use = journal.file().use()) {
+      SystemCalls.libc()
+          .pwrite(use.number(), arena.allocateFrom(ValueLayout.JAVA_INT, value), 4, at);
+    }
+  }
+
+  @Test
+  void shouldNotReadWhatALaterVersionHasWritten() {
+    try (VmJournal journal = VmJournal.create(SystemCalls.libc(), "web", 4096)) {
+      change(journal, 8, 2);
+      assertThatThrownBy(() -> VmJournal.read(journal.file()))
+          .isInstanceOf(VmJournal.LaterException.class)
+          .hasMessageContaining("version 2")
+          .hasMessageContaining("start the later one again");
+    }
   }
 
   /** A journal is read by the next version of a program that died: nothing in it may end that. */
   @Test
   void shouldOnlyRefuseWhatIsDamaged() {
-    String whole =
-        """
-        vfio4j-journal 1
-        vm 1000000 web 1
-        range 0 1000000 3 pinned 1:412:0 0000:00:0a.0 0000:00:0a.1
-        range fff00000 10000 0 noted - 0000:00:0a.0
-        device 0000:00:0a.0 whole connected 9
-        client 4711 123456 0 16 1048576 65535 true 0 1 0 0 0
-        device 0000:00:0a.1 wrapped idle -
-        last 0000:00:0a.0 web 1
-        """;
-    assertThat(JournalText.write(JournalText.read(whole))).isEqualTo(whole);
     long seed = Long.getLong("vfio4j.seed", System.nanoTime());
     System.out.println("seed " + seed);
     Random random = new Random(seed);
-    for (int n = 0; n < 20_000; n++) {
-      StringBuilder damaged = new StringBuilder(whole);
-      for (int cut = random.nextInt(3); cut >= 0; cut--) {
-        int at = random.nextInt(damaged.length());
-        damaged.replace(
-            at,
-            Math.min(damaged.length(), at + random.nextInt(4)),
-            "" + (char) (random.nextInt(96) + 31));
-      }
-      try {
-        Journal read = JournalText.read(damaged.toString());
-        assertThat(JournalText.read(JournalText.write(read))).isEqualTo(read);
-      } catch (IllegalArgumentException refused) {
-        assertThat(refused).hasMessageStartingWith("line ");
+    for (int n = 0; n < 2_000; n++) {
+      try (VmJournal journal = VmJournal.create(SystemCalls.libc(), "web", 4096)) {
+        journal.write(0, CONNECTED);
+        journal.write(journal.place(), range(0, Journal.Reach.PINNED, 0));
+        for (int damage = random.nextInt(3); damage >= 0; damage--) {
+          int at = random.nextBoolean() ? random.nextInt(64) : 4096 + random.nextInt(256);
+          change(journal, at, random.nextBoolean() ? random.nextInt() : random.nextInt(300));
+        }
+        try {
+          VmJournal.read(journal.file());
+        } catch (IllegalArgumentException | VmJournal.LaterException refused) {
+          assertThat(refused).hasMessageContaining("journal");
+        }
       }
     }
   }

@@ -21,6 +21,7 @@ import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.UnixListener;
 import org.vfio4j.posix.UnixSocket;
 import org.vfio4j.posix.UnixSocket.Credentials;
+import org.vfio4j.user.device.LeftClient;
 
 /**
  * Who has connected and waits for its turn. They are accepted at once, on a thread that {@link
@@ -41,6 +42,7 @@ final class Arrivals {
   private final Predicate<Credentials> admits;
   private final Server.Events events;
   private final Turns turns;
+  private final KeptConnections kept;
   private final Deque<Arrival> waiting = new ArrayDeque<>();
   private final Set<Disposal> users = ConcurrentHashMap.newKeySet();
   private Optional<Credentials> served = Optional.empty();
@@ -51,8 +53,11 @@ final class Arrivals {
    *
    * @param socket its end is to be closed by who takes it
    * @param told whether it was told of as waiting
+   * @param kept the name under which it is kept for another process; empty if it is not
+   * @param left how another process has left it, if it was served
    */
-  record Arrival(UnixSocket socket, Credentials peer, boolean told) {}
+  record Arrival(
+      UnixSocket socket, Credentials peer, boolean told, String kept, Optional<LeftClient> left) {}
 
   /**
    * How long one may wait for its turn, and what is said to who has waited that long.
@@ -66,9 +71,15 @@ final class Arrivals {
    *
    * @param listener stays the caller's
    * @param admits who is let in
+   * @param kept where connections are kept for another process
    */
   Arrivals(
-      UnixListener listener, Predicate<Credentials> admits, Server.Events events, Turns turns) {
+      UnixListener listener,
+      Predicate<Credentials> admits,
+      Server.Events events,
+      Turns turns,
+      KeptConnections kept) {
+    this.kept = kept;
     this.listener = listener;
     this.admits = admits;
     this.events = events;
@@ -100,13 +111,27 @@ final class Arrivals {
    * @return whether it is let in
    */
   boolean receive(UnixSocket socket) {
+    return receive(socket, Optional.empty(), Optional.empty());
+  }
+
+  /**
+   * The same of one whom another process has let in.
+   *
+   * @param as the name under which it is kept
+   * @param left how that process has left it, if it was served
+   */
+  void resume(UnixSocket socket, String as, Optional<LeftClient> left) {
+    receive(socket, Optional.of(as), left);
+  }
+
+  private boolean receive(UnixSocket socket, Optional<String> as, Optional<LeftClient> left) {
     boolean taken = false;
     Optional<Disposal> disposal = Optional.empty();
     try {
       Credentials peer = socket.peer();
       disposal = Optional.of(Disposal.of(peer.uid()));
       users.add(disposal.get());
-      taken = admit(socket, peer);
+      taken = admit(socket, peer, as, left);
     } catch (RuntimeException | Error e) {
       // Whatever a listener to events throws, the next one is let in.
       LOG.log(Level.ERROR, () -> listener.path() + ": a client was lost", e);
@@ -119,7 +144,8 @@ final class Arrivals {
     return taken;
   }
 
-  private boolean admit(UnixSocket socket, Credentials peer) {
+  private boolean admit(
+      UnixSocket socket, Credentials peer, Optional<String> as, Optional<LeftClient> left) {
     Optional<String> why =
         admits.test(peer)
             ? Disposal.of(peer.uid()).hangs().map(what -> "this process waits for its " + what)
@@ -132,6 +158,7 @@ final class Arrivals {
       events.refused(peer, why.get());
       return false;
     }
+    String name = as.isPresent() ? as.get() : kept.connected(socket.descriptor());
     removeLeft();
     Optional<Credentials> before = before();
     if (before.isPresent()) {
@@ -141,7 +168,7 @@ final class Arrivals {
           () -> "%s: process %d waits for %d".formatted(listener.path(), peer.pid(), pid));
       events.waiting(peer, before.get());
     }
-    Arrival arrival = new Arrival(socket, peer, before.isPresent());
+    Arrival arrival = new Arrival(socket, peer, before.isPresent(), name, left);
     boolean added = add(arrival);
     if (added && arrival.told()) {
       Thread.ofVirtual().name("vfio-user turn").start(() -> expire(arrival));

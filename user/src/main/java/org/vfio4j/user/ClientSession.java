@@ -13,6 +13,7 @@ import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.UnixSocket;
 import org.vfio4j.posix.Uses;
 import org.vfio4j.user.device.DeviceSession;
+import org.vfio4j.user.device.LeftReply;
 import org.vfio4j.user.device.Pci;
 import org.vfio4j.user.wire.Command;
 import org.vfio4j.user.wire.Header;
@@ -34,6 +35,10 @@ final class ClientSession implements AutoCloseable {
   private final Commands commands;
   private final ReplyWriter replies;
   private final Optional<LateAnswers> watch;
+  private final boolean exact;
+
+  /** The command that another process has answered already, and has left to be done; or -1. */
+  private int toldBefore = -1;
 
   /**
    * Takes over the device's session and the calls to the client.
@@ -59,11 +64,17 @@ final class ClientSession implements AutoCloseable {
     this.commands = commands;
     this.replies = replies;
     this.watch = watch;
+    exact = device.exact();
+  }
+
+  /** The next message has been answered already, if it has this number: it is done only. */
+  void toldBefore(int id) {
+    toldBefore = id;
   }
 
   /** Serves until the client leaves. */
   void run(MessageReader reader) {
-    if (device.exact()) {
+    if (exact) {
       reader.exact();
     }
     while (next(reader)) {
@@ -87,7 +98,8 @@ final class ClientSession implements AutoCloseable {
     return more;
   }
 
-  private void handle(MessageReader reader) {
+  /** Serves the message that the reader is at. */
+  void handle(MessageReader reader) {
     MemorySegment in = reader.buffer();
     int at = reader.at();
     int type = Header.flags(in, at) & Header.TYPE;
@@ -126,40 +138,66 @@ final class ClientSession implements AutoCloseable {
   private void serve(MessageReader reader) {
     MemorySegment in = reader.buffer();
     int at = reader.at();
-    boolean watched = watch.isPresent() && ReplyWriter.wanted(in, at);
+    boolean told = toldBefore == Header.id(in, at);
+    toldBefore = -1;
+    boolean wanted = ReplyWriter.wanted(in, at) && !told;
+    boolean watched = watch.isPresent() && wanted;
     if (watched) {
       watch.get().begin(Header.id(in, at), Header.command(in, at));
     }
-    int errno;
+    int errno = 0;
+    int size = 0;
+    Uses beside = Uses.NONE;
     try {
       if (writesRegister(in, at)) {
         // Who goes on with the connection in our place must not write it again.
-        reader.consume();
+        take(reader, wanted, 0);
       }
-      int size = commands.serve(reader, replies.buffer());
-      reader.consume();
-      if (!watched || watch.get().claim()) {
-        try (Uses beside = Uses.of(commands.beside())) {
-          replies.reply(in, at, size, beside);
-        }
-      }
-      return;
+      size = commands.serve(reader, replies.buffer());
+      beside = Uses.of(commands.beside());
     } catch (MessageException e) {
       errno = refused(in, at, e.errno().number(), e);
     } catch (VfioException e) {
       errno = refused(in, at, e.errno().number(), e);
     } catch (SystemCallException e) {
-      // Of the device; one of this connection's socket comes again with the error reply.
       errno = refused(in, at, e.errno(), e);
     } catch (RuntimeException | InternalError e) {
       // InternalError: memory of the device that a client had mapped and somebody cut short.
       LOG.log(Level.ERROR, () -> name + ": the device failed at " + describe(in, at), e);
       errno = Errno.EIO.number();
     }
-    reader.consume();
-    if (!watched || watch.get().claim()) {
-      replies.fail(in, at, errno);
+    try (Uses open = beside) {
+      boolean mine = wanted && (!watched || watch.get().claim());
+      take(reader, mine, errno);
+      if (mine && errno != 0) {
+        replies.fail(in, at, errno);
+      } else if (mine) {
+        replies.reply(in, at, size, open);
+      }
     }
+    answered();
+  }
+
+  /** The client has been answered. */
+  void answered() {
+    if (exact) {
+      device.answered();
+    }
+  }
+
+  /**
+   * Takes the message that the reader is at: from now on nobody finds it in the socket.
+   *
+   * @param wanted whether the client is answered by this session
+   * @param errno that it is answered
+   */
+  void take(MessageReader reader, boolean wanted, int errno) {
+    if (exact && wanted) {
+      int at = reader.at();
+      MemorySegment in = reader.buffer();
+      device.answering(new LeftReply(Header.id(in, at), Header.command(in, at), errno));
+    }
+    reader.consume();
   }
 
   /** A register may do something each time it is written; all other commands can be done twice. */

@@ -10,14 +10,19 @@ import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Function;
+import org.vfio4j.error.Errno;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.UnixSocket;
 import org.vfio4j.posix.UnixSocket.Credentials;
 import org.vfio4j.posix.Uses;
+import org.vfio4j.user.Arrivals.Arrival;
 import org.vfio4j.user.device.Agreed;
 import org.vfio4j.user.device.DeviceSession;
+import org.vfio4j.user.device.LeftClient;
+import org.vfio4j.user.device.LeftReply;
 import org.vfio4j.user.device.MemoryLimits;
 import org.vfio4j.user.device.Peer;
 import org.vfio4j.user.device.RemoteMemory;
@@ -46,6 +51,7 @@ final class Connection {
 
   private final UnixSocket socket;
   private final Credentials peer;
+  private final Arrival arrival;
   private final ServedDevice device;
   private final String name;
   private final Service service;
@@ -63,9 +69,15 @@ final class Connection {
    * @param handshake how long the client may take for its first message
    * @param limits what its memory may take
    * @param buffers for one client after the other
+   * @param kept whether another process may go on with its connections
    */
   record Service(
-      ServedDevice device, String name, Duration handshake, MemoryLimits limits, Buffers buffers) {}
+      ServedDevice device,
+      String name,
+      Duration handshake,
+      MemoryLimits limits,
+      Buffers buffers,
+      boolean kept) {}
 
   /**
    * Where messages are while they are served. They are a server's, not a connection's: a shared
@@ -93,12 +105,12 @@ final class Connection {
   /**
    * A client that has connected.
    *
-   * @param socket stays the caller's
-   * @param peer who is at its other end
+   * @param arrival its socket stays the caller's
    */
-  Connection(UnixSocket socket, Credentials peer, Service service) {
-    this.socket = socket;
-    this.peer = peer;
+  Connection(Arrival arrival, Service service) {
+    this.arrival = arrival;
+    this.socket = arrival.socket();
+    this.peer = arrival.peer();
     this.service = service;
     device = service.device();
     name = service.name();
@@ -123,7 +135,15 @@ final class Connection {
     MemorySegment incoming = service.buffers().incoming();
     try (MessageReader reader = new MessageReader(socket, incoming, first, this::discard)) {
       boolean begun = false;
+      if (service.kept()) {
+        // What was taken, and not answered, when this process dies would be lost.
+        reader.exact();
+      }
       try {
+        if (arrival.left().isPresent()) {
+          goOn(arrival.left().get(), reader, replies);
+          return "left";
+        }
         // Only this message has its time. A client may be silent for hours once it has the device,
         // and one that stops within a message keeps it no longer than one between two of them.
         if (!reader.first(service.handshake())) {
@@ -133,7 +153,9 @@ final class Connection {
         Negotiated agreed = agreement.negotiated();
         try (ClientSession session = attach(agreed, reader, replies)) {
           begun = true;
+          session.take(reader, true, 0);
           welcome(agreement, reader, replies);
+          session.answered();
           reader.limit(agreed.maxMessage());
           session.run(reader);
         }
@@ -146,6 +168,62 @@ final class Connection {
       } catch (SystemCallException e) {
         return "lost: " + ConnectionException.describe(e);
       }
+    }
+  }
+
+  private static void late(DeviceSession device, int id, int command) {
+    if (device.exact()) {
+      device.answering(new LeftReply(id, command, Errno.ETIMEDOUT.number()));
+    }
+  }
+
+  /** Serves one that another process has served, from the first message it was not answered. */
+  private void goOn(LeftClient left, MessageReader reader, ReplyWriter replies) {
+    Negotiated agreed = Negotiated.of(left.agreed());
+    Calls calls = new Calls(writer, agreed.maxTransfer(), TIMEOUT, Thread.currentThread());
+    boolean done = false;
+    try (ClientSession session = begin(agreed, calls, replies, device::resume)) {
+      done = true;
+      reader.limit(agreed.maxMessage());
+      boolean waits = socket.available() > 0;
+      if (!waits) {
+        left.reply().ifPresent(replies::standIn);
+      }
+      if (reader.next()) {
+        if (waits) {
+          settle(left, reader, session, replies);
+        }
+        if (Header.command(reader.buffer(), reader.at()) == Command.VERSION) {
+          Agreement again = negotiate(reader, replies);
+          session.take(reader, true, 0);
+          welcome(again, reader, replies);
+          session.answered();
+        } else {
+          session.handle(reader);
+        }
+        session.run(reader);
+      }
+    } catch (VfioException e) {
+      throw new ConnectionException("not served any more: " + e.getMessage());
+    } finally {
+      if (!done) {
+        calls.close();
+      }
+    }
+  }
+
+  /** Whether the command that was about to be answered was taken, and so maybe answered. */
+  private static void settle(
+      LeftClient left, MessageReader reader, ClientSession session, ReplyWriter replies) {
+    if (left.reply().isEmpty()) {
+      return;
+    }
+    LeftReply reply = left.reply().get();
+    if (Header.id(reader.buffer(), reader.at()) != reply.id()) {
+      // Its client goes on, so it was answered, or it has sent two at once.
+      replies.standIn(reply);
+    } else if (reply.errno() == Errno.ETIMEDOUT.number()) {
+      session.toldBefore(reply.id());
     }
   }
 
@@ -191,7 +269,7 @@ final class Connection {
     Calls calls = new Calls(writer, agreed.maxTransfer(), TIMEOUT, Thread.currentThread());
     boolean done = false;
     try {
-      ClientSession begun = attach(agreed, calls, replies);
+      ClientSession begun = begin(agreed, calls, replies, device::attach);
       done = true;
       return begun;
     } catch (VfioException e) {
@@ -204,13 +282,16 @@ final class Connection {
     }
   }
 
-  private ClientSession attach(Negotiated agreed, Calls calls, ReplyWriter replies) {
-    DeviceSession attached = device.attach(new ConnectedPeer(agreed, calls));
+  private ClientSession begin(
+      Negotiated agreed, Calls calls, ReplyWriter replies, Function<Peer, DeviceSession> how) {
+    DeviceSession attached = how.apply(new ConnectedPeer(agreed, calls));
     boolean done = false;
     try {
       Commands commands = new Commands(attached, name, agreed);
       Optional<LateAnswers> late =
-          attached.patience().map(time -> new LateAnswers(writer, name, time));
+          attached
+              .patience()
+              .map(time -> new LateAnswers(writer, name, time, (id, n) -> late(attached, id, n)));
       ClientSession begun =
           new ClientSession(socket, peer.pid(), name, calls, attached, commands, replies, late);
       done = true;
@@ -240,6 +321,11 @@ final class Connection {
     @Override
     public String device() {
       return name;
+    }
+
+    @Override
+    public String connection() {
+      return arrival.kept();
     }
 
     @Override

@@ -8,6 +8,7 @@ import java.lang.System.Logger.Level;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
+import java.util.function.BiConsumer;
 import org.vfio4j.error.Errno;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.user.wire.Command;
@@ -33,6 +34,7 @@ final class LateAnswers implements AutoCloseable {
   private final MessageWriter writer;
   private final String name;
   private final long limit;
+  private final BiConsumer<Integer, Integer> told;
   private final Arena arena = Arena.ofShared();
   private final MemorySegment error = arena.allocate(Header.SIZE, Long.BYTES);
   private final Thread thread;
@@ -54,9 +56,12 @@ final class LateAnswers implements AutoCloseable {
    * Begins to watch over a client's commands.
    *
    * @param patience how long the client waits for an answer
+   * @param told of each command that is answered here, before it is: its id and its number
    */
-  LateAnswers(MessageWriter writer, String name, Duration patience) {
+  LateAnswers(
+      MessageWriter writer, String name, Duration patience, BiConsumer<Integer, Integer> told) {
     this.writer = writer;
+    this.told = told;
     this.name = name;
     limit = patience.toNanos() / 10 * TENTHS;
     thread = Thread.ofPlatform().daemon().name(name + " late answers").start(this::watch);
@@ -136,6 +141,7 @@ final class LateAnswers implements AutoCloseable {
     int errno = Errno.ETIMEDOUT.number();
     Header.encode(error, 0, id, command, Header.SIZE, flags, errno);
     try {
+      told.accept(id, command);
       writer.send(error, Header.SIZE);
     } catch (SystemCallException gone) {
       LOG.log(Level.DEBUG, "{0}: nobody to answer: {1}", name, gone.getMessage());

@@ -185,6 +185,7 @@ final class MessageReader implements AutoCloseable {
    * one piece too far, and nobody knows whose the descriptors are.
    */
   private boolean peek() {
+    awaitFirst(0);
     int there;
     try {
       there = (int) socket.peek(buffer, 0, capacity);
@@ -240,10 +241,7 @@ final class MessageReader implements AutoCloseable {
     if (end == capacity || capacity - start < limit) {
       compact();
     }
-    if (millis > 0 && !socket.awaitUntil(deadline)) {
-      throw new ConnectionException(
-          "no first message within %d ms: %d bytes of it".formatted(millis, have));
-    }
+    awaitFirst(have);
     long received;
     try {
       received = socket.receive(buffer, end, Math.min(most, capacity - end));
@@ -264,6 +262,13 @@ final class MessageReader implements AutoCloseable {
       hold();
     }
     return true;
+  }
+
+  private void awaitFirst(int have) {
+    if (millis > 0 && !socket.awaitUntil(deadline)) {
+      throw new ConnectionException(
+          "no first message within %d ms: %d bytes of it".formatted(millis, have));
+    }
   }
 
   private void compact() {

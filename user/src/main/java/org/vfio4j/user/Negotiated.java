@@ -4,6 +4,7 @@
 package org.vfio4j.user;
 
 import java.util.OptionalLong;
+import org.vfio4j.user.device.Agreed;
 import org.vfio4j.user.wire.Capabilities;
 import org.vfio4j.user.wire.Header;
 import org.vfio4j.user.wire.MessageException;
@@ -53,6 +54,16 @@ record Negotiated(
 
   /** Before anything is agreed on. */
   static final Negotiated NOTHING = new Negotiated(0, 1, 0, 0, false);
+
+  /** What was agreed on with a server before this one. */
+  static Negotiated of(Agreed agreed) {
+    return new Negotiated(
+        agreed.minor(),
+        agreed.descriptors(),
+        agreed.maxTransfer(),
+        agreed.maxMappings(),
+        agreed.writeMultiple());
+  }
 
   /** Bytes of a message, its header included; what is longer ends the connection. */
   int maxMessage() {

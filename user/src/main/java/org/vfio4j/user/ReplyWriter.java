@@ -4,7 +4,10 @@
 package org.vfio4j.user;
 
 import java.lang.foreign.MemorySegment;
+import org.vfio4j.error.Errno;
 import org.vfio4j.posix.Uses;
+import org.vfio4j.user.device.LeftReply;
+import org.vfio4j.user.wire.Command;
 import org.vfio4j.user.wire.Header;
 
 /** Answers a client's commands: each once, and none that wants no reply. */
@@ -43,6 +46,21 @@ final class ReplyWriter {
       Header.encode(reply, 0, Header.id(in, at), command, size, Header.TYPE_REPLY, 0);
       writer.send(reply, size, beside);
     }
+  }
+
+  /**
+   * Answers a command that another process may have answered: in a header and no more, since one
+   * that nobody waits for ends nothing then. A reply with more than that is replaced by an error.
+   */
+  void standIn(LeftReply left) {
+    boolean whole =
+        left.command() == Command.DMA_MAP
+            || left.command() == Command.SET_IRQS
+            || left.command() == Command.RESET;
+    int errno = left.errno() == 0 && !whole ? Errno.EINTR.number() : left.errno();
+    int flags = Header.TYPE_REPLY | (errno == 0 ? 0 : Header.ERROR);
+    Header.encode(reply, 0, left.id(), left.command(), Header.SIZE, flags, errno);
+    writer.send(reply, Header.SIZE);
   }
 
   /** Says that the command failed: such a reply is its header and no more. */

@@ -15,18 +15,21 @@ import java.nio.file.attribute.PosixFilePermission;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.nio.file.attribute.UserPrincipal;
 import java.time.Duration;
+import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.error.Errno;
 import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.KeptDescriptors;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.posix.UnixListener;
 import org.vfio4j.posix.UnixSocket;
 import org.vfio4j.posix.UnixSocket.Credentials;
 import org.vfio4j.user.Arrivals.Arrival;
+import org.vfio4j.user.device.LeftClient;
 import org.vfio4j.user.device.MemoryLimits;
 import org.vfio4j.user.device.ServedDevice;
 
@@ -70,6 +73,7 @@ public final class Server implements AutoCloseable {
   private final int uid;
   private final OptionalInt gid;
   private final Arrivals arrivals;
+  private final KeptConnections kept;
   private final Thread accepting;
   private final Thread serving;
 
@@ -125,6 +129,8 @@ public final class Server implements AutoCloseable {
     private Duration handshake = Connection.TIMEOUT;
     private Duration turn = Connection.TIMEOUT;
     private MemoryLimits limits = MemoryLimits.DEFAULT;
+    private SystemCalls calls = SystemCalls.libc();
+    private KeptConnections kept = new KeptConnections(KeptDescriptors.NONE, "");
 
     private Builder(Path path) {
       this.path = path;
@@ -191,6 +197,48 @@ public final class Server implements AutoCloseable {
       return this;
     }
 
+    /** The system calls that it makes; those of the C library if not said. */
+    public Builder calls(SystemCalls made) {
+      calls = made;
+      return this;
+    }
+
+    /**
+     * Where the listener and the connections are kept for another process, and what one has left:
+     * its clients are served on, and notice nothing.
+     *
+     * @param name of the server there, eleven bytes at most: the same in each process, and no other
+     *     server's
+     */
+    public Builder kept(KeptDescriptors descriptors, String name) {
+      kept = new KeptConnections(descriptors, name);
+      return this;
+    }
+
+    private UnixListener listener() {
+      Optional<Descriptor> left = kept.listener();
+      if (left.isPresent()) {
+        try {
+          return UnixListener.resume(left.get(), path);
+        } catch (SystemCallException gone) {
+          LOG.log(Level.WARNING, () -> gone.getMessage() + ": it is made anew");
+          left.get().close();
+        }
+      }
+      UnixListener bound =
+          UnixListener.bind(calls, path, new UnixListener.Access(permissions, owner, group));
+      boolean done = false;
+      try {
+        kept.listen(bound.descriptor());
+        done = true;
+        return bound;
+      } finally {
+        if (!done) {
+          bound.close();
+        }
+      }
+    }
+
     /**
      * Begins to serve, on threads of its own.
      *
@@ -199,12 +247,11 @@ public final class Server implements AutoCloseable {
      * @throws IllegalArgumentException if the path is longer than a socket's can be
      */
     public Server start(ServedDevice device) {
-      UnixListener listener =
-          UnixListener.bind(
-              SystemCalls.libc(), path, new UnixListener.Access(permissions, owner, group));
+      UnixListener listener = listener();
       boolean done = false;
       try {
         Server server = new Server(listener, device, this);
+        server.resume(device);
         server.accepting.start();
         server.serving.start();
         done = true;
@@ -229,10 +276,12 @@ public final class Server implements AutoCloseable {
             ? OptionalInt.of((Integer) Files.getAttribute(listener.path(), "unix:gid"))
             : OptionalInt.empty();
     Connection.Buffers buffers = Connection.Buffers.of(arena);
-    service = new Connection.Service(device, served, options.handshake, options.limits, buffers);
-    arrivals =
-        new Arrivals(
-            listener, this::admits, events, new Arrivals.Turns(options.turn, this::refuse));
+    kept = options.kept;
+    service =
+        new Connection.Service(
+            device, served, options.handshake, options.limits, buffers, kept.last());
+    Arrivals.Turns turns = new Arrivals.Turns(options.turn, this::refuse);
+    arrivals = new Arrivals(listener, this::admits, events, turns, kept);
     String name = "vfio-user " + listener.path().getFileName();
     accepting = Thread.ofPlatform().daemon().name(name + " accepts").unstarted(arrivals::accept);
     serving = Thread.ofPlatform().daemon().name(name).unstarted(this::run);
@@ -253,11 +302,35 @@ public final class Server implements AutoCloseable {
     serving.join();
   }
 
+  /** Who was served by another process goes on first, then come those who waited there. */
+  private void resume(ServedDevice device) {
+    List<KeptConnections.Left> connections = kept.left();
+    Optional<LeftClient> client = device.left();
+    client.ifPresent(
+        served ->
+            connections.stream()
+                .filter(c -> c.name().equals(served.connection()))
+                .findFirst()
+                .ifPresentOrElse(
+                    c -> resume(c, client),
+                    () -> {
+                      LOG.log(Level.WARNING, () -> path() + ": a client has left meanwhile");
+                      device.lost();
+                    }));
+    String served = client.map(LeftClient::connection).orElse("");
+    connections.stream()
+        .filter(c -> !c.name().equals(served))
+        .forEach(c -> resume(c, Optional.empty()));
+  }
+
+  private void resume(KeptConnections.Left connection, Optional<LeftClient> client) {
+    arrivals.resume(UnixSocket.of(connection.file()), connection.name(), client);
+  }
+
   /** One that has waited for its turn in vain. */
   private void refuse(Arrival waited) {
     try (Arena own = Arena.ofConfined()) {
-      new Connection(waited.socket(), waited.peer(), service)
-          .refuse(Errno.EBUSY.number(), Connection.Buffers.of(own));
+      new Connection(waited, service).refuse(Errno.EBUSY.number(), Connection.Buffers.of(own));
     }
   }
 
@@ -265,7 +338,7 @@ public final class Server implements AutoCloseable {
     for (Optional<Arrival> next = arrivals.next(); next.isPresent(); next = arrivals.next()) {
       UnixSocket socket = next.get().socket();
       Credentials peer = next.get().peer();
-      Connection connection = new Connection(socket, peer, service);
+      Connection connection = new Connection(next.get(), service);
       synchronized (lock) {
         client = connection;
         if (closed) {

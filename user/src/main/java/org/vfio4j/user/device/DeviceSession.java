@@ -119,6 +119,18 @@ public interface DeviceSession extends AutoCloseable {
     return false;
   }
 
+  /**
+   * A command is about to be taken from the socket and answered, or has been answered as too slow
+   * while it goes on. Only of a session that is {@link #exact}: who goes on with the connection has
+   * to know it. Also from another thread than the client's.
+   *
+   * @param reply what the client is told
+   */
+  default void answering(LeftReply reply) {}
+
+  /** The client has been answered. */
+  default void answered() {}
+
   /** {@code VFIO_DEVICE_SET_IRQS}. */
   void setIrqs(IrqSet set);
 

@@ -13,6 +13,9 @@ public interface Peer {
   /** The name that the device is served under, for messages. */
   String device();
 
+  /** The name under which its connection is kept for another process; empty if it is not. */
+  String connection();
+
   /** DMA mappings that were agreed on with the version: more at a time are refused. */
   int maxMappings();
 

@@ -3,6 +3,8 @@
 
 package org.vfio4j.user.device;
 
+import java.util.Optional;
+
 /**
  * What a server serves. Each client gets a {@link DeviceSession} of its own, and a server has one
  * client at a time: the next is attached when the session before it is closed.
@@ -27,4 +29,28 @@ public interface ServedDevice {
    *     and disconnected
    */
   DeviceSession attach(Peer peer);
+
+  /**
+   * The client that another process has served, if there is one to go on with. Asked for once,
+   * before anybody else is served; {@link #resume} or {@link #lost} follows.
+   */
+  default Optional<LeftClient> left() {
+    return Optional.empty();
+  }
+
+  /**
+   * The client of {@link #left} is served from now on.
+   *
+   * @param peer as of {@link #attach}
+   * @return what its commands go to, from the first that it has not been answered
+   * @throws org.vfio4j.error.VfioException if that is not possible: it is disconnected
+   */
+  default DeviceSession resume(Peer peer) {
+    throw new IllegalStateException("nobody was left to be served");
+  }
+
+  /** The connection of {@link #left} is not there: what is held for its client is given back. */
+  default void lost() {
+    throw new IllegalStateException("nobody was left to be served");
+  }
 }
