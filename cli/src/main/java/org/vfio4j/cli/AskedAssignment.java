@@ -63,9 +63,14 @@ record AskedAssignment(Request request, HostTopology host, boolean live) {
     for (Path file : files) {
       texts.add(RequestText.of(file.toString(), InputFile.text(file, "request")));
     }
+    return of(texts, files.getFirst(), source);
+  }
+
+  /** The same of what was read before. */
+  static AskedAssignment of(List<RequestText> texts, Path first, Optional<String> source)
+      throws IOException {
     String reference = source.orElseGet(() -> named(texts));
-    HostTopology host =
-        reference.isEmpty() ? NONE : host(reference, source.isPresent(), files.getFirst());
+    HostTopology host = reference.isEmpty() ? NONE : host(reference, source.isPresent(), first);
     Request request = RequestText.together(texts.stream().map(t -> t.read(host)).toList());
     return new AskedAssignment(request, host, reference.equals(THIS_MACHINE));
   }

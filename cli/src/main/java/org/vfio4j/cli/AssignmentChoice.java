@@ -12,6 +12,7 @@ import org.vfio4j.assign.Check;
 import org.vfio4j.assign.Options;
 import org.vfio4j.assign.Verdict;
 import org.vfio4j.assign.VerdictJson;
+import org.vfio4j.assign.request.RequestText;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciIds;
 import picocli.CommandLine.Mixin;
@@ -43,6 +44,11 @@ final class AssignmentChoice {
   /** What the files ask for of the host. */
   AskedAssignment read(List<Path> files) throws IOException {
     return AskedAssignment.read(files, host);
+  }
+
+  /** What a file asked for when it was read before. */
+  AskedAssignment read(Path file, String text) throws IOException {
+    return AskedAssignment.of(List.of(RequestText.of(file.toString(), text)), file, host);
   }
 
   /**

@@ -32,6 +32,11 @@ record BoundFunctions(DriverBinding binding, List<String> functions, UpReport re
     }
   }
 
+  /** Those that a process before this one has bound. */
+  static BoundFunctions bound(DriverBinding binding, List<String> functions, UpReport report) {
+    return new BoundFunctions(binding, functions, report);
+  }
+
   /** Gives back what can be; what somebody still has open is told. */
   @Override
   public void close() {

@@ -117,6 +117,8 @@ public final class Main {
       CommandLine subcommand = new CommandLine(command);
       // A message may begin with a dash, as an option of QEMU or -EBUSY does.
       subcommand.setUnmatchedOptionsArePositionalParams(command instanceof ExplainCommand);
+      // What follows a command that is to be run is that one's.
+      subcommand.setStopAtPositional(command instanceof KeepCommand);
       line.addSubcommand(subcommand);
     }
     line.registerConverter(BuiltIn.class, new Choice<>(BuiltIn.class))

@@ -6,6 +6,7 @@ package org.vfio4j.cli;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -20,6 +21,7 @@ import org.vfio4j.broker.VmSettings;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.host.input.BadInputException;
+import org.vfio4j.posix.KeptDescriptors;
 import org.vfio4j.user.Server;
 import org.vfio4j.user.device.ServedDevice;
 
@@ -31,14 +33,18 @@ final class ServedVms {
   private final Map<String, SocketAccess> access = new LinkedHashMap<>();
   private final List<Server> servers = new ArrayList<>();
   private final Map<String, Vm> vms = new LinkedHashMap<>();
+  private final Map<Plug, ServedDevice> devices = new IdentityHashMap<>();
+  private final KeptDescriptors kept;
 
   /**
    * Nothing yet.
    *
    * @param all takes everything that is begun
    * @param source of the request, for messages
+   * @param kept where connections are kept for another process, and are from one before
    */
-  ServedVms(GivenBack all, EventLines lines, String source) {
+  ServedVms(GivenBack all, EventLines lines, String source, KeptDescriptors kept) {
+    this.kept = kept;
     this.all = all;
     this.lines = lines;
     this.source = source;
@@ -101,12 +107,26 @@ final class ServedVms {
                     n, vm.memory().orElseThrow(), vm.serving().timeout(), vm.serving().shared())));
   }
 
-  /** Serves a VM. */
-  void serve(Optional<Broker> broker, PluggedVm vm) {
+  /** Makes the devices of a VM. */
+  void prepare(Optional<Broker> broker, PluggedVm vm) {
+    vm.plugs().forEach(plug -> devices.put(plug, device(broker, vm.vm(), plug.source())));
+  }
+
+  /**
+   * Serves a VM.
+   *
+   * @param number its place among the VMs
+   */
+  void serve(PluggedVm vm, int number) {
     SocketAccess whose = Objects.requireNonNull(access.get(vm.vm().name()));
+    int index = 0;
     for (Plug plug : vm.plugs()) {
-      ServedDevice device = device(broker, vm.vm(), plug.source());
+      ServedDevice device = Objects.requireNonNull(devices.get(plug));
       Server.Builder builder = Server.at(plug.socket());
+      if (plug.source() instanceof Plug.Function) {
+        builder.kept(kept, number + "." + index);
+      }
+      index++;
       builder.events(new ClientEvents(lines, Optional.of(vm.vm().name()), plug.source().name()));
       all.take(() -> ServeCommand.start(whose.apply(builder), device, plug.socket()))
           .ifPresent(servers::add);

@@ -16,6 +16,11 @@ import org.vfio4j.broker.Broker;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciFunction;
 import org.vfio4j.linux.device.LockedMemory;
+import org.vfio4j.linux.iommu.Kernels;
+import org.vfio4j.linux.iommu.LinuxIommu;
+import org.vfio4j.linux.sysfs.Sysfs;
+import org.vfio4j.posix.KeptDescriptors;
+import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.vfio.DriverKind;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -57,6 +62,11 @@ import picocli.CommandLine.Spec;
       "Exit status: 0 ended, 1 refused, 2 bad input, 74 the answer could not be written."
     })
 final class UpCommand implements Callable<Integer> {
+  /** Names under which texts are kept: what was asked for, and whose drivers are given back. */
+  private static final String REQUEST = "request";
+
+  private static final String BOUND = "bound";
+
   private final Console console;
 
   @Spec private CommandSpec spec = CommandSpec.create();
@@ -106,25 +116,35 @@ final class UpCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    AskedAssignment asked = choice.read(List.of(file));
+    if (dryRun) {
+      return judge(choice.read(List.of(file)).besideWhatRuns());
+    }
+    Outliving outliving = Outliving.ofThisProcess();
+    Optional<Outliving.Text> before = outliving.text(REQUEST);
+    String text = before.isPresent() ? before.get().text() : InputFile.text(file, "request");
+    AskedAssignment asked = choice.read(file, text);
     if (bind && !asked.live()) {
       throw bad("--bind: the host of %s is not this machine".formatted(file));
     }
-    AskedAssignment judged = dryRun ? asked.besideWhatRuns() : asked;
-    Verdict verdict = choice.verdict(console, judged, false);
-    if (dryRun || !verdict.admitted()) {
-      AssignmentChoice.print(console, json, verdict, judged);
-      return AssignmentChoice.status(verdict);
+    if (before.isEmpty()) {
+      Verdict verdict = choice.verdict(console, asked, false);
+      if (!verdict.admitted()) {
+        AssignmentChoice.print(console, json, verdict, asked);
+        return AssignmentChoice.status(verdict);
+      }
     }
     List<PluggedVm> vms = PluggedVm.of(asked, base());
-    checkLockedMemory(vms);
+    if (before.isEmpty()) {
+      checkLockedMemory(vms);
+    }
     EventLines lines = new EventLines(console, json);
     try (GivenBack all = GivenBack.atTheEnd("vfio-up-end")) {
-      ServedVms served = new ServedVms(all, lines, asked.request().source());
+      ServedVms served = new ServedVms(all, lines, asked.request().source(), outliving.kept());
       for (PluggedVm vm : vms) {
         served.admit(vm);
       }
-      serve(asked, vms, served, all, new UpReport(lines, form == Form.LIBVIRT));
+      all.take(() -> before.orElseGet(() -> outliving.write(REQUEST, text)));
+      serve(asked, vms, served, all, new UpReport(lines, form == Form.LIBVIRT), outliving);
       // Nobody could learn what to give QEMU. Who stops reading later does not end the VMs.
       if (console.lost().isEmpty()) {
         served.join();
@@ -133,6 +153,16 @@ final class UpCommand implements Callable<Integer> {
       // Whoever runs this command within his process wants it to end.
     }
     return Main.OK;
+  }
+
+  /** What {@code vfio check} says. */
+  private int judge(AskedAssignment asked) {
+    if (bind && !asked.live()) {
+      throw bad("--bind: the host of %s is not this machine".formatted(file));
+    }
+    Verdict verdict = choice.verdict(console, asked, false);
+    AssignmentChoice.print(console, json, verdict, asked);
+    return AssignmentChoice.status(verdict);
   }
 
   /** A folder that nobody else can put anything into. */
@@ -173,29 +203,62 @@ final class UpCommand implements Callable<Integer> {
       List<PluggedVm> vms,
       ServedVms served,
       GivenBack all,
-      UpReport report) {
+      UpReport report,
+      Outliving outliving) {
     vms.forEach(served::folder);
     boolean real = vms.stream().anyMatch(PluggedVm::isReal);
     if (real) {
-      drivers(asked, vms, all, report);
+      drivers(asked, vms, all, report, outliving);
     }
     Optional<Broker> broker =
-        real ? all.take(() -> Broker.ofThisMachine(report::state)) : Optional.empty();
+        real ? all.take(() -> broker(report, outliving.kept())) : Optional.empty();
     if (real && broker.isEmpty()) {
       return;
     }
-    for (PluggedVm vm : vms) {
-      broker.ifPresent(b -> served.tryOut(b, vm).forEach(report::held));
+    vms.forEach(vm -> served.prepare(broker, vm));
+    broker.map(Broker::resume).ifPresent(report::resumed);
+    if (!outliving.resumed()) {
+      for (PluggedVm vm : vms) {
+        broker.ifPresent(b -> served.tryOut(b, vm).forEach(report::held));
+      }
     }
-    for (PluggedVm vm : vms) {
-      served.serve(broker, vm);
+    for (int n = 0; n < vms.size(); n++) {
+      served.serve(vms.get(n), n + 1);
     }
-    vms.forEach(report::serving);
-    report.ready();
+    outliving.kept().closeRest();
+    vms.forEach(vm -> report.serving(vm, outliving.kept().lasts()));
+    outliving.ready();
+    report.ready(outliving.kept().lasts());
+  }
+
+  private static Broker broker(UpReport report, KeptDescriptors kept) {
+    if (!kept.lasts()) {
+      return Broker.ofThisMachine(report::state);
+    }
+    try {
+      LinuxIommu iommu = new LinuxIommu(SystemCalls.libc(), Sysfs.ofThisMachine(), kept);
+      return new Broker(iommu, Kernels.running(), kept, report::state);
+    } catch (IllegalStateException later) {
+      throw new RefusedException(String.valueOf(later.getMessage()));
+    }
   }
 
   /** Every function is on a driver of VFIO, or is put there. */
-  private void drivers(AskedAssignment asked, List<PluggedVm> vms, GivenBack all, UpReport report) {
+  private void drivers(
+      AskedAssignment asked,
+      List<PluggedVm> vms,
+      GivenBack all,
+      UpReport report,
+      Outliving outliving) {
+    Optional<Outliving.Text> bound = outliving.text(BOUND);
+    if (bound.isPresent()) {
+      LocalDevices local = LocalDevices.ofThisMachine();
+      List<String> functions = bound.get().text().lines().toList();
+      all.take(bound::get);
+      all.take(() -> BoundFunctions.bound(local.binding(), functions, report));
+      return;
+    }
+
     List<PciAddress> functions =
         vms.stream()
             .flatMap(vm -> vm.plugs().stream())
@@ -210,7 +273,9 @@ final class UpCommand implements Callable<Integer> {
         throw new RefusedException(String.join("; ", takeover.refusals()));
       }
       List<String> names = takeover.functions().stream().map(PciAddress::toString).toList();
-      all.take(() -> BoundFunctions.bind(local.binding(), names, report));
+      all.take(() -> BoundFunctions.bind(local.binding(), names, report))
+          .ifPresent(
+              mine -> all.take(() -> outliving.write(BOUND, String.join("\n", mine.functions()))));
       return;
     }
     for (PciAddress address : functions) {

@@ -27,8 +27,12 @@ final class UpReport {
     this.libvirt = libvirt;
   }
 
-  /** A VM can be started. */
-  void serving(PluggedVm vm) {
+  /**
+   * A VM can be started.
+   *
+   * @param lasts whether another process can go on with its functions
+   */
+  void serving(PluggedVm vm, boolean lasts) {
     lines.event(
         "serving",
         g -> {
@@ -54,15 +58,17 @@ final class UpReport {
           vm.qemu().write(g);
           Json.put(g, "libvirt", vm.libvirt());
         },
-        () -> text(vm));
+        () -> text(vm, lasts));
   }
 
-  private String text(PluggedVm vm) {
+  private String text(PluggedVm vm, boolean lasts) {
     StringBuilder text = new StringBuilder();
     String memory = vm.vm().memory().map(m -> ", " + Sizes.of(m)).orElse("");
     text.append(lines.paint(Style.bold, Text.printable(vm.vm().name()))).append(memory);
     for (Plug plug : vm.plugs()) {
-      text.append("\n  %s at %s".formatted(plug.source().name(), plug.socket()));
+      boolean ends = lasts && !(plug.source() instanceof Plug.Function);
+      text.append("\n  %s at %s".formatted(plug.source().name(), plug.socket()))
+          .append(ends ? "; ends with this process, and its VM with it" : "");
     }
     if (libvirt) {
       return text + "\n  Put into its domain XML of libvirt:\n" + vm.libvirt();
@@ -81,8 +87,31 @@ final class UpReport {
   }
 
   /** Everything is served that can be. */
-  void ready() {
-    lines.event("ready", g -> {}, () -> "Ctrl-C gives everything back.");
+  void ready(boolean lasts) {
+    lines.event(
+        "ready",
+        g -> {
+          if (lasts) {
+            g.writeBooleanProperty("outlives", true);
+          }
+        },
+        () ->
+            "Ctrl-C gives everything back."
+                + (lasts
+                    ? " SIGTERM and crashes leave the VMs as they are, until process %d is followed"
+                            .formatted(ProcessHandle.current().pid())
+                        + " by another."
+                    : ""));
+  }
+
+  /** VMs that another process has served go on. */
+  void resumed(List<String> vms) {
+    for (String vm : vms) {
+      lines.event(
+          "resumed",
+          g -> Json.put(g, "vm", vm),
+          () -> "%s: goes on as the process before has left it".formatted(Text.printable(vm)));
+    }
   }
 
   /** Drivers have changed. */

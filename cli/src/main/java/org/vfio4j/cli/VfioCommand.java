@@ -76,6 +76,7 @@ final class VfioCommand implements Callable<Integer> {
         new ExplainCommand(console),
         new ServeCommand(console),
         new UpCommand(console),
+        new KeepCommand(console),
         new CompletionCommand(console),
         new CommandLine.HelpCommand());
   }
