@@ -48,7 +48,9 @@ class ReadmeTest {
           Map.entry("check vms.yaml --as libvirt", "the reader's own file"),
           Map.entry(
               "serve ioat --socket /tmp/ioat.sock", "ends when it is told to: ServeCommandTest"),
-          Map.entry("up vms.yaml --bind", "takes devices: kernel-bench, suite up"));
+          Map.entry("up vms.yaml --bind", "takes devices: kernel-bench, suite up"),
+          Map.entry(
+              "keep -- ./vfio up vms.yaml --bind", "takes devices: kernel-bench, suite keep"));
 
   @TempDir Path folder;
 

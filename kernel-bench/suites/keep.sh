@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright the vfio4j authors
+#
+# vfio keep: vfio up killed, and followed by another build, under a VM that reads: it notices nothing.
+# limit: 3000
+# KILLS (5) and UPGRADES (1): how often. UP_REBOOT=yes: the VM reboots in between, which takes some minutes.
+# needs: qemu inner
+
+nvme=0000:03:00.0
+edu=0000:02:01.0
+wrapped=0000:02:02.0
+work=/tmp/keep
+kills=${KILLS:-5}
+upgrades=${UPGRADES:-1}
+RANDOM=${FUZZ_SEED:-1}
+log=$RESULTS/broker.log
+. "$BENCH/lib/inner.sh"
+
+cat >$work/vms.yaml <<YAML
+host: linux
+vms:
+  inner: {memory: 256MiB, user: nobody, devices: [{wrap: $nvme}, $edu, {wrap: $wrapped}]}
+YAML
+
+# Which build is started is a link that the next start follows.
+mkdir -p $work/builds/other
+for module in cli broker user linux posix core; do
+  cp -r "$ROOT/$module/target/classes" $work/builds/other/$module
+done
+printf '%s\n' "$CLASSPATH" >$work/builds/first.path
+(printf '%s:' $work/builds/other/*; printf '%s\n' "$CLASSPATH") >$work/builds/other.path
+ln -s first.path $work/builds/now
+cat >$work/vfio <<SH
+CLASSPATH=\$(<$work/builds/now) exec $JAVA $JAVA_FLAGS org.vfio4j.cli.Main "\$@"
+SH
+
+vfio keep -- bash $work/vfio up $work/vms.yaml --folder $work/vms --bind \
+  --force $nvme --force $edu --force $wrapped >"$log" 2>&1 &
+keep=$!
+starts=0
+
+# Until one more broker serves. Sets $broker, and $pause to the milliseconds since $killed.
+await_broker() {
+  await "$log" "Ctrl-C gives everything back" 120 $((++starts))
+  pause=$(((${EPOCHREALTIME/./} - killed) / 1000))
+  broker=$(sed -n 's/.*until process \([0-9]*\) is followed.*/\1/p' "$log" | tail -n 1)
+}
+
+tell() { echo "$1" >&9; }
+verified() { sed -n 's/^inner: verified \([0-9]*\).*/\1/p' "$RESULTS/inner.log" | tail -n 1 | grep . || echo 0; }
+
+# The VM has read what it wrote, some times more than when it was asked.
+await_verified() {
+  await "$RESULTS/inner.log" "inner: verified $(($(verified) + 3))" 120
+  ! grep -q "wrong bytes" "$RESULTS/inner.log" || fail "wrong bytes"
+}
+
+# What a broker that is killed is about to do, in turns: nothing, the VM's own doing, its start.
+moment() {
+  case $((round % 4)) in
+    1) ;;
+    2) tell registers ;;
+    3) tell copies ;;
+    0) sleep "0.$((RANDOM % 10))" ;;
+  esac
+}
+
+killed=${EPOCHREALTIME/./}
+await_broker
+first=$pause
+before=$(pinned)
+start_inner "$log" inner
+await "$log" "$wrapped in use" 100
+qmp cont
+tell disk
+await "$RESULTS/inner.log" "done disk" 400
+tell verify
+await_verified
+held=$(pinned)
+
+pauses=()
+deaths=0
+for ((round = 1; round <= kills + upgrades; round++)); do
+  moment
+  killed=${EPOCHREALTIME/./}
+  if ((round <= kills)); then
+    kill -KILL "$broker"
+  else
+    ln -sfn "$([[ $(readlink $work/builds/now) == first.path ]] && echo other.path || echo first.path)" $work/builds/now
+    kill -TERM "$broker"
+  fi
+  if ((round % 4 == 3 && round < kills)); then
+    # It dies again while it takes over.
+    await "$log" "started again" 60 $starts
+    sleep "$((RANDOM % 6)).$((RANDOM % 10))"
+    kill -KILL "$(pgrep -f "cli.Main up $work" | tail -n 1)"
+    deaths=$((deaths + 1))
+  fi
+  await_broker
+  pauses+=("$pause")
+  kill -0 $inner || fail "round $round: the VM has ended"
+  await_verified
+  (($(pinned) == held)) || fail "round $round: $(pinned) pages are pinned, and $held were"
+  echo "round $round after $SECONDS s: $pause ms"
+done
+tell registers
+await "$RESULTS/inner.log" "done registers" 100
+! grep -q "resume\|given back:" "$log" || fail "something was not taken over"
+copies=$(grep -c "edu .* copies" "$RESULTS/inner.log")
+tell copies
+for ((n = 0; n < 300; n++)); do
+  (($(grep -c "edu .* copies" "$RESULTS/inner.log") < copies + 2)) || break
+  read -rt 0.3 -u "$nothing" || true
+done
+((n < 300)) || fail "not both edu copy"
+
+if [[ -n ${UP_REBOOT:-} ]]; then
+  tell stop
+  await "$RESULTS/inner.log" "done stop" 100
+  tell again
+  await "$RESULTS/inner.log" "inner: up" 900
+  tell disk
+  await "$RESULTS/inner.log" "boot 2 wrote and read back" 400
+  echo "after a reboot of the guest again"
+else
+  tell stop
+  await "$RESULTS/inner.log" "done stop" 100
+fi
+grep "inner: verify: interrupts" "$RESULTS/inner.log" | tail -n 1
+
+qmp quit
+wait $inner
+await "$log" "$nvme free" 100
+kill -TERM $keep
+wait $keep
+[[ -z $(find $work/vms -mindepth 1) ]] || fail "something stays in the folder"
+for function in $nvme $edu $wrapped; do
+  [[ ! -e /sys/bus/pci/devices/$function/driver ]] || fail "$function is not given back"
+done
+(($(pinned) == before)) || fail "$(($(pinned) - before)) pages stay pinned"
+{
+  echo "killed $kills times and $deaths times while it took over, upgraded $upgrades times: the VM goes on"
+  echo "$(verified) times 64 KiB right, 0 wrong"
+  echo "start $first ms, pauses ${pauses[*]} ms"
+} >"$RESULTS/summary"
