@@ -5,6 +5,7 @@ package org.vfio4j.broker;
 
 import java.lang.System.Logger;
 import java.lang.System.Logger.Level;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -33,6 +34,9 @@ public final class Broker implements AutoCloseable {
 
   /** How often the kernel is asked whether a group is free that somebody has kept open. */
   private static final long ASK_MILLIS = 200;
+
+  /** How often it is written down that this process lives. */
+  private static final long BEAT_MILLIS = 1000;
 
   private final LinuxIommu iommu;
   private final KernelProfile profile;
@@ -142,15 +146,28 @@ public final class Broker implements AutoCloseable {
   /**
    * Takes over what another broker has left of these VMs: groups, containers and devices, without
    * touching the hardware, so that devices go on as they were. What cannot be taken over is given
-   * back, and logged. Clients that were connected are served again when their devices are.
+   * back, and logged. Clients that were connected are served again when their devices are. What was
+   * left besides is given back, but for listeners and connections ({@code l}, {@code s}).
    *
    * @return the VMs of which there was something
    */
   public synchronized List<String> resume() {
-    List<String> resumed = vms.stream().filter(Vm::resume).map(vm -> vm.settings().name()).toList();
+    List<String> resumed = new ArrayList<>();
+    for (Vm vm : vms) {
+      try {
+        if (vm.resume()) {
+          resumed.add(vm.settings().name());
+        }
+      } catch (RuntimeException e) {
+        // The others go on.
+        LOG.log(Level.ERROR, () -> vm + ": not all of it could be taken over", e);
+      }
+    }
     left.values().forEach(vm -> vm.file().close());
     left.clear();
     iommu.resumed();
+    // Before anybody is served: what comes is kept under the same names.
+    kept.closeRest(name -> !name.startsWith("l") && !name.startsWith("s"));
     vms.forEach(this::changed);
     givenBack();
     return resumed;
@@ -222,7 +239,9 @@ public final class Broker implements AutoCloseable {
       while (!closed.get()) {
         synchronized (draining) {
           while (!asked && !closed.get()) {
-            draining.wait();
+            // What a client asks while nobody serves it has come since the last of these.
+            draining.wait(kept.lasts() ? BEAT_MILLIS : 0);
+            vms.forEach(Vm::beat);
           }
           asked = false;
         }

@@ -27,10 +27,12 @@ public record Journal(List<OfVm> vms) {
    *
    * @param name as its settings have it
    * @param memory bytes that it is to have
+   * @param alive when the process that wrote it lived still, of {@link System#nanoTime}
    * @param ranges of its addresses, in their order
    * @param devices in the order they were made
    */
-  public record OfVm(String name, long memory, List<Range> ranges, List<OfDevice> devices) {
+  public record OfVm(
+      String name, long memory, long alive, List<Range> ranges, List<OfDevice> devices) {
     /** Copies the lists. */
     public OfVm {
       ranges = List.copyOf(ranges);

@@ -3,7 +3,6 @@
 
 package org.vfio4j.broker;
 
-import java.util.List;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
@@ -16,6 +15,7 @@ import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.linux.iommu.LinuxIommu;
 import org.vfio4j.linux.uapi.DeviceCalls;
 import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.KeptDescriptors;
 import org.vfio4j.user.device.DeviceSession;
 import org.vfio4j.user.device.LeftClient;
 import org.vfio4j.user.device.LeftReply;
@@ -62,6 +62,8 @@ final class PassedDevice implements ServedDevice {
       IommuGroup user,
       DeviceCalls control,
       Journal.OfClient client,
+      long alive,
+      PassedInterrupts.Left interrupts,
       Optional<VmMemory.Share> memory) {}
 
   @Override
@@ -100,7 +102,13 @@ final class PassedDevice implements ServedDevice {
       Resetting resetting = Resetting.of(vm.broker().iommu(), control, address);
       handOver(resetting);
       PassedSession session =
-          session(user, control, resetting, peer, List.of(), () -> vm.memory().join(index, peer));
+          session(
+              user,
+              control,
+              resetting,
+              peer,
+              PassedInterrupts.Left.NOTHING,
+              () -> vm.memory().join(index, peer));
       vm.broker().used(address, vm.settings().name());
       done = true;
       return session;
@@ -116,61 +124,61 @@ final class PassedDevice implements ServedDevice {
       DeviceCalls control,
       Resetting resetting,
       Peer peer,
-      List<Integer> switchedOn,
+      PassedInterrupts.Left before,
       Supplier<VmMemory.Share> memory) {
     PassedInterrupts interrupts =
-        new PassedInterrupts(
-            control,
-            vm.broker().kept(),
-            kind -> vm.name((char) kind, index),
-            switchedOn,
-            this::write);
+        new PassedInterrupts(control, vm.broker().kept(), this::name, before, this::write);
     PassedSession.Owner owner =
         new PassedSession.Owner(
             vm, address, options, this::write, this::answering, () -> left(user));
     return new PassedSession(owner, control, interrupts, resetting, peer, memory);
   }
 
+  private String name(int kind) {
+    return vm.name((char) kind, index);
+  }
+
   /**
    * Takes over what another process has left of it: group and device, and whose it was. The kernel
    * is asked for nothing that the hardware would notice.
    *
+   * @param alive when that process lived still
    * @return whether a client had it, and has it still; if so {@link #resumed} follows
    */
-  boolean resume(Journal.OfDevice was) {
+  boolean resume(Journal.OfDevice was, long alive) {
     if (!was.address().equals(address) || was.wrapped() != options.wrapped()) {
+      notResumed("another device was here");
       return false;
     }
     if (was.used()) {
       vm.broker().used(address, vm.settings().name());
     }
-    group = was.group();
-    container = was.container();
-    return switch (was.phase()) {
-      case IDLE -> false;
-      case DRAINING -> {
-        drains(was);
-        yield false;
+    if (was.phase() == BrokerState.Phase.CONNECTED) {
+      left = found(was, alive);
+      if (left.isPresent()) {
+        group = was.group();
+        container = was.container();
+        connected();
       }
-      case CONNECTED -> {
-        Optional<LeftDevice> found = found(was);
-        left = found;
-        if (found.isPresent()) {
-          connected();
-        }
-        yield found.isPresent();
-      }
-    };
+    }
+    return left.isPresent();
   }
 
-  /** Somebody had it open still when that process ended: the kernel knows whether that is so. */
-  private void drains(Journal.OfDevice was) {
-    was.group().ifPresent(number -> vm.broker().iommu().resumeGroup(number, Optional.empty()));
-    phase = BrokerState.Phase.DRAINING;
+  /**
+   * Its client had left that process already, and somebody had it open still: the kernel knows
+   * whether that is so. After all that are connected: they may have the group.
+   */
+  void resumeDraining(Journal.OfDevice was) {
+    if (was.phase() == BrokerState.Phase.DRAINING && was.address().equals(address)) {
+      group = was.group();
+      was.group().ifPresent(number -> vm.broker().iommu().resumeGroup(number, Optional.empty()));
+      phase = BrokerState.Phase.DRAINING;
+    }
   }
 
-  private Optional<LeftDevice> found(Journal.OfDevice was) {
-    Optional<Descriptor> file = vm.broker().kept().take(vm.name('d', index));
+  private Optional<LeftDevice> found(Journal.OfDevice was, long alive) {
+    KeptDescriptors kept = vm.broker().kept();
+    Optional<Descriptor> file = kept.take(vm.name('d', index));
     if (file.isEmpty() || was.client().isEmpty() || was.group().isEmpty()) {
       notResumed("its descriptor was not kept");
       file.ifPresent(Descriptor::close);
@@ -186,8 +194,12 @@ final class PassedDevice implements ServedDevice {
       vm.attach(user);
       DeviceCalls control = vm.broker().iommu().resumeDevice(address, file.get());
       done = true;
-      return Optional.of(new LeftDevice(user, control, was.client().get(), Optional.empty()));
-    } catch (VfioException refused) {
+      Journal.OfClient client = was.client().get();
+      PassedInterrupts.Left interrupts =
+          PassedInterrupts.Left.take(kept, this::name, client.vectors());
+      return Optional.of(
+          new LeftDevice(user, control, client, alive, interrupts, Optional.empty()));
+    } catch (RuntimeException refused) {
       notResumed(refused.getMessage());
       return Optional.empty();
     } finally {
@@ -204,28 +216,43 @@ final class PassedDevice implements ServedDevice {
 
   /** The memory that its client has announced is there. */
   void resumed(VmMemory.Share memory) {
-    left = left.map(l -> new LeftDevice(l.user, l.control, l.client, Optional.of(memory)));
+    left =
+        left.map(
+            l ->
+                new LeftDevice(
+                    l.user, l.control, l.client, l.alive, l.interrupts, Optional.of(memory)));
   }
 
   @Override
   public Optional<LeftClient> left() {
     return left.map(
-        l -> new LeftClient(l.client.connection(), l.client.agreed(), l.client.reply()));
+        l -> new LeftClient(l.client.connection(), l.client.agreed(), l.client.reply(), l.alive));
   }
 
   @Override
   public DeviceSession resume(Peer peer) {
     LeftDevice from = left.orElseThrow();
-    Resetting resetting = Resetting.of(vm.broker().iommu(), from.control, address);
-    VmMemory.Share memory = from.memory.orElseThrow();
-    memory.served(peer);
-    PassedSession session =
-        session(from.user, from.control, resetting, peer, from.client.vectors(), () -> memory);
-    client = Optional.of(session);
-    left = Optional.empty();
-    write();
-    vm.changed();
-    return session;
+    boolean done = false;
+    try {
+      Resetting resetting = Resetting.of(vm.broker().iommu(), from.control, address);
+      VmMemory.Share memory = from.memory.orElseThrow();
+      memory.served(peer);
+      PassedSession session =
+          session(from.user, from.control, resetting, peer, from.interrupts, () -> memory);
+      client = Optional.of(session);
+      left = Optional.empty();
+      write();
+      if (memory.broken()) {
+        session.stopVm("not all of its memory could be taken over");
+      }
+      vm.changed();
+      done = true;
+      return session;
+    } finally {
+      if (!done && left.isPresent()) {
+        lost();
+      }
+    }
   }
 
   @Override
@@ -235,9 +262,20 @@ final class PassedDevice implements ServedDevice {
     try {
       PassedSession.quiet(from.control);
       from.memory.ifPresent(VmMemory.Share::close);
+    } catch (RuntimeException e) {
+      Broker.LOG.log(
+          System.Logger.Level.ERROR, () -> vm + ": " + address + " is not given back whole", e);
     } finally {
+      from.interrupts.close();
       from.control.close();
       left(from.user);
+    }
+  }
+
+  /** What is left of a client that nobody has served on is given back. */
+  void close() {
+    if (left.isPresent()) {
+      lost();
     }
   }
 

@@ -6,6 +6,7 @@ package org.vfio4j.broker;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.concurrent.atomic.AtomicIntegerArray;
 import java.util.function.IntFunction;
@@ -51,18 +52,68 @@ final class PassedInterrupts implements AutoCloseable {
   private Optional<EventFd> error = Optional.empty();
 
   /**
-   * Those of a device, all off, or as another process has left them.
+   * What another process was given, and has left.
+   *
+   * @param switchedOn how many vectors are, by index; empty for none
+   * @param eventFds of those that must be given again, by their places, by index
+   * @param error what stops the VM
+   */
+  record Left(
+      List<Integer> switchedOn,
+      List<Map<Integer, Descriptor>> eventFds,
+      Optional<Descriptor> error) {
+    /** All off. */
+    static final Left NOTHING = new Left(List.of(), List.of(), Optional.empty());
+
+    /** Takes it over. */
+    static Left take(KeptDescriptors store, IntFunction<String> name, List<Integer> switchedOn) {
+      List<Map<Integer, Descriptor>> eventFds = new ArrayList<>();
+      for (int index = 0; index < Pci.IRQS; index++) {
+        eventFds.add(store.takeAll(prefix(name, index)));
+      }
+      return new Left(switchedOn, eventFds, store.take(name.apply('e')));
+    }
+
+    /** Nobody goes on with it. */
+    void close() {
+      eventFds.forEach(some -> some.values().forEach(Descriptor::close));
+      error.ifPresent(Descriptor::close);
+    }
+
+    private int live(int index) {
+      return index < switchedOn.size() ? switchedOn.get(index) : 0;
+    }
+
+    private List<Optional<Descriptor>> kept(int index) {
+      List<Optional<Descriptor>> all = new ArrayList<>();
+      if (index < eventFds.size()) {
+        eventFds
+            .get(index)
+            .forEach(
+                (n, file) -> {
+                  while (all.size() <= n) {
+                    all.add(Optional.empty());
+                  }
+                  all.set(n, Optional.of(file));
+                });
+      }
+      return all;
+    }
+  }
+
+  /**
+   * Those of a device.
    *
    * @param store has what was given, of those that must be given again
    * @param name under which such a thing of the device is kept, by its kind's letter
-   * @param switchedOn how many vectors are, by index; empty for none
+   * @param left as another process has left them
    * @param changed what to do when there are more or fewer
    */
   PassedInterrupts(
       DeviceCalls device,
       KeptDescriptors store,
       IntFunction<String> name,
-      List<Integer> switchedOn,
+      Left left,
       Runnable changed) {
     this.device = device;
     this.store = store;
@@ -70,30 +121,19 @@ final class PassedInterrupts implements AutoCloseable {
     this.changed = changed;
     for (int index = 0; index < Pci.IRQS; index++) {
       told.add(irq(device, index));
-      kept.add(left(index));
-      live.set(index, index < switchedOn.size() ? switchedOn.get(index) : 0);
+      kept.add(left.kept(index));
+      live.set(index, left.live(index));
     }
     int msix = live.get(Pci.MSIX);
     whole = msix == 0 || msix == told.get(Pci.MSIX).count();
-    error = store.take(name.apply('e')).map(EventFd::of);
-  }
-
-  /** What another process was given. */
-  private List<Optional<Descriptor>> left(int index) {
-    List<Optional<Descriptor>> all = new ArrayList<>();
-    store
-        .takeAll(prefix(index))
-        .forEach(
-            (n, file) -> {
-              while (all.size() <= n) {
-                all.add(Optional.empty());
-              }
-              all.set(n, Optional.of(file));
-            });
-    return all;
+    error = left.error().map(EventFd::of);
   }
 
   private String prefix(int index) {
+    return prefix(name, index);
+  }
+
+  private static String prefix(IntFunction<String> name, int index) {
     return "%s.%d.".formatted(name.apply('i'), index);
   }
 
@@ -215,10 +255,11 @@ final class PassedInterrupts implements AutoCloseable {
       all.add(Optional.empty());
     }
     for (int n = 0; n < eventFds.size(); n++) {
-      all.set(start + n, Optional.empty()).ifPresent(Descriptor::close);
+      all.set(start + n, eventFds.get(n)).ifPresent(Descriptor::close);
+    }
+    for (int n = 0; n < eventFds.size(); n++) {
       String as = prefix(index) + (start + n);
       eventFds.get(n).ifPresent(given -> store.hold(as, given));
-      all.set(start + n, eventFds.get(n));
     }
     if (all.size() <= live.get(index)) {
       check(index, device.trigger(index, start, eventFds));

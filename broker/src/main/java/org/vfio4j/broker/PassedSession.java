@@ -23,6 +23,7 @@ import org.vfio4j.user.device.DmaSource;
 import org.vfio4j.user.device.Irq;
 import org.vfio4j.user.device.IrqSet;
 import org.vfio4j.user.device.LeftReply;
+import org.vfio4j.user.device.Pci;
 import org.vfio4j.user.device.Peer;
 import org.vfio4j.user.device.Region;
 import org.vfio4j.user.device.ServedDevice;
@@ -218,10 +219,7 @@ final class PassedSession implements DeviceSession {
       done = true;
     } finally {
       if (!done && memory.admitted()) {
-        Broker.LOG.log(
-            Level.ERROR,
-            "%s: stopped: its device cannot reach 0x%x bytes at 0x%x".formatted(name, size, iova));
-        interrupts.stopVm();
+        stopVm("its device cannot reach 0x%x bytes at 0x%x".formatted(size, iova));
       }
     }
   }
@@ -265,8 +263,21 @@ final class PassedSession implements DeviceSession {
     quiet(control);
   }
 
+  /** What its device would do now is not what its guest expects. */
+  void stopVm(String why) {
+    Broker.LOG.log(Level.ERROR, "%s: stopped: %s".formatted(name, why));
+    interrupts.stopVm();
+  }
+
   /** A device does nothing by itself any more. */
   static void quiet(DeviceCalls device) {
+    for (int index = 0; index < Pci.IRQS; index++) {
+      try {
+        device.disable(index);
+      } catch (VfioException off) {
+        Broker.LOG.log(Level.TRACE, "interrupts of index {0} were off", index);
+      }
+    }
     try {
       device.writeInt(device.region(VfioConstants.VFIO_PCI_CONFIG_REGION_INDEX), COMMAND, 0);
     } catch (VfioException refused) {

@@ -9,9 +9,11 @@ import java.util.Optional;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
+import org.vfio4j.posix.Constants;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.FileStatus;
 import org.vfio4j.posix.KeptDescriptors;
+import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.type1.Container;
 
@@ -84,7 +86,7 @@ final class RamFiles {
   }
 
   private RamFile open(Descriptor file, FileStatus status) {
-    Descriptor own = file.duplicate();
+    Descriptor own = another(file, status);
     boolean done = false;
     try {
       store.hold(prefix + ++last, own);
@@ -96,6 +98,19 @@ final class RamFiles {
       if (!done) {
         own.close();
       }
+    }
+  }
+
+  /**
+   * The file opened anew, if that may be: systemd keeps the same open file only once, and several
+   * VMs behind IOMMUs of one guest send the same.
+   */
+  private static Descriptor another(Descriptor file, FileStatus status) {
+    try (Descriptor.Use use = file.use()) {
+      int mode = status.writable() ? Constants.O_RDWR : Constants.O_RDONLY;
+      return Descriptor.open(file.calls(), "/proc/self/fd/" + use.number(), mode);
+    } catch (SystemCallException refused) {
+      return file.duplicate();
     }
   }
 

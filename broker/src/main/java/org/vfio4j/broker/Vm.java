@@ -11,6 +11,7 @@ import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.type1.Container;
 import org.vfio4j.user.device.LeftReply;
@@ -51,6 +52,17 @@ public final class Vm implements AutoCloseable {
     }
   }
 
+  /** What cannot be mapped any more is missed by its ranges. */
+  private void resumeRam(int ram, Descriptor file) {
+    try {
+      files.resume(file, ram);
+    } catch (RuntimeException refused) {
+      Broker.LOG.log(
+          System.Logger.Level.ERROR,
+          "%s: a file of its memory is not taken over: %s".formatted(this, refused.getMessage()));
+    }
+  }
+
   private void keepJournal(int generation) {
     broker.kept().hold(LeftVm.name(number, generation), journal.file());
   }
@@ -75,13 +87,17 @@ public final class Vm implements AutoCloseable {
       return false;
     }
     LeftVm from = left.get();
-    broker.kept().takeAll(ram()).forEach((n, file) -> files.resume(file, n));
-    Map<Integer, Boolean> admitted = new HashMap<>();
+    broker.kept().takeAll(ram()).forEach(this::resumeRam);
     List<Journal.OfDevice> were = from.journal().devices();
+    Map<Integer, Boolean> admitted = new HashMap<>();
     for (int n = 0; n < Math.min(devices.size(), were.size()); n++) {
-      Journal.OfDevice was = were.get(n);
-      if (devices.get(n).resume(was)) {
-        admitted.put(n, was.client().orElseThrow().admitted());
+      if (devices.get(n).resume(were.get(n), from.journal().alive())) {
+        admitted.put(n, were.get(n).client().orElseThrow().admitted());
+      }
+    }
+    for (int n = 0; n < Math.min(devices.size(), were.size()); n++) {
+      if (!admitted.containsKey(n)) {
+        devices.get(n).resumeDraining(were.get(n));
       }
     }
     memory
@@ -184,6 +200,10 @@ public final class Vm implements AutoCloseable {
         devices.stream().map(PassedDevice::state).toList());
   }
 
+  void beat() {
+    journal.beat(System.nanoTime());
+  }
+
   void write(int index, Journal.OfDevice device) {
     journal.write(index, device);
   }
@@ -221,6 +241,7 @@ public final class Vm implements AutoCloseable {
   /** Gives everything back. The servers of its devices must be closed before. */
   @Override
   public void close() {
+    devices.forEach(PassedDevice::close);
     container.close();
     journal.close();
     left.ifPresent(l -> l.file().close());

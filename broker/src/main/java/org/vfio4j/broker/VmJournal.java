@@ -36,6 +36,7 @@ final class VmJournal implements AutoCloseable {
   /** Devices of a VM at most: the holders of a range are the bits of an int. */
   static final int MOST_DEVICES = 32;
 
+  private static final int ENOSPC = 28;
   private static final int VERSION = 1;
   private static final long MAGIC = 0x6c6e72756a6f6676L;
   private static final int HEAD = 4096;
@@ -49,7 +50,11 @@ final class VmJournal implements AutoCloseable {
   private static final int AT_DEVICE_SIZE = 12;
   private static final int AT_RANGE_SIZE = 16;
   private static final int AT_MEMORY = 24;
-  private static final int AT_NAME = 32;
+
+  /** When the process was alive still, on the clock that all processes of a machine have. */
+  private static final int AT_BEAT = 32;
+
+  private static final int AT_NAME = 40;
 
   // Of a device.
   private static final int AT_PHASE = 0;
@@ -83,6 +88,8 @@ final class VmJournal implements AutoCloseable {
   private final Descriptor file;
   private final MemorySegment device = Arena.ofAuto().allocate(DEVICE, Long.BYTES);
   private final MemorySegment range = Arena.ofAuto().allocate(RANGE, Long.BYTES);
+
+  private final MemorySegment beat = Arena.ofAuto().allocate(Long.BYTES, Long.BYTES);
 
   /** Places of ranges that are taken. */
   private final BitSet ranges = new BitSet();
@@ -120,6 +127,7 @@ final class VmJournal implements AutoCloseable {
       head.set(ValueLayout.JAVA_INT, AT_RANGE_SIZE, RANGE);
       head.set(ValueLayout.JAVA_LONG, AT_MEMORY, memory);
       word(head, AT_NAME, name);
+      head.set(ValueLayout.JAVA_LONG, AT_BEAT, System.nanoTime());
       VmJournal journal = new VmJournal(file);
       journal.write(head, 0);
       done = true;
@@ -143,12 +151,15 @@ final class VmJournal implements AutoCloseable {
     }
     SystemCallException.check((int) Math.min(written, 0), "write to the journal");
     if (written != record.byteSize()) {
-      throw new SystemCallException("write to the journal", 28);
+      throw new SystemCallException("write to the journal", ENOSPC);
     }
   }
 
   private static void word(MemorySegment record, int at, String word) {
     byte[] bytes = word.getBytes(StandardCharsets.UTF_8);
+    if (at != AT_NAME && bytes.length > LONGEST_WORD) {
+      throw new IllegalArgumentException("too long for a journal: " + word);
+    }
     MemorySegment.copy(bytes, 0, record, ValueLayout.JAVA_BYTE, at, bytes.length);
   }
 
@@ -190,7 +201,7 @@ final class VmJournal implements AutoCloseable {
   }
 
   private static void put(MemorySegment record, int at, LeftReply reply) {
-    record.set(ValueLayout.JAVA_INT, at, 1);
+    record.set(ValueLayout.JAVA_INT, at, reply.early() ? 2 : 1);
     record.set(ValueLayout.JAVA_INT, at + 4L, reply.id());
     record.set(ValueLayout.JAVA_INT, at + 8L, reply.command());
     record.set(ValueLayout.JAVA_INT, at + 12L, reply.errno());
@@ -201,6 +212,18 @@ final class VmJournal implements AutoCloseable {
     MemorySegment only = device.asSlice(0, REPLY).fill((byte) 0);
     reply.ifPresent(r -> put(only, 0, r));
     write(only, HEAD + (long) index * DEVICE + AT_REPLY);
+  }
+
+  /**
+   * The process lives.
+   *
+   * @param now of {@link System#nanoTime}, which on Linux is one clock for all processes
+   */
+  void beat(long now) {
+    synchronized (beat) {
+      beat.set(ValueLayout.JAVA_LONG, 0, now);
+      write(beat, AT_BEAT);
+    }
   }
 
   /** Takes a place for a range, which is empty until it is written. */
@@ -300,7 +323,12 @@ final class VmJournal implements AutoCloseable {
     }
     ranges.sort(Comparator.comparing(Journal.Range::iova, Long::compareUnsigned));
     long memory = all.get(ValueLayout.JAVA_LONG, AT_MEMORY);
-    return new Journal.OfVm(word(all, AT_NAME, LONGEST_NAME), memory, ranges, devices);
+    return new Journal.OfVm(
+        word(all, AT_NAME, LONGEST_NAME),
+        memory,
+        all.get(ValueLayout.JAVA_LONG, AT_BEAT),
+        ranges,
+        devices);
   }
 
   /** Bytes of a record as the version that wrote it had them. */
@@ -360,7 +388,8 @@ final class VmJournal implements AutoCloseable {
                 new LeftReply(
                     record.get(ValueLayout.JAVA_INT, AT_REPLY + 4),
                     record.get(ValueLayout.JAVA_INT, AT_REPLY + 8),
-                    record.get(ValueLayout.JAVA_INT, AT_REPLY + 12)));
+                    record.get(ValueLayout.JAVA_INT, AT_REPLY + 12),
+                    record.get(ValueLayout.JAVA_INT, AT_REPLY) == 2));
     return new Journal.OfClient(
         word(record, AT_CONNECTION, LONGEST_WORD),
         record.get(ValueLayout.JAVA_INT, AT_PID),

@@ -77,10 +77,17 @@ final class VmMemory {
     private boolean admitted;
     private boolean cutOff;
 
+    /** Whether something of it could not be taken over from another process. */
+    private boolean broken;
+
     private Share(int index, Optional<Peer> peer, boolean admitted) {
       this.index = index;
       this.peer = peer;
       this.admitted = admitted;
+    }
+
+    boolean broken() {
+      return broken;
     }
 
     /** Its connection is served from now on. */
@@ -190,30 +197,56 @@ final class VmMemory {
     return resumed;
   }
 
-  /** A range whose file is not there any more is nothing that devices could be given. */
+  /**
+   * Takes a range over. One that is not there any more, or whose file is not, is taken from the
+   * devices by the end of all this: who had it is broken then.
+   */
   private Optional<RamPiece> resume(Journal.Range range, List<Share> holders) {
+    try {
+      return Optional.of(resumed(range, holders));
+    } catch (RuntimeException refused) {
+      Broker.LOG.log(
+          ERROR,
+          "%s: memory at 0x%x is not taken over: %s"
+              .formatted(settings.name(), range.iova(), refused.getMessage()));
+      // A map that was under way comes again, and is refused again.
+      boolean mapped = range.reach() == Journal.Reach.PINNED;
+      holders.forEach(share -> share.broken |= mapped && share.admitted);
+      return Optional.empty();
+    }
+  }
+
+  private RamPiece resumed(Journal.Range range, List<Share> holders) {
     RamPiece piece;
     synchronized (this) {
       Journal.OfFile memory = range.memory().orElseThrow();
-      Optional<RamFile> file =
-          files.resumed(new RamFile.Key(memory.device(), memory.inode(), memory.writable()));
-      if (file.isEmpty()) {
-        Broker.LOG.log(
-            ERROR, "%s: memory at 0x%x was not kept".formatted(settings.name(), range.iova()));
-        return Optional.empty();
-      }
+      RamFile file =
+          files
+              .resumed(new RamFile.Key(memory.device(), memory.inode(), memory.writable()))
+              .orElseThrow(() -> new IllegalStateException("its file was not kept"));
       RamFile.Range at =
           new RamFile.Range(range.iova(), range.size(), range.access(), memory.offset());
-      piece = add(at, file.get());
+      piece = add(at, file);
       piece.holders.addAll(holders);
     }
-    if (range.reach() != Journal.Reach.NOTED) {
-      pin(piece);
+    boolean done = false;
+    try {
+      if (range.reach() != Journal.Reach.NOTED) {
+        pin(piece);
+      }
+      done = true;
+    } finally {
+      synchronized (this) {
+        if (done) {
+          write(piece);
+        } else {
+          pieces.remove(piece.iova, piece);
+          journal.clear(piece.place);
+          files.release(piece.file);
+        }
+      }
     }
-    synchronized (this) {
-      write(piece);
-    }
-    return Optional.of(piece);
+    return piece;
   }
 
   /** Each change is written down before it is acted on. */
@@ -350,17 +383,18 @@ final class VmMemory {
 
   /** A connection that does not unmap what the others of its VM have unmapped. */
   private void cutOff(Share silent) {
-    if (!silent.cutOff) {
-      silent.cutOff = true;
-      silent.peer.ifPresent(
-          peer -> {
+    // One that is not served yet has said nothing, and cannot be disconnected.
+    silent.peer.ifPresent(
+        peer -> {
+          if (!silent.cutOff) {
+            silent.cutOff = true;
             Broker.LOG.log(
                 WARNING,
                 "%s: %s has been silent while the VM's memory changed"
                     .formatted(settings.name(), peer.device()));
             peer.disconnect("silent while the memory of its VM changed");
-          });
-    }
+          }
+        });
   }
 
   private RamFile use(Descriptor file, FileStatus status, RamFile.Range range) {

@@ -124,7 +124,7 @@ class JournalTest extends OnFakeHost {
                   true,
                   new Agreed(1, 16, 1 << 20, 65535, true),
                   List.of(0, 1, 2048, 0, 0),
-                  Optional.of(new LeftReply(65535, 8, 22)))));
+                  Optional.of(new LeftReply(65535, 8, 22, true)))));
 
   private static final Journal.OfDevice IDLE =
       new Journal.OfDevice(

@@ -3,8 +3,12 @@
 
 package org.vfio4j.broker;
 
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import org.vfio4j.posix.Constants;
 import org.vfio4j.posix.Descriptor;
@@ -49,6 +53,19 @@ final class LastingStore {
           }
         },
         given);
+  }
+
+  /** Something goes, as it does where a store is full. */
+  void lose(String name) {
+    forget(name);
+  }
+
+  /** Changes a word of a file. */
+  synchronized void write(String name, long at, int value) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment word = arena.allocateFrom(ValueLayout.JAVA_INT, value);
+      kernel.pwrite(Objects.requireNonNull(kept.get(name)), word, Integer.BYTES, at);
+    }
   }
 
   private synchronized void keep(String name, Descriptor file) {

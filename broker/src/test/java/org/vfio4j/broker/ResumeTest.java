@@ -4,6 +4,7 @@
 package org.vfio4j.broker;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.vfio4j.linux.testing.FakeHost.A;
 import static org.vfio4j.linux.testing.FakeHost.B;
 import static org.vfio4j.linux.testing.FakeHost.R1;
@@ -19,6 +20,7 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
 import java.util.Set;
@@ -34,6 +36,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.vfio4j.error.Errno;
+import org.vfio4j.iommu.DmaFaultException;
 import org.vfio4j.linux.iommu.LinuxIommu;
 import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.linux.testing.FakeHost;
@@ -144,6 +147,14 @@ class ResumeTest {
       process.start();
     } catch (MortalCalls.Killed _) {
       process.calls.kill();
+    } catch (VmJournal.LaterException _) {
+      // It ends without touching anything.
+      process.calls.kill();
+      try {
+        process.bury();
+      } catch (Exception e) {
+        throw new IllegalStateException(e);
+      }
     }
     return process;
   }
@@ -206,7 +217,9 @@ class ResumeTest {
       try {
         return Client.connect(socket(n));
       } catch (ConnectionException | SystemCallException | ErrorReplyException lost) {
-        if (System.nanoTime() - begin > 10_000_000_000L) {
+        boolean refused =
+            lost instanceof ErrorReplyException e && e.errno() != Errno.EINTR.number();
+        if (refused || System.nanoTime() - begin > 10_000_000_000L) {
           throw lost;
         }
         Thread.onSpinWait();
@@ -259,7 +272,27 @@ class ResumeTest {
       doing(() -> whole.setIrqs(SetIrqs.of(SetIrqs.TRIGGER | 1, Pci.MSI, 0, 0)));
       assertThat(again(() -> neighbour.read32(Pci.CONFIG, 0))).isEqualTo(VENDOR_AND_DEVICE);
       assertThat(dma("d2.0", 0)).isZero();
+      shouldStop(whole, guest, error);
     }
+  }
+
+  /** A map that fails once the guest runs stops it, by the eventfd that another process got. */
+  private static void shouldStop(Client client, Guest guest, EventFd error) throws Exception {
+    int errno =
+        again(
+            () -> {
+              try {
+                client.map(4 * HIGH, PART, Guest.READ_WRITE, guest.ram, Guest.RAM);
+                return 0;
+              } catch (ErrorReplyException refused) {
+                if (refused.errno() == Errno.EINTR.number()) {
+                  throw refused;
+                }
+                return refused.errno();
+              }
+            });
+    assertThat(errno).as("more than it is to have").isEqualTo(Errno.ENOMEM.number());
+    assertThat(error.await(Duration.ofSeconds(5))).isPositive();
   }
 
   private void run(List<Long> lives) throws Exception {
@@ -291,6 +324,89 @@ class ResumeTest {
       Thread.onSpinWait();
     }
     last.close();
+  }
+
+  /** Kills the process that lives, and does something before another is started. */
+  private Process follow(Runnable between) throws Exception {
+    Process before = Objects.requireNonNull(now.get());
+    before.calls.kill();
+    before.bury();
+    between.run();
+    return start(1L << 40);
+  }
+
+  @Test
+  void shouldStopTheVmWhoseMemoryIsLostAndNoOther() throws Exception {
+    start(1L << 40);
+    try (Guest guest = new Guest();
+        Guest others = new Guest();
+        EventFd error = EventFd.create(SystemCalls.libc());
+        Client neighbour = plug(3, others, HIGH);
+        Client client = plug(0, guest, HIGH)) {
+      SetIrqs onError = SetIrqs.of(SetIrqs.DATA_EVENTFD | SetIrqs.TRIGGER, Pci.ERROR, 0, 1);
+      client.setIrqs(onError, error);
+      assertThat(dma("d1.0", 0)).isZero();
+      Process last = follow(() -> store.lose("m1.1"));
+      assertThat(error.await(Duration.ofSeconds(5))).isPositive();
+      assertThatExceptionOfType(DmaFaultException.class)
+          .as("what nobody knows of is not the device's any more")
+          .isThrownBy(() -> dma("d1.0", 0));
+      assertThat(neighbour.read32(Pci.CONFIG, 0)).isEqualTo(VENDOR_AND_DEVICE);
+      assertThat(dma("d2.0", 0)).isZero();
+      client.unmapAll();
+      last.close();
+    }
+  }
+
+  @Test
+  void shouldGiveBackADeviceThatWasNotKeptAndGoOnWithTheOthers() throws Exception {
+    start(1L << 40);
+    try (Guest guest = new Guest();
+        Client whole = plug(0, guest, HIGH);
+        Client wrapped = plug(1, guest, HIGH)) {
+      Process last = follow(() -> store.lose("d1.0"));
+      assertThat(wrapped.read32(Pci.CONFIG, 0)).isEqualTo(VENDOR_AND_DEVICE);
+      assertThat(dma("d1.1", 0)).isZero();
+      assertThatExceptionOfType(ConnectionException.class)
+          .isThrownBy(() -> whole.read32(Pci.CONFIG, 0));
+      last.close();
+    }
+  }
+
+  /** A connection that has ended while nobody served it. */
+  @Test
+  void shouldGiveBackWhatAClientHadThatHasGone() throws Exception {
+    start(1L << 40);
+    try (Guest guest = new Guest();
+        Client stays = plug(1, guest, HIGH)) {
+      Client gone = plug(0, guest, HIGH);
+      Process last =
+          follow(
+              () -> {
+                gone.close();
+                store.lose("s9.0.1");
+              });
+      assertThat(stays.read32(Pci.CONFIG, 0)).isEqualTo(VENDOR_AND_DEVICE);
+      try (Client again = plug(0, guest, HIGH)) {
+        assertThat(again.read32(Pci.CONFIG, 0)).isEqualTo(VENDOR_AND_DEVICE);
+      }
+      last.close();
+    }
+  }
+
+  @Test
+  void shouldTouchNothingThatALaterVersionHasLeft() throws Exception {
+    start(1L << 40);
+    try (Guest guest = new Guest();
+        Client client = plug(0, guest, HIGH)) {
+      follow(() -> store.write("v1.1", 8, 2)).calls.kill();
+      Map<String, Integer> kept = store.kept();
+      assertThat(kept).containsKeys("v1.1", "d1.0", "g9");
+      store.write("v1.1", 8, 1);
+      Process last = start(1L << 40);
+      assertThat(client.read32(Pci.CONFIG, 0)).isEqualTo(VENDOR_AND_DEVICE);
+      last.close();
+    }
   }
 
   /** How many calls the scenario takes. */

@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -18,6 +19,7 @@ import org.vfio4j.posix.ChildProcess;
 import org.vfio4j.posix.NotifyListener;
 import org.vfio4j.posix.NotifySocket;
 import org.vfio4j.posix.Signals;
+import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.SystemCalls;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -42,6 +44,9 @@ final class KeepCommand implements Callable<Integer> {
   /** How many descriptors are kept: their names fit into one string of the environment. */
   private static final int MOST = 7_000;
 
+  /** As a shell tells of what it cannot start. */
+  private static final int START_FAILED = 126;
+
   private static final Duration QUICK = Duration.ofSeconds(1);
 
   /** How long a command is given to give everything back. */
@@ -49,7 +54,11 @@ final class KeepCommand implements Callable<Integer> {
 
   private final Console console;
   private final CountDownLatch ended = new CountDownLatch(1);
-  private volatile boolean ending;
+
+  /** The process that runs now. */
+  private Optional<ChildProcess> current = Optional.empty();
+
+  private boolean ending;
 
   @Parameters(paramLabel = "COMMAND", arity = "1..*", description = "What to run.")
   private List<String> command = List.of();
@@ -76,41 +85,92 @@ final class KeepCommand implements Callable<Integer> {
   private int run(NotifyListener store) {
     EventLines lines = new EventLines(console, json);
     Map<String, String> environment = environment(store);
+    Thread hook = new Thread(this::end, "vfio-keep-end");
+    Runtime.getRuntime().addShutdownHook(hook);
     try (NotifySocket self = NotifySocket.of(SystemCalls.libc(), environment).orElseThrow()) {
       int quick = 0;
       while (true) {
         long begin = System.nanoTime();
-        ChildProcess child = ChildProcess.start(command, environment, store.kept());
-        Thread hook = new Thread(() -> end(child), "vfio-keep-end");
-        heed(hook);
-        int status = child.await();
-        // What it sent before it died counts.
-        self.barrier();
-        if (ending || store.kept().isEmpty()) {
+        int status = once(store, environment, self, lines);
+        if (store.kept().isEmpty()) {
           return status;
         }
-        heedNoMore(hook);
-        lines.event(
-            "again",
-            g -> {
-              g.writeNumberProperty("pid", child.pid());
-              g.writeNumberProperty("status", status);
-            },
-            () ->
-                "vfio keep: process %d ended with status %d: started again"
-                    .formatted(child.pid(), status));
         quick = System.nanoTime() - begin < QUICK.toNanos() ? quick + 1 : 0;
         pause(quick);
       }
+    } finally {
+      heedNoMore(hook);
     }
   }
 
-  private void heed(Thread hook) {
+  /** Runs the command until it ends. */
+  private int once(
+      NotifyListener store, Map<String, String> environment, NotifySocket self, EventLines lines) {
+    store.expect();
+    ChildProcess child;
     try {
-      Runtime.getRuntime().addShutdownHook(hook);
-    } catch (IllegalStateException _) {
-      // A signal has come already.
-      hook.start();
+      child = ChildProcess.start(command, environment, store.kept());
+    } catch (SystemCallException refused) {
+      // What is kept must not go because there is no memory for a moment.
+      console.err().println("vfio keep: " + refused.getMessage());
+      return START_FAILED;
+    }
+    if (begun(child)) {
+      // Everything is to be given back, and only the command can: when it has taken it over.
+      Thread.ofPlatform().daemon().name("vfio keep ends").start(() -> endWhenReady(store, child));
+    }
+    int status = child.await();
+    over();
+    // What it sent before it died counts.
+    self.barrier();
+    if (!store.kept().isEmpty()) {
+      lines.event(
+          "again",
+          g -> {
+            g.writeNumberProperty("pid", child.pid());
+            g.writeNumberProperty("status", status);
+          },
+          () ->
+              "vfio keep: process %d ended with status %d: started again"
+                  .formatted(child.pid(), status));
+    }
+    return status;
+  }
+
+  /** Returns whether it is to end. */
+  private synchronized boolean begun(ChildProcess child) {
+    current = Optional.of(child);
+    return ending;
+  }
+
+  private synchronized void over() {
+    current = Optional.empty();
+  }
+
+  private void endWhenReady(NotifyListener store, ChildProcess child) {
+    try {
+      store.awaitReady(PATIENCE);
+    } catch (InterruptedException _) {
+      Thread.currentThread().interrupt();
+    }
+    synchronized (this) {
+      current.filter(c -> c == child).ifPresent(c -> c.signal(Signals.SIGINT));
+    }
+  }
+
+  /** Has the command give everything back. Whoever types Ctrl-C sends it the signal, too. */
+  private void end() {
+    synchronized (this) {
+      ending = true;
+      current.ifPresent(child -> child.signal(Signals.SIGINT));
+      notifyAll();
+    }
+    try {
+      if (!ended.await(PATIENCE.toMillis(), TimeUnit.MILLISECONDS)) {
+        console.err().println("vfio keep: ended although not everything was given back");
+      }
+    } catch (InterruptedException _) {
+      Thread.currentThread().interrupt();
     }
   }
 
@@ -118,7 +178,19 @@ final class KeepCommand implements Callable<Integer> {
     try {
       Runtime.getRuntime().removeShutdownHook(hook);
     } catch (IllegalStateException _) {
-      // It runs, and finds that the process has ended; the next is told by its own.
+      // It runs, and is told that everything has ended.
+    }
+  }
+
+  /** One that dies as soon as it begins is given time. */
+  private synchronized void pause(int quick) {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(Math.min(quick, 5));
+    try {
+      while (quick > 1 && !ending && deadline - System.nanoTime() > 0) {
+        TimeUnit.NANOSECONDS.timedWait(this, deadline - System.nanoTime());
+      }
+    } catch (InterruptedException _) {
+      Thread.currentThread().interrupt();
     }
   }
 
@@ -130,29 +202,5 @@ final class KeepCommand implements Callable<Integer> {
     environment.put(NotifySocket.NOTIFY_SOCKET, store.path().toString());
     environment.put(NotifySocket.FDSTORE, String.valueOf(MOST));
     return environment;
-  }
-
-  /** Has the command give everything back. Whoever types Ctrl-C sends it the signal, too. */
-  private void end(ChildProcess child) {
-    ending = true;
-    child.signal(Signals.SIGINT);
-    try {
-      if (!ended.await(PATIENCE.toMillis(), TimeUnit.MILLISECONDS)) {
-        console.err().println("vfio keep: process %d has not ended".formatted(child.pid()));
-      }
-    } catch (InterruptedException _) {
-      Thread.currentThread().interrupt();
-    }
-  }
-
-  /** One that dies as soon as it begins is given time. */
-  private void pause(int quick) {
-    try {
-      if (quick > 1) {
-        ended.await(Math.min(quick, 5), TimeUnit.SECONDS);
-      }
-    } catch (InterruptedException _) {
-      Thread.currentThread().interrupt();
-    }
   }
 }

@@ -35,16 +35,18 @@ final class ServedVms {
   private final Map<String, Vm> vms = new LinkedHashMap<>();
   private final Map<Plug, ServedDevice> devices = new IdentityHashMap<>();
   private final KeptDescriptors kept;
+  private final boolean resumed;
 
   /**
    * Nothing yet.
    *
    * @param all takes everything that is begun
    * @param source of the request, for messages
-   * @param kept where connections are kept for another process, and are from one before
+   * @param outliving where connections are kept for another process, and are from one before
    */
-  ServedVms(GivenBack all, EventLines lines, String source, KeptDescriptors kept) {
-    this.kept = kept;
+  ServedVms(GivenBack all, EventLines lines, String source, Outliving outliving) {
+    kept = outliving.kept();
+    resumed = outliving.resumed();
     this.all = all;
     this.lines = lines;
     this.source = source;
@@ -128,8 +130,10 @@ final class ServedVms {
       }
       index++;
       builder.events(new ClientEvents(lines, Optional.of(vm.vm().name()), plug.source().name()));
-      all.take(() -> ServeCommand.start(whose.apply(builder), device, plug.socket()))
-          .ifPresent(servers::add);
+      begin(
+          () ->
+              all.take(() -> ServeCommand.start(whose.apply(builder), device, plug.socket()))
+                  .ifPresent(servers::add));
     }
   }
 
@@ -147,7 +151,21 @@ final class ServedVms {
 
   /** The folder of a VM. */
   void folder(PluggedVm vm) {
-    all.take(() -> VmFolder.take(vm.vm().name(), vm.base(), vm.folder()));
+    begin(() -> all.take(() -> VmFolder.take(vm.vm().name(), vm.base(), vm.folder())));
+  }
+
+  /** Where VMs run already, what one of them lacks keeps no other down. */
+  private void begin(Runnable what) {
+    try {
+      what.run();
+    } catch (RuntimeException e) {
+      if (!resumed) {
+        throw e;
+      }
+      String why = String.valueOf(e.getMessage());
+      lines.event(
+          "failed", g -> Json.put(g, "why", why), () -> "not served: " + Text.printable(why));
+    }
   }
 
   /** Waits until all are ended. */

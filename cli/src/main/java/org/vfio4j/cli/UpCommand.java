@@ -9,6 +9,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.vfio4j.assign.Sizes;
 import org.vfio4j.assign.Verdict;
@@ -138,15 +139,21 @@ final class UpCommand implements Callable<Integer> {
       checkLockedMemory(vms);
     }
     EventLines lines = new EventLines(console, json);
+    UpReport report = new UpReport(lines, form == Form.LIBVIRT);
+    boolean real = vms.stream().anyMatch(PluggedVm::isReal);
+    // Before anything is taken: one that cannot read what was left touches nothing of it.
+    Optional<Broker> broker =
+        real ? Optional.of(broker(report, outliving.kept())) : Optional.empty();
     try (GivenBack all = GivenBack.atTheEnd("vfio-up-end")) {
-      ServedVms served = new ServedVms(all, lines, asked.request().source(), outliving.kept());
+      all.take(() -> before.orElseGet(() -> outliving.write(REQUEST, text)));
+      broker.ifPresent(b -> all.take(() -> b));
+      ServedVms served = new ServedVms(all, lines, asked.request().source(), outliving);
       for (PluggedVm vm : vms) {
         served.admit(vm);
       }
-      all.take(() -> before.orElseGet(() -> outliving.write(REQUEST, text)));
-      serve(asked, vms, served, all, new UpReport(lines, form == Form.LIBVIRT), outliving);
+      serve(asked, vms, served, all, report, outliving, broker);
       // Nobody could learn what to give QEMU. Who stops reading later does not end the VMs.
-      if (console.lost().isEmpty()) {
+      if (outliving.resumed() || console.lost().isEmpty()) {
         served.join();
       }
     } catch (InterruptedException _) {
@@ -204,23 +211,19 @@ final class UpCommand implements Callable<Integer> {
       ServedVms served,
       GivenBack all,
       UpReport report,
-      Outliving outliving) {
+      Outliving outliving,
+      Optional<Broker> broker) {
     vms.forEach(served::folder);
-    boolean real = vms.stream().anyMatch(PluggedVm::isReal);
-    if (real) {
+    if (broker.isPresent()) {
       drivers(asked, vms, all, report, outliving);
     }
-    Optional<Broker> broker =
-        real ? all.take(() -> broker(report, outliving.kept())) : Optional.empty();
-    if (real && broker.isEmpty()) {
-      return;
-    }
     vms.forEach(vm -> served.prepare(broker, vm));
-    broker.map(Broker::resume).ifPresent(report::resumed);
-    if (!outliving.resumed()) {
-      for (PluggedVm vm : vms) {
-        broker.ifPresent(b -> served.tryOut(b, vm).forEach(report::held));
-      }
+    List<String> resumed = broker.map(Broker::resume).orElse(List.of());
+    report.resumed(resumed);
+    for (PluggedVm vm : vms) {
+      broker
+          .filter(b -> !outliving.resumed())
+          .ifPresent(b -> served.tryOut(b, vm).forEach(report::held));
     }
     for (int n = 0; n < vms.size(); n++) {
       served.serve(vms.get(n), n + 1);
@@ -256,9 +259,11 @@ final class UpCommand implements Callable<Integer> {
       List<String> functions = bound.get().text().lines().toList();
       all.take(bound::get);
       all.take(() -> BoundFunctions.bound(local.binding(), functions, report));
+    }
+    if (outliving.resumed()) {
+      // Whatever has become of one function, the VMs that have others go on.
       return;
     }
-
     List<PciAddress> functions =
         vms.stream()
             .flatMap(vm -> vm.plugs().stream())
@@ -273,15 +278,19 @@ final class UpCommand implements Callable<Integer> {
         throw new RefusedException(String.join("; ", takeover.refusals()));
       }
       List<String> names = takeover.functions().stream().map(PciAddress::toString).toList();
-      all.take(() -> BoundFunctions.bind(local.binding(), names, report))
-          .ifPresent(
-              mine -> all.take(() -> outliving.write(BOUND, String.join("\n", mine.functions()))));
+      // Written down before: who comes after a death in between gives them back.
+      String changing =
+          functions.stream()
+              .filter(address -> !vfioHas(asked, address))
+              .map(PciAddress::toString)
+              .collect(Collectors.joining("\n"));
+      all.take(() -> outliving.write(BOUND, changing));
+      all.take(() -> BoundFunctions.bind(local.binding(), names, report));
       return;
     }
     for (PciAddress address : functions) {
-      Optional<String> driver =
-          asked.host().function(address).map(PciFunction::driver).flatMap(d -> d.value());
-      if (driver.filter(d -> DriverKind.of(d, false).registersWithVfio()).isEmpty()) {
+      if (!vfioHas(asked, address)) {
+        Optional<String> driver = driver(asked, address);
         throw new RefusedException(
             "%s is with %s: bind it with 'vfio bind %s', or add --bind"
                 .formatted(
@@ -290,6 +299,16 @@ final class UpCommand implements Callable<Integer> {
                     address));
       }
     }
+  }
+
+  private static Optional<String> driver(AskedAssignment asked, PciAddress address) {
+    return asked.host().function(address).map(PciFunction::driver).flatMap(d -> d.value());
+  }
+
+  private static boolean vfioHas(AskedAssignment asked, PciAddress address) {
+    return driver(asked, address)
+        .filter(d -> DriverKind.of(d, false).registersWithVfio())
+        .isPresent();
   }
 
   private ParameterException bad(String message) {

@@ -53,6 +53,9 @@ final class UpReport {
                     Json.put(o, "inPlaceOf", s.wanted().toString());
                   }
                 }
+                if (ends(plug, lasts)) {
+                  o.writeBooleanProperty("endsWithThisProcess", true);
+                }
                 Json.put(o, "socket", plug.socket().toString());
               });
           vm.qemu().write(g);
@@ -61,14 +64,18 @@ final class UpReport {
         () -> text(vm, lasts));
   }
 
+  /** Of devices of ours nothing outlives the process. */
+  private static boolean ends(Plug plug, boolean lasts) {
+    return lasts && !(plug.source() instanceof Plug.Function);
+  }
+
   private String text(PluggedVm vm, boolean lasts) {
     StringBuilder text = new StringBuilder();
     String memory = vm.vm().memory().map(m -> ", " + Sizes.of(m)).orElse("");
     text.append(lines.paint(Style.bold, Text.printable(vm.vm().name()))).append(memory);
     for (Plug plug : vm.plugs()) {
-      boolean ends = lasts && !(plug.source() instanceof Plug.Function);
       text.append("\n  %s at %s".formatted(plug.source().name(), plug.socket()))
-          .append(ends ? "; ends with this process, and its VM with it" : "");
+          .append(ends(plug, lasts) ? "; ends with this process, and its VM with it" : "");
     }
     if (libvirt) {
       return text + "\n  Put into its domain XML of libvirt:\n" + vm.libvirt();

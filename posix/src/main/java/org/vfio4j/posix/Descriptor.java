@@ -188,7 +188,8 @@ public final class Descriptor implements AutoCloseable {
 
   /**
    * Closes it: no use begins from now on. The number goes back to the kernel at once, or, if there
-   * are uses, when the last of them ends. A second call does nothing.
+   * are uses, when the last of them ends. A second call does nothing. One that is {@linkplain
+   * DescriptorStore#hold held} in a store waits for that to take note.
    */
   @Override
   public void close() {

@@ -43,7 +43,10 @@ public interface DescriptorStore {
   void keep(String name, Descriptor file);
 
   /**
-   * Keeps it no longer. When this returns the store has closed it. Nothing of that name is fine.
+   * Keeps it no longer. When this returns the store has taken note; systemd closes it soon after.
+   * Nothing of that name is fine.
+   *
+   * @throws SystemCallException if the store does not answer
    */
   void forget(String name);
 
@@ -56,12 +59,22 @@ public interface DescriptorStore {
    */
   default void hold(String name, Descriptor file) {
     keep(name, file);
-    file.onClose(() -> forget(name));
+    file.onClose(() -> forgotten(name));
+  }
+
+  /** Who closes a descriptor has nothing to do with a store that does not answer. */
+  private void forgotten(String name) {
+    try {
+      forget(name);
+    } catch (SystemCallException e) {
+      System.getLogger("org.vfio4j.posix")
+          .log(System.Logger.Level.WARNING, () -> name + " may be kept still: " + e.getMessage());
+    }
   }
 
   /** What is kept already, and came from there, goes when it is closed here. */
   default Descriptor heldAs(String name, Descriptor given) {
-    given.onClose(() -> forget(name));
+    given.onClose(() -> forgotten(name));
     return given;
   }
 }

@@ -23,6 +23,7 @@ public final class GivenDescriptors {
    * @param pid its number
    * @return by their names; of two with one name the later
    * @throws SystemCallException EBADF if one of them is not open
+   * @throws NumberFormatException if {@code LISTEN_FDS} is no number
    */
   public static Map<String, Descriptor> take(
       SystemCalls calls, Map<String, String> environment, long pid) {

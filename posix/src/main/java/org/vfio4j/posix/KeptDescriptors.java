@@ -7,6 +7,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Predicate;
 
 /**
  * What outlives a process: the store of its descriptors, and what the process before has left
@@ -69,8 +70,16 @@ public final class KeptDescriptors {
   }
 
   /** Closes what nobody has taken, which ends it. */
-  public synchronized void closeRest() {
-    left.values().forEach(Descriptor::close);
-    left.clear();
+  public void closeRest() {
+    closeRest(name -> true);
+  }
+
+  /** The same of some names. */
+  public synchronized void closeRest(Predicate<String> which) {
+    for (String name : names()) {
+      if (which.test(name)) {
+        take(name).ifPresent(Descriptor::close);
+      }
+    }
   }
 }

@@ -8,8 +8,10 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -24,6 +26,8 @@ public final class NotifyListener implements AutoCloseable {
   private final Arena arena = Arena.ofAuto();
   private final MemorySegment message = arena.allocate(LONGEST);
   private final Map<String, Descriptor> kept = new LinkedHashMap<>();
+  private boolean ready;
+  private volatile boolean closed;
 
   private NotifyListener(UnixSocket socket, Path path) {
     this.socket = socket;
@@ -55,22 +59,37 @@ public final class NotifyListener implements AutoCloseable {
 
   /** Reads messages until it is closed; for a thread of its own. */
   public void run() {
-    while (true) {
-      long length;
+    while (!closed) {
       try {
-        length = socket.receive(message, 0, LONGEST);
-      } catch (SystemCallException closed) {
-        return;
+        long length = socket.receive(message, 0, LONGEST);
+        read(
+            new String(
+                message.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE),
+                StandardCharsets.US_ASCII));
+        socket.dropDescriptors();
+      } catch (SystemCallException failed) {
+        // Memory may be there again for the next; a socket that is closed ends this.
+        Thread.onSpinWait();
       }
-      String text =
-          new String(
-              message.asSlice(0, length).toArray(ValueLayout.JAVA_BYTE), StandardCharsets.US_ASCII);
-      if (length == 0) {
-        return;
-      }
-      read(text);
-      socket.dropDescriptors();
     }
+  }
+
+  /** From now on {@link #awaitReady} waits for another process to say that it is. */
+  public synchronized void expect() {
+    ready = false;
+  }
+
+  /**
+   * Waits until a process has said that it has started.
+   *
+   * @return whether it has, within a time
+   */
+  public synchronized boolean awaitReady(Duration time) throws InterruptedException {
+    long deadline = System.nanoTime() + time.toNanos();
+    while (!ready && deadline - System.nanoTime() > 0) {
+      TimeUnit.NANOSECONDS.timedWait(this, deadline - System.nanoTime());
+    }
+    return ready;
   }
 
   private synchronized void read(String text) {
@@ -80,6 +99,10 @@ public final class NotifyListener implements AutoCloseable {
       if (equals > 0) {
         fields.put(line.substring(0, equals), line.substring(equals + 1));
       }
+    }
+    if (fields.containsKey("READY")) {
+      ready = true;
+      notifyAll();
     }
     String name = fields.getOrDefault("FDNAME", "stored");
     if (fields.containsKey("FDSTORE") && socket.descriptors() == 1) {
@@ -109,6 +132,7 @@ public final class NotifyListener implements AutoCloseable {
   /** Closes what is kept, and ends {@link #run}. */
   @Override
   public void close() {
+    closed = true;
     socket.shutdown();
     synchronized (this) {
       kept.values().forEach(Descriptor::close);

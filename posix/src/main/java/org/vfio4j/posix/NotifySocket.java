@@ -30,6 +30,12 @@ public final class NotifySocket implements DescriptorStore, AutoCloseable {
   public static final String FDSTORE = "FDSTORE";
 
   private static final int ENOSPC = 28;
+  private static final int ENOTCONN = 107;
+
+  /** What sending answers when nobody listens any more. */
+  private static final Set<Integer> GONE =
+      Set.of(ErrnoNames.ECONNREFUSED, ErrnoNames.ECONNRESET, ENOTCONN);
+
   private static final long BARRIER_SECONDS = 30;
 
   private final UnixSocket socket;
@@ -47,12 +53,16 @@ public final class NotifySocket implements DescriptorStore, AutoCloseable {
    * @param environment the process's
    * @throws SystemCallException if nobody listens there
    * @throws NumberFormatException if {@value #FDSTORE} is no number
+   * @throws IllegalArgumentException for an abstract socket, which is not supported
    */
   public static Optional<NotifySocket> of(SystemCalls calls, Map<String, String> environment) {
     String path = environment.getOrDefault(NOTIFY_SOCKET, "");
     int most = Integer.parseInt(environment.getOrDefault(FDSTORE, "0"));
     if (path.isEmpty() || most <= 0) {
       return Optional.empty();
+    }
+    if (path.startsWith("@")) {
+      throw new IllegalArgumentException(NOTIFY_SOCKET + " is abstract: " + path);
     }
     return Optional.of(new NotifySocket(UnixSocket.datagrams(calls, Path.of(path)), most));
   }
@@ -65,6 +75,9 @@ public final class NotifySocket implements DescriptorStore, AutoCloseable {
   @Override
   public synchronized void keep(String name, Descriptor file) {
     check(name);
+    if (names.contains(name)) {
+      throw new IllegalStateException(name + " is kept already");
+    }
     if (names.size() >= most) {
       throw new SystemCallException(
           "keep %s: the descriptor store has room for %d".formatted(name, most), ENOSPC);
@@ -81,16 +94,18 @@ public final class NotifySocket implements DescriptorStore, AutoCloseable {
     }
   }
 
-  /** The store closes it when it comes to the message: a barrier behind it says when that is. */
+  /** A barrier behind the message says when it was read. */
   @Override
-  public synchronized void forget(String name) {
-    names.remove(name);
+  public void forget(String name) {
     try {
-      send("FDSTOREREMOVE=1\nFDNAME=" + name, Uses.NONE);
+      synchronized (this) {
+        names.remove(name);
+        send("FDSTOREREMOVE=1\nFDNAME=" + name, Uses.NONE);
+      }
       barrier();
     } catch (SystemCallException e) {
       // Who keeps nothing for us any more has nothing to forget.
-      if (e.errno() != ErrnoNames.ECONNREFUSED && e.errno() != ErrnoNames.ECONNRESET) {
+      if (!GONE.contains(e.errno())) {
         throw e;
       }
     }
@@ -103,13 +118,15 @@ public final class NotifySocket implements DescriptorStore, AutoCloseable {
   }
 
   /** Waits until all that was sent to the store before, by whomever, has been read. */
-  public synchronized void barrier() {
+  public void barrier() {
     // A descriptor that is sent along is closed when the message has been read.
     UnixSocket[] pair = UnixSocket.pair(socket.descriptor().calls());
     try (UnixSocket ours = pair[0]) {
       try (UnixSocket theirs = pair[1];
           Uses uses = Uses.of(List.of(theirs.descriptor()))) {
-        send("BARRIER=1", uses);
+        synchronized (this) {
+          send("BARRIER=1", uses);
+        }
       }
       if (!ours.awaitUntil(System.nanoTime() + TimeUnit.SECONDS.toNanos(BARRIER_SECONDS))) {
         throw new SystemCallException("wait for the descriptor store", ErrnoNames.EAGAIN);

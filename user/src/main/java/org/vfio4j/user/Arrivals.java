@@ -119,9 +119,10 @@ final class Arrivals {
    *
    * @param as the name under which it is kept
    * @param left how that process has left it, if it was served
+   * @return whether it is let in still
    */
-  void resume(UnixSocket socket, String as, Optional<LeftClient> left) {
-    receive(socket, Optional.of(as), left);
+  boolean resume(UnixSocket socket, String as, Optional<LeftClient> left) {
+    return receive(socket, Optional.of(as), left);
   }
 
   private boolean receive(UnixSocket socket, Optional<String> as, Optional<LeftClient> left) {

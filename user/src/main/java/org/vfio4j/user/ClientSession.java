@@ -98,6 +98,11 @@ final class ClientSession implements AutoCloseable {
     return more;
   }
 
+  /** The message that the reader is at was waited for, and has come now. */
+  void arrived() {
+    watch.ifPresent(LateAnswers::arrived);
+  }
+
   /** Serves the message that the reader is at. */
   void handle(MessageReader reader) {
     MemorySegment in = reader.buffer();
@@ -195,7 +200,7 @@ final class ClientSession implements AutoCloseable {
     if (exact && wanted) {
       int at = reader.at();
       MemorySegment in = reader.buffer();
-      device.answering(new LeftReply(Header.id(in, at), Header.command(in, at), errno));
+      device.answering(new LeftReply(Header.id(in, at), Header.command(in, at), errno, false));
     }
     reader.consume();
   }

@@ -173,7 +173,7 @@ final class Connection {
 
   private static void late(DeviceSession device, int id, int command) {
     if (device.exact()) {
-      device.answering(new LeftReply(id, command, Errno.ETIMEDOUT.number()));
+      device.answering(new LeftReply(id, command, Errno.ETIMEDOUT.number(), true));
     }
   }
 
@@ -182,7 +182,7 @@ final class Connection {
     Negotiated agreed = Negotiated.of(left.agreed());
     Calls calls = new Calls(writer, agreed.maxTransfer(), TIMEOUT, Thread.currentThread());
     boolean done = false;
-    try (ClientSession session = begin(agreed, calls, replies, device::resume)) {
+    try (ClientSession session = begin(agreed, calls, replies, left.alive(), device::resume)) {
       done = true;
       reader.limit(agreed.maxMessage());
       boolean waits = socket.available() > 0;
@@ -192,6 +192,8 @@ final class Connection {
       if (reader.next()) {
         if (waits) {
           settle(left, reader, session, replies);
+        } else {
+          session.arrived();
         }
         if (Header.command(reader.buffer(), reader.at()) == Command.VERSION) {
           Agreement again = negotiate(reader, replies);
@@ -222,7 +224,7 @@ final class Connection {
     if (Header.id(reader.buffer(), reader.at()) != reply.id()) {
       // Its client goes on, so it was answered, or it has sent two at once.
       replies.standIn(reply);
-    } else if (reply.errno() == Errno.ETIMEDOUT.number()) {
+    } else if (reply.early()) {
       session.toldBefore(reply.id());
     }
   }
@@ -269,7 +271,7 @@ final class Connection {
     Calls calls = new Calls(writer, agreed.maxTransfer(), TIMEOUT, Thread.currentThread());
     boolean done = false;
     try {
-      ClientSession begun = begin(agreed, calls, replies, device::attach);
+      ClientSession begun = begin(agreed, calls, replies, System.nanoTime(), device::attach);
       done = true;
       return begun;
     } catch (VfioException e) {
@@ -283,7 +285,11 @@ final class Connection {
   }
 
   private ClientSession begin(
-      Negotiated agreed, Calls calls, ReplyWriter replies, Function<Peer, DeviceSession> how) {
+      Negotiated agreed,
+      Calls calls,
+      ReplyWriter replies,
+      long from,
+      Function<Peer, DeviceSession> how) {
     DeviceSession attached = how.apply(new ConnectedPeer(agreed, calls));
     boolean done = false;
     try {
@@ -291,7 +297,9 @@ final class Connection {
       Optional<LateAnswers> late =
           attached
               .patience()
-              .map(time -> new LateAnswers(writer, name, time, (id, n) -> late(attached, id, n)));
+              .map(
+                  time ->
+                      new LateAnswers(writer, name, time, from, (id, n) -> late(attached, id, n)));
       ClientSession begun =
           new ClientSession(socket, peer.pid(), name, calls, attached, commands, replies, late);
       done = true;

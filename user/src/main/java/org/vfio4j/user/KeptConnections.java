@@ -30,7 +30,7 @@ final class KeptConnections {
   }
 
   /** Whether another process may go on with them. */
-  boolean last() {
+  boolean lasts() {
     return kept.lasts();
   }
 

@@ -40,12 +40,12 @@ final class LateAnswers implements AutoCloseable {
   private final Thread thread;
 
   /** Before this nothing came that is not in the queue of {@link #queued} bytes. */
-  private long marked = System.nanoTime();
+  private long marked;
 
   /** Bytes of messages that came between {@link #since} and {@link #marked}. */
   private long queued;
 
-  private long since = marked;
+  private long since;
   private long deadline;
   private boolean open;
   private boolean closed;
@@ -56,12 +56,19 @@ final class LateAnswers implements AutoCloseable {
    * Begins to watch over a client's commands.
    *
    * @param patience how long the client waits for an answer
+   * @param from before this nothing came that was not answered, of {@link System#nanoTime}
    * @param told of each command that is answered here, before it is: its id and its number
    */
   LateAnswers(
-      MessageWriter writer, String name, Duration patience, BiConsumer<Integer, Integer> told) {
+      MessageWriter writer,
+      String name,
+      Duration patience,
+      long from,
+      BiConsumer<Integer, Integer> told) {
     this.writer = writer;
     this.told = told;
+    marked = from;
+    since = from;
     this.name = name;
     limit = patience.toNanos() / 10 * TENTHS;
     thread = Thread.ofPlatform().daemon().name(name + " late answers").start(this::watch);

@@ -279,7 +279,7 @@ public final class Server implements AutoCloseable {
     kept = options.kept;
     service =
         new Connection.Service(
-            device, served, options.handshake, options.limits, buffers, kept.last());
+            device, served, options.handshake, options.limits, buffers, kept.lasts());
     Arrivals.Turns turns = new Arrivals.Turns(options.turn, this::refuse);
     arrivals = new Arrivals(listener, this::admits, events, turns, kept);
     String name = "vfio-user " + listener.path().getFileName();
@@ -312,7 +312,11 @@ public final class Server implements AutoCloseable {
                 .filter(c -> c.name().equals(served.connection()))
                 .findFirst()
                 .ifPresentOrElse(
-                    c -> resume(c, client),
+                    c -> {
+                      if (!resume(c, client)) {
+                        device.lost();
+                      }
+                    },
                     () -> {
                       LOG.log(Level.WARNING, () -> path() + ": a client has left meanwhile");
                       device.lost();
@@ -323,8 +327,8 @@ public final class Server implements AutoCloseable {
         .forEach(c -> resume(c, Optional.empty()));
   }
 
-  private void resume(KeptConnections.Left connection, Optional<LeftClient> client) {
-    arrivals.resume(UnixSocket.of(connection.file()), connection.name(), client);
+  private boolean resume(KeptConnections.Left connection, Optional<LeftClient> client) {
+    return arrivals.resume(UnixSocket.of(connection.file()), connection.name(), client);
   }
 
   /** One that has waited for its turn in vain. */

@@ -9,16 +9,23 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.WeakHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
+import org.vfio4j.error.Errno;
+import org.vfio4j.error.VfioException;
 import org.vfio4j.linux.uapi.ContainerCalls;
 import org.vfio4j.linux.uapi.GroupCalls;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.KeptDescriptors;
+import org.vfio4j.posix.SystemCalls;
 
 /**
  * Groups and containers in a descriptor store: {@code g12} is the file of group 12, {@code c3} a
  * container. Those that a process before this one has left wait here to be taken over.
  */
 final class KeptFiles {
+  private static final int ATTEMPTS = 10;
+  private static final long PAUSE_NANOS = 50_000_000;
+
   private final KeptDescriptors kept;
   private final AtomicInteger lastContainer = new AtomicInteger();
   private final Map<ContainerCalls, String> names =
@@ -40,10 +47,25 @@ final class KeptFiles {
             });
   }
 
-  /** Keeps the file of a group; closes it if that fails. */
-  GroupCalls group(int id, GroupCalls opened) {
-    hold("g" + id, opened.descriptor());
-    return opened;
+  /**
+   * Opens a group, and keeps it. A store may close what it was told to forget a moment later: until
+   * then the group is open.
+   *
+   * @throws VfioException as {@link GroupCalls#open}
+   */
+  GroupCalls open(SystemCalls calls, int id) {
+    for (int attempt = 1; ; attempt++) {
+      try {
+        GroupCalls opened = GroupCalls.open(calls, id);
+        hold("g" + id, opened.descriptor());
+        return opened;
+      } catch (VfioException refused) {
+        if (!kept.lasts() || refused.errno() != Errno.EBUSY || attempt == ATTEMPTS) {
+          throw refused;
+        }
+        LockSupport.parkNanos(PAUSE_NANOS);
+      }
+    }
   }
 
   /** Keeps a container; closes it if that fails. */

@@ -4,6 +4,9 @@
 package org.vfio4j.linux.iommu;
 
 import java.lang.System.Logger.Level;
+import java.util.Map;
+import java.util.NavigableMap;
+import java.util.TreeMap;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.linux.uapi.ContainerCalls;
@@ -23,6 +26,9 @@ final class KeptMappings {
   /** Whether the kernel can move them (5.12). */
   private final boolean movable;
 
+  /** Sizes by first addresses. */
+  private final NavigableMap<Long, Long> taken = new TreeMap<>(Long::compareUnsigned);
+
   KeptMappings(ContainerCalls container) {
     this.container = container;
     movable = container.extension(VfioConstants.VFIO_UPDATE_VADDR);
@@ -40,15 +46,65 @@ final class KeptMappings {
     }
   }
 
-  /**
-   * Moves a range.
-   *
-   * @return whether it is there; if not it is to be mapped
-   */
-  boolean move(long vaddr, long iova, long size) {
+  /** Moves a range, or maps it where it is not there. */
+  void map(long vaddr, long iova, long size, int prot) {
     if (!movable) {
-      return false;
+      mapAnew(vaddr, iova, size, prot);
+    } else if (!move(vaddr, iova, size)) {
+      container.map(vaddr, iova, size, prot);
     }
+    taken.put(iova, size);
+  }
+
+  /** A kernel that moves nothing says by EEXIST that it is there. */
+  private void mapAnew(long vaddr, long iova, long size, int prot) {
+    try {
+      container.map(vaddr, iova, size, prot);
+    } catch (VfioException refused) {
+      if (refused.errno() != Errno.EEXIST) {
+        throw refused;
+      }
+    }
+  }
+
+  /**
+   * Everything is taken over. What is mapped besides nobody knows of: it goes, or devices would
+   * reach memory that is not theirs any more, and no group could come.
+   */
+  void end() {
+    if (!movable) {
+      return;
+    }
+    if (taken.isEmpty()) {
+      unmap(0, 0, VfioConstants.VFIO_DMA_UNMAP_FLAG_ALL);
+      return;
+    }
+    long free = 0;
+    for (Map.Entry<Long, Long> each : taken.entrySet()) {
+      if (each.getKey() != free) {
+        unmap(free, each.getKey() - free, 0);
+      }
+      free = each.getKey() + each.getValue();
+    }
+    if (free != 0) {
+      unmap(free, -free, 0);
+    }
+  }
+
+  private void unmap(long iova, long size, int flags) {
+    try {
+      if (container.unmap(iova, size, flags) != 0) {
+        LOG.log(Level.WARNING, "memory that nobody has taken over was mapped, and is not any more");
+      }
+    } catch (VfioException refused) {
+      LOG.log(
+          Level.ERROR,
+          "memory that nobody has taken over stays mapped behind IOVA 0x%x: %s"
+              .formatted(iova, refused.getMessage()));
+    }
+  }
+
+  private boolean move(long vaddr, long iova, long size) {
     try {
       container.map(vaddr, iova, size, VADDR);
       return true;

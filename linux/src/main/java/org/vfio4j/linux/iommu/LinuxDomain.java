@@ -95,6 +95,7 @@ final class LinuxDomain implements IommuDomain {
 
   /** What is mapped from now on is new. */
   void resumed() {
+    resuming.ifPresent(KeptMappings::end);
     resuming = Optional.empty();
   }
 
@@ -193,13 +194,10 @@ final class LinuxDomain implements IommuDomain {
   public void map(long iova, MapSource source, int prot) {
     ContainerCalls to = attached();
     switch (source) {
-      case MapSource.Memory(MemorySegment memory) -> {
-        boolean there =
-            resuming.filter(k -> k.move(memory.address(), iova, memory.byteSize())).isPresent();
-        if (!there) {
-          to.map(memory.address(), iova, memory.byteSize(), prot);
-        }
-      }
+      case MapSource.Memory(MemorySegment memory) ->
+          resuming.ifPresentOrElse(
+              left -> left.map(memory.address(), iova, memory.byteSize(), prot),
+              () -> to.map(memory.address(), iova, memory.byteSize(), prot));
       case FileMemory.Range file -> files.map(to, iova, file, prot);
       case MapSource.File file ->
           throw new IllegalArgumentException("not a file of FileMemory: " + file);

@@ -384,7 +384,7 @@ final class LinuxGroup implements IommuGroup {
   private GroupCalls file() {
     if (file.isEmpty()) {
       try {
-        file = Optional.of(kept.group(id, GroupCalls.open(calls, id)));
+        file = Optional.of(kept.open(calls, id));
       } catch (VfioException refused) {
         throw explained(refused);
       }

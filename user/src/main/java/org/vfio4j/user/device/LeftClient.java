@@ -11,5 +11,7 @@ import java.util.Optional;
  * @param connection the name under which its connection is kept
  * @param agreed what the connection keeps to
  * @param reply what it may be waiting for
+ * @param alive when that process lived still, of {@link System#nanoTime}: what is in the socket may
+ *     have waited since then
  */
-public record LeftClient(String connection, Agreed agreed, Optional<LeftReply> reply) {}
+public record LeftClient(String connection, Agreed agreed, Optional<LeftReply> reply, long alive) {}

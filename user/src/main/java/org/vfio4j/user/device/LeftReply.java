@@ -9,7 +9,8 @@ package org.vfio4j.user.device;
  *
  * @param id of the command
  * @param command its number
- * @param errno that the client is answered; 0 if the command was done. ETIMEDOUT of a command that
- *     is still in the socket: the client was told so in time, and must not be told again
+ * @param errno that the client is answered; 0 if the command was done
+ * @param early whether the command is not done yet: the client was told in time that it takes too
+ *     long, and must not be told again
  */
-public record LeftReply(int id, int command, int errno) {}
+public record LeftReply(int id, int command, int errno, boolean early) {}
