@@ -121,6 +121,8 @@ public record Journal(List<OfVm> vms) {
    * @param started when that began, in ticks since the machine did ({@code /proc/PID/stat}, field
    *     22), since numbers of processes are used again; 0 where it could not be read
    * @param admitted whether its VM was found to be one whose memory devices reach
+   * @param failed whether something that it announced was refused before that, so that its VM is
+   *     not to be started
    * @param agreed what the connection keeps to
    * @param vectors how many interrupts are switched on, by the index of {@code
    *     VFIO_DEVICE_SET_IRQS}
@@ -131,6 +133,7 @@ public record Journal(List<OfVm> vms) {
       int pid,
       long started,
       boolean admitted,
+      boolean failed,
       Agreed agreed,
       List<Integer> vectors,
       Optional<LeftReply> reply) {

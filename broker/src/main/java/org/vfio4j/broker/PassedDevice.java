@@ -184,6 +184,7 @@ final class PassedDevice implements ServedDevice {
       file.ifPresent(Descriptor::close);
       return Optional.empty();
     }
+    boolean attached = false;
     boolean done = false;
     IommuGroup user = vm.broker().iommu().user(address);
     try {
@@ -192,6 +193,7 @@ final class PassedDevice implements ServedDevice {
         return Optional.empty();
       }
       vm.attach(user);
+      attached = true;
       DeviceCalls control = vm.broker().iommu().resumeDevice(address, file.get());
       done = true;
       Journal.OfClient client = was.client().get();
@@ -205,6 +207,9 @@ final class PassedDevice implements ServedDevice {
     } finally {
       if (!done) {
         file.get().close();
+        if (attached) {
+          vm.detach(user);
+        }
       }
     }
   }

@@ -127,6 +127,7 @@ final class PassedSession implements DeviceSession {
         pid(),
         started,
         memory.admitted(),
+        memory.failed(),
         peer.agreed(),
         interrupts.switchedOn(),
         reply);
@@ -220,6 +221,8 @@ final class PassedSession implements DeviceSession {
     } finally {
       if (!done && memory.admitted()) {
         stopVm("its device cannot reach 0x%x bytes at 0x%x".formatted(size, iova));
+      } else if (!done) {
+        owner.changed.run();
       }
     }
   }

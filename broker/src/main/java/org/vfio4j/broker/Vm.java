@@ -89,19 +89,19 @@ public final class Vm implements AutoCloseable {
     LeftVm from = left.get();
     broker.kept().takeAll(ram()).forEach(this::resumeRam);
     List<Journal.OfDevice> were = from.journal().devices();
-    Map<Integer, Boolean> admitted = new HashMap<>();
+    Map<Integer, Journal.OfClient> clients = new HashMap<>();
     for (int n = 0; n < Math.min(devices.size(), were.size()); n++) {
       if (devices.get(n).resume(were.get(n), from.journal().alive())) {
-        admitted.put(n, were.get(n).client().orElseThrow().admitted());
+        clients.put(n, were.get(n).client().orElseThrow());
       }
     }
     for (int n = 0; n < Math.min(devices.size(), were.size()); n++) {
-      if (!admitted.containsKey(n)) {
+      if (!clients.containsKey(n)) {
         devices.get(n).resumeDraining(were.get(n));
       }
     }
     memory
-        .resume(from.journal().ranges(), admitted)
+        .resume(from.journal().ranges(), clients)
         .forEach((n, share) -> devices.get(n).resumed(share));
     devices.forEach(PassedDevice::write);
     keepJournal(from.generation() + 1);

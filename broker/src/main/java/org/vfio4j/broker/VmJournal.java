@@ -65,6 +65,8 @@ final class VmJournal implements AutoCloseable {
   private static final int AT_PID = 20;
   private static final int AT_STARTED = 24;
   private static final int AT_ADMITTED = 32;
+  private static final int ADMITTED = 1;
+  private static final int FAILED = 2;
   private static final int AT_AGREED = 36;
   private static final int AT_VECTORS = 56;
 
@@ -181,7 +183,10 @@ final class VmJournal implements AutoCloseable {
       device.set(ValueLayout.JAVA_INT, AT_CLIENT, 1);
       device.set(ValueLayout.JAVA_INT, AT_PID, client.pid());
       device.set(ValueLayout.JAVA_LONG, AT_STARTED, client.started());
-      device.set(ValueLayout.JAVA_INT, AT_ADMITTED, client.admitted() ? 1 : 0);
+      device.set(
+          ValueLayout.JAVA_INT,
+          AT_ADMITTED,
+          (client.admitted() ? ADMITTED : 0) | (client.failed() ? FAILED : 0));
       Agreed agreed = client.agreed();
       int[] words = {
         agreed.minor(),
@@ -394,7 +399,8 @@ final class VmJournal implements AutoCloseable {
         word(record, AT_CONNECTION, LONGEST_WORD),
         record.get(ValueLayout.JAVA_INT, AT_PID),
         record.get(ValueLayout.JAVA_LONG, AT_STARTED),
-        record.get(ValueLayout.JAVA_INT, AT_ADMITTED) != 0,
+        (record.get(ValueLayout.JAVA_INT, AT_ADMITTED) & ADMITTED) != 0,
+        (record.get(ValueLayout.JAVA_INT, AT_ADMITTED) & FAILED) != 0,
         agreed,
         vectors,
         reply);

@@ -80,10 +80,14 @@ final class VmMemory {
     /** Whether something of it could not be taken over from another process. */
     private boolean broken;
 
-    private Share(int index, Optional<Peer> peer, boolean admitted) {
+    private Share(int index, Optional<Peer> peer) {
       this.index = index;
       this.peer = peer;
-      this.admitted = admitted;
+    }
+
+    /** Whether something that it announced was refused. */
+    boolean failed() {
+      return failure.isPresent();
     }
 
     boolean broken() {
@@ -158,14 +162,23 @@ final class VmMemory {
    * @param index of the device among the VM's
    */
   Share join(int index, Peer peer) {
-    Share share = new Share(index, Optional.of(peer), false);
+    Share share = new Share(index, Optional.of(peer));
     shares.add(share);
     return share;
   }
 
   /** The connection of a device that the process before has served. */
-  private Share resumed(int index, boolean admitted) {
-    Share share = new Share(index, Optional.empty(), admitted);
+  private Share resumed(int index, Journal.OfClient was) {
+    Share share = new Share(index, Optional.empty());
+    share.admitted = was.admitted();
+    if (was.failed()) {
+      share.failure =
+          Optional.of(
+              new VfioException(
+                  Errno.EINVAL,
+                  Reason.BAD_ADDRESS,
+                  "some of its memory was refused, by a process that has died since"));
+    }
     shares.add(share);
     return share;
   }
@@ -174,12 +187,12 @@ final class VmMemory {
    * Takes over what the process before had. Devices reach at any moment what they have reached.
    *
    * @param ranges as its journal has them
-   * @param admitted of the devices that are still connected, by their places; ranges that none of
+   * @param clients of the devices that are still connected, by their places; ranges that none of
    *     them holds are given back
    */
-  Map<Integer, Share> resume(List<Journal.Range> ranges, Map<Integer, Boolean> admitted) {
+  Map<Integer, Share> resume(List<Journal.Range> ranges, Map<Integer, Journal.OfClient> clients) {
     Map<Integer, Share> resumed = new HashMap<>();
-    admitted.forEach((index, was) -> resumed.put(index, resumed(index, was)));
+    clients.forEach((index, was) -> resumed.put(index, resumed(index, was)));
     List<RamPiece> leaving = new ArrayList<>();
     for (Journal.Range range : ranges) {
       List<Share> holders =

@@ -122,6 +122,7 @@ class JournalTest extends OnFakeHost {
                   4711,
                   1L << 40,
                   true,
+                  true,
                   new Agreed(1, 16, 1 << 20, 65535, true),
                   List.of(0, 1, 2048, 0, 0),
                   Optional.of(new LeftReply(65535, 8, 22, true)))));

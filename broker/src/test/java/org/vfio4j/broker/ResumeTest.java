@@ -373,6 +373,21 @@ class ResumeTest {
     }
   }
 
+  /** QEMU goes on after a map that was refused: it is GET_INFO that ends its start. */
+  @Test
+  void shouldNotAdmitAVmOfWhichSomethingWasRefused() throws Exception {
+    start(1L << 40);
+    try (Guest guest = new Guest();
+        Client client = Client.connect(socket(0))) {
+      client.map(0, Guest.RAM, Guest.READ_WRITE, guest.ram, 0);
+      assertThatExceptionOfType(ErrorReplyException.class)
+          .isThrownBy(() -> client.map(HIGH, PART, Guest.READ_WRITE, guest.ram, 0));
+      Process last = follow(() -> {});
+      assertThatExceptionOfType(ErrorReplyException.class).isThrownBy(client::info);
+      last.close();
+    }
+  }
+
   /** A connection that has ended while nobody served it. */
   @Test
   void shouldGiveBackWhatAClientHadThatHasGone() throws Exception {
