@@ -32,8 +32,17 @@ record BoundFunctions(DriverBinding binding, List<String> functions, UpReport re
     }
   }
 
-  /** Those that a process before this one has bound. */
-  static BoundFunctions bound(DriverBinding binding, List<String> functions, UpReport report) {
+  /**
+   * Those that a process before this one has bound, or has died before it did.
+   *
+   * @param functions all of them are given back at the end
+   */
+  static BoundFunctions again(DriverBinding binding, List<String> functions, UpReport report) {
+    try {
+      report.bound(binding.bind(functions, DriverKind.VFIO_PCI));
+    } catch (BindingException e) {
+      report.notBound(String.valueOf(e.getMessage()));
+    }
     return new BoundFunctions(binding, functions, report);
   }
 

@@ -258,9 +258,9 @@ final class UpCommand implements Callable<Integer> {
       LocalDevices local = LocalDevices.ofThisMachine();
       List<String> functions = bound.get().text().lines().toList();
       all.take(bound::get);
-      all.take(() -> BoundFunctions.bound(local.binding(), functions, report));
+      all.take(() -> BoundFunctions.again(local.binding(), functions, report));
     }
-    if (outliving.resumed()) {
+    if (bound.isPresent() || (outliving.resumed() && !bind)) {
       // Whatever has become of one function, the VMs that have others go on.
       return;
     }

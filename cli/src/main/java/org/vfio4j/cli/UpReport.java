@@ -148,6 +148,11 @@ final class UpReport {
         () -> "%s: %s".formatted(lines.paint(Style.fg_red, "not given back"), Text.printable(why)));
   }
 
+  /** A driver stays as it is although it was to change. */
+  void notBound(String why) {
+    lines.event("failed", g -> Json.put(g, "why", why), () -> "not bound: " + Text.printable(why));
+  }
+
   /** Something of a VM is another than before. */
   void state(BrokerState.OfVm vm) {
     lines.event(
