@@ -96,6 +96,9 @@ resume_inner() {
   qmp_await '"status": "completed"' 60 || fail "the saved VM does not go on"
 }
 
+# The numbers of the boots in which the VM has read the disk's known content, a line each.
+disk_boots() { sed -n 's/^inner: boot \([0-9]*\) reads: vfio4j kernel-bench block 0.*/\1/p' "$RESULTS/inner.log"; }
+
 # start_inner LOG VM: the same with the devices that LOG prints for VM plugged into its ports.
 start_inner() {
   local given word machine=() devices=()

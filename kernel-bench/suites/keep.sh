@@ -120,7 +120,7 @@ if [[ -n ${UP_REBOOT:-} ]]; then
   tell again
   await "$RESULTS/inner.log" "inner: up" 900
   tell disk
-  await "$RESULTS/inner.log" "boot 2 wrote and read back" 400
+  await "$RESULTS/inner.log" "boot $(($(disk_boots | head -n 1) + 1)) wrote and read back" 400
   echo "after a reboot of the guest again"
 else
   tell stop
