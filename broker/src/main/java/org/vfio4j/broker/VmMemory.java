@@ -16,7 +16,6 @@ import java.util.NavigableMap;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.concurrent.ConcurrentHashMap;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
@@ -50,7 +49,6 @@ final class VmMemory {
   private final RamFiles files;
   private final AddressSpace process = ProcessMemory.create();
   private final NavigableMap<Long, RamPiece> pieces = new TreeMap<>(Long::compareUnsigned);
-  private final Set<Share> shares = ConcurrentHashMap.newKeySet();
 
   /** It is said once for a VM: each of its connections announces the same. */
   private boolean toldWithout;
@@ -145,7 +143,6 @@ final class VmMemory {
     @Override
     public void close() {
       VmMemory.this.unmap(this, 0, 0, ALL);
-      shares.remove(this);
     }
   }
 
@@ -162,9 +159,7 @@ final class VmMemory {
    * @param index of the device among the VM's
    */
   Share join(int index, Peer peer) {
-    Share share = new Share(index, Optional.of(peer));
-    shares.add(share);
-    return share;
+    return new Share(index, Optional.of(peer));
   }
 
   /** The connection of a device that the process before has served. */
@@ -179,7 +174,6 @@ final class VmMemory {
                   Reason.BAD_ADDRESS,
                   "some of its memory was refused, by a process that has died since"));
     }
-    shares.add(share);
     return share;
   }
 
