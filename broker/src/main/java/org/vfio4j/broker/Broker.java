@@ -232,6 +232,13 @@ public final class Broker implements AutoCloseable {
     return iommu.state(group) == GroupState.LINGERING;
   }
 
+  /** What a client asks while nobody serves it has come since the last of these. */
+  private void beat() {
+    if (kept.lasts()) {
+      vms.forEach(Vm::beat);
+    }
+  }
+
   /** The kernel tells nobody that a group has become free: it has to be asked. */
   @SuppressWarnings("WaitNotInLoop") // It is asked anew after every wait.
   private void settle() {
@@ -239,9 +246,8 @@ public final class Broker implements AutoCloseable {
       while (!closed.get()) {
         synchronized (draining) {
           while (!asked && !closed.get()) {
-            // What a client asks while nobody serves it has come since the last of these.
             draining.wait(kept.lasts() ? BEAT_MILLIS : 0);
-            vms.forEach(Vm::beat);
+            beat();
           }
           asked = false;
         }
@@ -250,6 +256,7 @@ public final class Broker implements AutoCloseable {
           synchronized (draining) {
             asked = true;
             draining.wait(ASK_MILLIS);
+            beat();
           }
         }
       }

@@ -12,6 +12,7 @@ import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.type1.Container;
 import org.vfio4j.user.device.LeftReply;
@@ -201,7 +202,11 @@ public final class Vm implements AutoCloseable {
   }
 
   void beat() {
-    journal.beat(System.nanoTime());
+    try {
+      journal.beat(System.nanoTime());
+    } catch (SystemCallException closed) {
+      Broker.LOG.log(System.Logger.Level.DEBUG, "{0}: closed meanwhile", this);
+    }
   }
 
   void write(int index, Journal.OfDevice device) {

@@ -121,8 +121,12 @@ final class KeepCommand implements Callable<Integer> {
     }
     int status = child.await();
     over();
-    // What it sent before it died counts.
-    self.barrier();
+    try {
+      // What it sent before it died counts.
+      self.barrier();
+    } catch (SystemCallException failed) {
+      console.err().println("vfio keep: " + failed.getMessage());
+    }
     if (!store.kept().isEmpty()) {
       lines.event(
           "again",
@@ -185,8 +189,9 @@ final class KeepCommand implements Callable<Integer> {
   /** One that dies as soon as it begins is given time. */
   private synchronized void pause(int quick) {
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(Math.min(quick, 5));
+    boolean before = ending;
     try {
-      while (quick > 1 && !ending && deadline - System.nanoTime() > 0) {
+      while (quick > 1 && ending == before && deadline - System.nanoTime() > 0) {
         TimeUnit.NANOSECONDS.timedWait(this, deadline - System.nanoTime());
       }
     } catch (InterruptedException _) {
