@@ -108,6 +108,7 @@ final class PassedDevice implements ServedDevice {
               resetting,
               peer,
               PassedInterrupts.Left.NOTHING,
+              Optional.empty(),
               () -> vm.memory().join(index, peer));
       vm.broker().used(address, vm.settings().name());
       done = true;
@@ -125,13 +126,14 @@ final class PassedDevice implements ServedDevice {
       Resetting resetting,
       Peer peer,
       PassedInterrupts.Left before,
+      Optional<LeftReply> reply,
       Supplier<VmMemory.Share> memory) {
     PassedInterrupts interrupts =
         new PassedInterrupts(control, vm.broker().kept(), this::name, before, this::write);
     PassedSession.Owner owner =
         new PassedSession.Owner(
             vm, address, options, this::write, this::answering, () -> left(user));
-    return new PassedSession(owner, control, interrupts, resetting, peer, memory);
+    return new PassedSession(owner, control, interrupts, resetting, peer, reply, memory);
   }
 
   private String name(int kind) {
@@ -243,7 +245,14 @@ final class PassedDevice implements ServedDevice {
       VmMemory.Share memory = from.memory.orElseThrow();
       memory.served(peer);
       PassedSession session =
-          session(from.user, from.control, resetting, peer, from.interrupts, () -> memory);
+          session(
+              from.user,
+              from.control,
+              resetting,
+              peer,
+              from.interrupts,
+              from.client.reply(),
+              () -> memory);
       client = Optional.of(session);
       left = Optional.empty();
       write();

@@ -51,7 +51,7 @@ final class PassedSession implements DeviceSession {
   private final int flags;
   private final Peer peer;
   private final long started;
-  private volatile Optional<LeftReply> reply = Optional.empty();
+  private volatile Optional<LeftReply> reply;
 
   /**
    * Whose session it is.
@@ -72,6 +72,8 @@ final class PassedSession implements DeviceSession {
    * Begins, or goes on where another process has ended.
    *
    * @param control the device, open; the session's from now on if this returns
+   * @param reply what another process may have left unanswered: it stays written down until its
+   *     client is answered
    * @param memory has what its client has announced, and is asked last
    */
   PassedSession(
@@ -80,6 +82,7 @@ final class PassedSession implements DeviceSession {
       PassedInterrupts interrupts,
       Resetting resetting,
       Peer peer,
+      Optional<LeftReply> reply,
       Supplier<VmMemory.Share> memory) {
     Vm vm = owner.vm;
     this.owner = owner;
@@ -88,6 +91,7 @@ final class PassedSession implements DeviceSession {
     this.interrupts = interrupts;
     this.resetting = resetting;
     this.peer = peer;
+    this.reply = reply;
     Path process = Path.of("/proc", String.valueOf(peer.credentials().pid()));
     started = startOf(process);
     patience = Patience.of(vm.settings(), process);

@@ -36,6 +36,7 @@ final class MortalCalls extends WatchedSystemCalls {
   private final Set<Integer> open = ConcurrentHashMap.newKeySet();
   private final Map<Long, Long> mapped = new ConcurrentHashMap<>();
   private final AtomicLong left;
+  private final AtomicLong replies = new AtomicLong(Long.MAX_VALUE);
   private final CountDownLatch death = new CountDownLatch(1);
   private int inside;
 
@@ -48,6 +49,19 @@ final class MortalCalls extends WatchedSystemCalls {
     super(kernel);
     this.kernel = kernel;
     left = new AtomicLong(life);
+  }
+
+  /**
+   * The process sends so many replies, and is killed in front of the next: its client waits for it.
+   */
+  void replies(long count) {
+    replies.set(count);
+  }
+
+  private void reply() {
+    if (replies.decrementAndGet() < 0) {
+      kill();
+    }
   }
 
   /** Calls it could still make. */
@@ -224,11 +238,13 @@ final class MortalCalls extends WatchedSystemCalls {
 
   @Override
   public long sendmsg(int fd, MemorySegment message, int flags) {
+    reply();
     return made(() -> super.sendmsg(fd, message, flags));
   }
 
   @Override
   public long send(int fd, long address, long length, int flags) {
+    reply();
     return made(() -> super.send(fd, address, length, flags));
   }
 

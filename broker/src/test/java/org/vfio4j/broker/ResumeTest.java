@@ -34,6 +34,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.vfio4j.error.Errno;
 import org.vfio4j.iommu.DmaFaultException;
@@ -66,6 +67,9 @@ class ResumeTest {
   private Set<String> before = Set.of();
   private final List<Process> processes = new CopyOnWriteArrayList<>();
   private final AtomicReference<@Nullable Process> now = new AtomicReference<>();
+
+  /** How many replies the first process sends at most. */
+  private long firstReplies = Long.MAX_VALUE;
 
   @BeforeEach
   void boot() throws Exception {
@@ -140,7 +144,12 @@ class ResumeTest {
   }
 
   private Process start(long life) {
+    return start(life, Long.MAX_VALUE);
+  }
+
+  private Process start(long life, long replies) {
     Process process = new Process(life);
+    process.calls.replies(replies);
     processes.add(process);
     now.set(process);
     try {
@@ -161,7 +170,7 @@ class ResumeTest {
 
   /** Buries the process when it dies, and starts another, until the last lives on. */
   private Thread undertaker(List<Long> lives) {
-    Process first = start(lives.getFirst());
+    Process first = start(lives.getFirst(), firstReplies);
     return Thread.ofPlatform()
         .start(
             () -> {
@@ -457,6 +466,27 @@ class ResumeTest {
       run(lives);
       processes.forEach(process -> process.calls.unmap());
     }
+  }
+
+  /** A reply that was lost, and so was who found that: wherever that one was killed. */
+  @Timeout(20)
+  @ParameterizedTest
+  @MethodSource("lostReplies")
+  void shouldAnswerWhatTwoHaveNot(int replies, long life) throws Exception {
+    firstReplies = replies;
+    run(List.of(1L << 40, life, 1L << 40));
+  }
+
+  static List<Arguments> lostReplies() {
+    List<Arguments> all = new ArrayList<>();
+    long step = Math.min(5, Long.getLong("vfio4j.deaths.step", 5));
+    // Of VERSION and GET_INFO.
+    for (int replies : List.of(0, 4)) {
+      for (long life = Long.getLong("vfio4j.deaths.first", 1); life < 140; life += step) {
+        all.add(Arguments.of(replies, life));
+      }
+    }
+    return all;
   }
 
   static List<Long> lives() {

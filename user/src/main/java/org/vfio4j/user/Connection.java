@@ -187,7 +187,7 @@ final class Connection {
       reader.limit(agreed.maxMessage());
       boolean waits = socket.available() > 0;
       if (!waits) {
-        left.reply().ifPresent(replies::standIn);
+        left.reply().ifPresent(reply -> standIn(reply, replies, session));
       }
       if (reader.next()) {
         if (waits) {
@@ -214,6 +214,11 @@ final class Connection {
     }
   }
 
+  private static void standIn(LeftReply reply, ReplyWriter replies, ClientSession session) {
+    replies.standIn(reply);
+    session.answered();
+  }
+
   /** Whether the command that was about to be answered was taken, and so maybe answered. */
   private static void settle(
       LeftClient left, MessageReader reader, ClientSession session, ReplyWriter replies) {
@@ -223,7 +228,7 @@ final class Connection {
     LeftReply reply = left.reply().get();
     if (Header.id(reader.buffer(), reader.at()) != reply.id()) {
       // Its client goes on, so it was answered, or it has sent two at once.
-      replies.standIn(reply);
+      standIn(reply, replies, session);
     } else if (reply.early()) {
       session.toldBefore(reply.id());
     }
