@@ -251,7 +251,7 @@ public final class Broker implements AutoCloseable {
           }
           asked = false;
         }
-        boolean more = vms.stream().map(Vm::settle).reduce(false, Boolean::logicalOr);
+        boolean more = vms.stream().map(Broker::settle).reduce(false, Boolean::logicalOr);
         if (more) {
           synchronized (draining) {
             asked = true;
@@ -262,6 +262,16 @@ public final class Broker implements AutoCloseable {
       }
     } catch (InterruptedException _) {
       LOG.log(Level.DEBUG, "interrupted: groups are not asked for any more");
+    }
+  }
+
+  private static boolean settle(Vm vm) {
+    try {
+      return vm.settle();
+    } catch (RuntimeException e) {
+      // It may have been closed meanwhile. The others are asked all the same.
+      LOG.log(Level.DEBUG, () -> vm + ": not asked whether its groups are free", e);
+      return false;
     }
   }
 

@@ -29,7 +29,7 @@ public record Journal(List<OfVm> vms) {
    * @param memory bytes that it is to have
    * @param alive when the process that wrote it lived still, of {@link System#nanoTime}
    * @param ranges of its addresses, in their order
-   * @param devices in the order they were made
+   * @param devices in the order of their places
    */
   public record OfVm(
       String name, long memory, long alive, List<Range> ranges, List<OfDevice> devices) {
@@ -95,6 +95,7 @@ public record Journal(List<OfVm> vms) {
   /**
    * One device.
    *
+   * @param place among the VM's devices, from 0 on
    * @param address of the function
    * @param wrapped whether a device that wraps the function is served
    * @param used whether something of the VM's may be left in the function: no other VM has had it
@@ -105,6 +106,7 @@ public record Journal(List<OfVm> vms) {
    * @param client who has it, or had it last while it is draining
    */
   public record OfDevice(
+      int place,
       String address,
       boolean wrapped,
       boolean used,

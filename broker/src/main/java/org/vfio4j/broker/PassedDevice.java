@@ -42,6 +42,9 @@ final class PassedDevice implements ServedDevice {
   /** The name under which the container of its group is kept. */
   private volatile String container = "";
 
+  /** Whether it is the VM's no more, when nobody has it open any more. */
+  private volatile boolean removed;
+
   /** What another process has left of it, until its client is served again. */
   private volatile Optional<LeftDevice> left = Optional.empty();
 
@@ -300,7 +303,7 @@ final class PassedDevice implements ServedDevice {
 
   /** Writes down what is known of it. */
   synchronized void write() {
-    vm.write(index, journal());
+    vm.write(journal());
   }
 
   /**
@@ -343,10 +346,28 @@ final class PassedDevice implements ServedDevice {
     }
     boolean lingers = vm.broker().iommu().groupOf(address).filter(vm.broker()::lingers).isPresent();
     if (!lingers && free()) {
-      write();
+      if (removed) {
+        vm.drop(this);
+      } else {
+        write();
+      }
       vm.changed();
     }
     return lingers;
+  }
+
+  /** It is the VM's no more: at once, or when nobody has it open any more. */
+  void remove() {
+    close();
+    removed = true;
+    if (phase == BrokerState.Phase.IDLE) {
+      vm.drop(this);
+    }
+  }
+
+  /** Its place among the VM's. */
+  int place() {
+    return index;
   }
 
   private synchronized void connected() {
@@ -380,6 +401,7 @@ final class PassedDevice implements ServedDevice {
     Optional<Journal.OfClient> of =
         client.map(PassedSession::journal).or(() -> left.map(LeftDevice::client));
     return new Journal.OfDevice(
+        index,
         address,
         options.wrapped(),
         vm.settings().name().equals(vm.broker().lastUser(address)),

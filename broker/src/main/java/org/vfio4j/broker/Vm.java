@@ -3,9 +3,12 @@
 
 package org.vfio4j.broker;
 
+import java.util.BitSet;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
@@ -89,21 +92,28 @@ public final class Vm implements AutoCloseable {
     }
     LeftVm from = left.get();
     broker.kept().takeAll(ram()).forEach(this::resumeRam);
-    List<Journal.OfDevice> were = from.journal().devices();
+    Map<Integer, PassedDevice> places = new HashMap<>();
+    devices.forEach(d -> places.put(d.place(), d));
     Map<Integer, Journal.OfClient> clients = new HashMap<>();
-    for (int n = 0; n < Math.min(devices.size(), were.size()); n++) {
-      if (devices.get(n).resume(were.get(n), from.journal().alive())) {
-        clients.put(n, were.get(n).client().orElseThrow());
+    for (Journal.OfDevice was : from.journal().devices()) {
+      PassedDevice device = places.get(was.place());
+      if (device == null) {
+        Broker.LOG.log(
+            System.Logger.Level.WARNING,
+            "%s: %s is given back: the VM has it no more".formatted(this, was.address()));
+      } else if (device.resume(was, from.journal().alive())) {
+        clients.put(was.place(), was.client().orElseThrow());
       }
     }
-    for (int n = 0; n < Math.min(devices.size(), were.size()); n++) {
-      if (!clients.containsKey(n)) {
-        devices.get(n).resumeDraining(were.get(n));
+    for (Journal.OfDevice was : from.journal().devices()) {
+      PassedDevice device = places.get(was.place());
+      if (device != null && !clients.containsKey(was.place())) {
+        device.resumeDraining(was);
       }
     }
     memory
         .resume(from.journal().ranges(), clients)
-        .forEach((n, share) -> devices.get(n).resumed(share));
+        .forEach((n, share) -> Objects.requireNonNull(places.get(n)).resumed(share));
     devices.forEach(PassedDevice::write);
     keepJournal(from.generation() + 1);
     from.file().close();
@@ -123,12 +133,51 @@ public final class Vm implements AutoCloseable {
       throw new IllegalStateException(
           "%s: a VM has %d devices at most".formatted(this, VmJournal.MOST_DEVICES));
     }
-    PassedDevice device = new PassedDevice(this, address, options, devices.size());
+    PassedDevice device = new PassedDevice(this, address, options, place(address));
     devices.add(device);
     if (left.isEmpty()) {
       device.write();
     }
     return device;
+  }
+
+  /** Where another process had it, or one that is free. */
+  private int place(String address) {
+    List<Journal.OfDevice> were = left.map(l -> l.journal().devices()).orElse(List.of());
+    BitSet taken = new BitSet();
+    devices.forEach(d -> taken.set(d.place()));
+    OptionalInt before =
+        were.stream()
+            .filter(w -> w.address().equals(address) && !taken.get(w.place()))
+            .sorted(Comparator.comparing(w -> w.phase() != BrokerState.Phase.CONNECTED))
+            .mapToInt(Journal.OfDevice::place)
+            .findFirst();
+    BitSet known = (BitSet) taken.clone();
+    were.forEach(w -> known.set(w.place()));
+    int free = known.nextClearBit(0);
+    return before.orElse(free < VmJournal.MOST_DEVICES ? free : taken.nextClearBit(0));
+  }
+
+  /**
+   * A device is not this VM's any more. Its server must be closed before. While somebody still has
+   * the function open it is shown as draining.
+   *
+   * @param device of this VM
+   */
+  public void remove(ServedDevice device) {
+    devices.stream().filter(d -> d == device).findFirst().orElseThrow().remove();
+  }
+
+  void drop(PassedDevice device) {
+    if (devices.remove(device)) {
+      journal.remove(device.place());
+    }
+  }
+
+  /** The name by which a device of this VM is known to the process that follows, of 9 bytes. */
+  public String name(ServedDevice device) {
+    PassedDevice passed = devices.stream().filter(d -> d == device).findFirst().orElseThrow();
+    return "%d.%d".formatted(number, passed.place());
   }
 
   /**
@@ -209,8 +258,8 @@ public final class Vm implements AutoCloseable {
     }
   }
 
-  void write(int index, Journal.OfDevice device) {
-    journal.write(index, device);
+  void write(Journal.OfDevice device) {
+    journal.write(device);
   }
 
   void write(int index, Optional<LeftReply> reply) {

@@ -165,12 +165,8 @@ final class VmJournal implements AutoCloseable {
     MemorySegment.copy(bytes, 0, record, ValueLayout.JAVA_BYTE, at, bytes.length);
   }
 
-  /**
-   * Writes what is known of a device.
-   *
-   * @param index its place among the VM's
-   */
-  synchronized void write(int index, Journal.OfDevice of) {
+  /** Writes what is known of a device. */
+  synchronized void write(Journal.OfDevice of) {
     device.fill((byte) 0);
     device.set(ValueLayout.JAVA_INT, AT_PHASE, of.phase().ordinal() + 1);
     device.set(ValueLayout.JAVA_INT, AT_WRAPPED, of.wrapped() ? 1 : 0);
@@ -202,7 +198,13 @@ final class VmJournal implements AutoCloseable {
       word(device, AT_CONNECTION, client.connection());
       client.reply().ifPresent(reply -> put(device, AT_REPLY, reply));
     }
-    write(device, HEAD + (long) index * DEVICE);
+    write(device, HEAD + (long) of.place() * DEVICE);
+  }
+
+  /** A device is the VM's no more. */
+  synchronized void remove(int place) {
+    device.fill((byte) 0);
+    write(device, HEAD + (long) place * DEVICE);
   }
 
   private static void put(MemorySegment record, int at, LeftReply reply) {
@@ -315,7 +317,7 @@ final class VmJournal implements AutoCloseable {
     for (int n = 0; n < MOST_DEVICES; n++) {
       copy(all, HEAD + (long) n * deviceSize, deviceSize, record);
       if (record.get(ValueLayout.JAVA_INT, AT_PHASE) != 0) {
-        devices.add(device(record));
+        devices.add(device(n, record));
       }
     }
     List<Journal.Range> ranges = new ArrayList<>();
@@ -361,10 +363,11 @@ final class VmJournal implements AutoCloseable {
     return new String(bytes, 0, length, StandardCharsets.UTF_8);
   }
 
-  private static Journal.OfDevice device(MemorySegment record) {
+  private static Journal.OfDevice device(int place, MemorySegment record) {
     int group = record.get(ValueLayout.JAVA_INT, AT_GROUP);
     boolean client = record.get(ValueLayout.JAVA_INT, AT_CLIENT) != 0;
     return new Journal.OfDevice(
+        place,
         word(record, AT_ADDRESS, LONGEST_WORD),
         record.get(ValueLayout.JAVA_INT, AT_WRAPPED) != 0,
         record.get(ValueLayout.JAVA_INT, AT_USED) != 0,

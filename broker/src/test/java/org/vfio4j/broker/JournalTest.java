@@ -110,6 +110,7 @@ class JournalTest extends OnFakeHost {
 
   private static final Journal.OfDevice CONNECTED =
       new Journal.OfDevice(
+          1,
           "10000:e1:00.0",
           true,
           true,
@@ -129,7 +130,7 @@ class JournalTest extends OnFakeHost {
 
   private static final Journal.OfDevice IDLE =
       new Journal.OfDevice(
-          R1, false, false, BrokerState.Phase.IDLE, OptionalInt.empty(), "", Optional.empty());
+          0, R1, false, false, BrokerState.Phase.IDLE, OptionalInt.empty(), "", Optional.empty());
 
   private static Journal.Range range(long iova, Journal.Reach reach, Integer... holders) {
     boolean never = reach == Journal.Reach.NEVER;
@@ -145,8 +146,8 @@ class JournalTest extends OnFakeHost {
   @Test
   void shouldReadWhatWasWrittenAndForgetWhatWasCleared() {
     try (VmJournal journal = VmJournal.create(SystemCalls.libc(), "web \u00e4", 1L << 40)) {
-      journal.write(0, IDLE);
-      journal.write(1, CONNECTED);
+      journal.write(IDLE);
+      journal.write(CONNECTED);
       List<Journal.Range> written = new ArrayList<>();
       for (Journal.Reach reach : Journal.Reach.values()) {
         // Unsigned, and more of them than a page has room for.
@@ -196,7 +197,7 @@ class JournalTest extends OnFakeHost {
     Random random = new Random(seed);
     for (int n = 0; n < 2_000; n++) {
       try (VmJournal journal = VmJournal.create(SystemCalls.libc(), "web", 4096)) {
-        journal.write(0, CONNECTED);
+        journal.write(CONNECTED);
         journal.write(journal.place(), range(0, Journal.Reach.PINNED, 0));
         for (int damage = random.nextInt(3); damage >= 0; damage--) {
           int at = random.nextBoolean() ? random.nextInt(64) : 4096 + random.nextInt(256);

@@ -24,6 +24,7 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.Random;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicReference;
@@ -53,6 +54,7 @@ import org.vfio4j.user.ConnectionException;
 import org.vfio4j.user.ErrorReplyException;
 import org.vfio4j.user.Server;
 import org.vfio4j.user.device.Pci;
+import org.vfio4j.user.device.ServedDevice;
 import org.vfio4j.user.wire.SetIrqs;
 
 /** A broker that is killed, and another that goes on in its place: its clients notice nothing. */
@@ -67,6 +69,9 @@ class ResumeTest {
   private Set<String> before = Set.of();
   private final List<Process> processes = new CopyOnWriteArrayList<>();
   private final AtomicReference<@Nullable Process> now = new AtomicReference<>();
+
+  /** Whether the VM with several devices has its first no more. */
+  private boolean withoutFirst;
 
   /** How many replies the first process sends at most. */
   private long firstReplies = Long.MAX_VALUE;
@@ -92,6 +97,7 @@ class ResumeTest {
     final Set<Thread> others = Thread.getAllStackTraces().keySet();
     final Deque<AutoCloseable> begun = new ArrayDeque<>();
     @Nullable Broker broker;
+    private Runnable removal = () -> {};
 
     Process(long life) {
       calls = new MortalCalls(host.kernel(), life);
@@ -105,17 +111,33 @@ class ResumeTest {
       begun.push(made);
       Vm web = made.vm(VmSettings.of("web", Guest.RAM));
       Vm db = made.vm(VmSettings.of("db", Guest.RAM));
-      var devices =
-          List.of(
-              web.device(R1, PassOptions.WHOLE),
-              web.device(R2, PassOptions.WRAPPED),
-              web.device(A, PassOptions.WHOLE),
-              db.device(B, PassOptions.WHOLE));
-      made.resume();
-      for (int n = 0; n < devices.size(); n++) {
-        begun.push(Server.at(socket(n)).calls(calls).kept(kept, "9." + n).start(devices.get(n)));
+      Map<Integer, ServedDevice> devices = new TreeMap<>();
+      if (!withoutFirst) {
+        devices.put(0, web.device(R1, PassOptions.WHOLE));
       }
+      devices.put(1, web.device(R2, PassOptions.WRAPPED));
+      devices.put(2, web.device(A, PassOptions.WHOLE));
+      devices.put(3, db.device(B, PassOptions.WHOLE));
+      made.resume();
+      devices.forEach(
+          (n, device) -> {
+            Server server = Server.at(socket(n)).calls(calls).kept(kept, "9." + n).start(device);
+            begun.push(server);
+            if (n == 0) {
+              removal =
+                  () -> {
+                    begun.remove(server);
+                    server.close();
+                    web.remove(device);
+                  };
+            }
+          });
       kept.closeRest();
+    }
+
+    /** Takes the first device away from its VM. */
+    void removeFirstOfWeb() {
+      removal.run();
     }
 
     /** Waits until it is killed, and nothing of it is left. */
@@ -414,6 +436,22 @@ class ResumeTest {
       try (Client again = plug(0, guest, HIGH)) {
         assertThat(again.read32(Pci.CONFIG, 0)).isEqualTo(VENDOR_AND_DEVICE);
       }
+      last.close();
+    }
+  }
+
+  /** The VM gets another device, and loses one: the places of those that stay are the same. */
+  @Test
+  void shouldGoOnWithDevicesAsTheyAreNow() throws Exception {
+    Process first = start(1L << 40);
+    try (Guest guest = new Guest();
+        Client wrapped = plug(1, guest, HIGH)) {
+      first.removeFirstOfWeb();
+      withoutFirst = true;
+      Process last = follow(() -> {});
+      assertThat(wrapped.read32(Pci.CONFIG, 0)).isEqualTo(VENDOR_AND_DEVICE);
+      assertThat(dma("d1.1", 0)).isZero();
+      assertThat(store.kept()).doesNotContainKey("d1.0");
       last.close();
     }
   }
