@@ -15,11 +15,16 @@ import java.util.function.Supplier;
  */
 final class GivenBack implements AutoCloseable {
   private final Thread hook;
-  private final Deque<Runnable> taken = new ArrayDeque<>();
+  private final Deque<AutoCloseable> taken = new ArrayDeque<>();
   private boolean ended;
 
   private GivenBack(String name) {
     hook = new Thread(this::end, name);
+  }
+
+  /** What is given back when it is closed, whatever signals come. */
+  static GivenBack untilClosed() {
+    return new GivenBack("none");
   }
 
   /**
@@ -49,8 +54,15 @@ final class GivenBack implements AutoCloseable {
       return Optional.empty();
     }
     R resource = take.get();
-    taken.push(() -> close(resource));
+    taken.push(resource);
     return Optional.of(resource);
+  }
+
+  /** Gives something back before the others; nothing happens if that is done. */
+  synchronized void giveBack(AutoCloseable resource) {
+    if (taken.remove(resource)) {
+      close(resource);
+    }
   }
 
   /** Gives everything back. Waits for what is just being taken. */
@@ -59,7 +71,7 @@ final class GivenBack implements AutoCloseable {
     RuntimeException first = null;
     while (!taken.isEmpty()) {
       try {
-        taken.pop().run();
+        close(taken.pop());
       } catch (RuntimeException e) {
         first = first == null ? e : first;
       }

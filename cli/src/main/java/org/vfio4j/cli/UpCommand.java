@@ -5,6 +5,7 @@ package org.vfio4j.cli;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.OptionalLong;
@@ -147,14 +148,16 @@ final class UpCommand implements Callable<Integer> {
     try (GivenBack all = GivenBack.atTheEnd("vfio-up-end")) {
       all.take(() -> before.orElseGet(() -> outliving.write(REQUEST, text)));
       broker.ifPresent(b -> all.take(() -> b));
-      ServedVms served = new ServedVms(all, lines, asked.request().source(), outliving);
+      List<ServedVm> served = new ArrayList<>();
       for (PluggedVm vm : vms) {
-        served.admit(vm);
+        served.add(new ServedVm(vm, asked.request().source(), broker, all, lines, outliving));
       }
-      serve(asked, vms, served, all, report, outliving, broker);
+      serve(asked, served, all, report, outliving, broker);
       // Nobody could learn what to give QEMU. Who stops reading later does not end the VMs.
       if (outliving.resumed() || console.lost().isEmpty()) {
-        served.join();
+        for (ServedVm vm : served) {
+          vm.join();
+        }
       }
     } catch (InterruptedException _) {
       // Whoever runs this command within his process wants it to end.
@@ -207,27 +210,22 @@ final class UpCommand implements Callable<Integer> {
 
   private void serve(
       AskedAssignment asked,
-      List<PluggedVm> vms,
-      ServedVms served,
+      List<ServedVm> served,
       GivenBack all,
       UpReport report,
       Outliving outliving,
       Optional<Broker> broker) {
-    vms.forEach(served::folder);
+    List<PluggedVm> vms = served.stream().map(ServedVm::plugged).toList();
+    served.forEach(ServedVm::folder);
     if (broker.isPresent()) {
       drivers(asked, vms, all, report, outliving);
     }
-    vms.forEach(vm -> served.prepare(broker, vm));
-    List<String> resumed = broker.map(Broker::resume).orElse(List.of());
-    report.resumed(resumed);
-    for (PluggedVm vm : vms) {
-      broker
-          .filter(b -> !outliving.resumed())
-          .ifPresent(b -> served.tryOut(b, vm).forEach(report::held));
+    served.forEach(ServedVm::prepare);
+    report.resumed(broker.map(Broker::resume).orElse(List.of()));
+    if (!outliving.resumed()) {
+      served.forEach(vm -> vm.tryOut().forEach(report::held));
     }
-    for (int n = 0; n < vms.size(); n++) {
-      served.serve(vms.get(n), n + 1);
-    }
+    served.forEach(ServedVm::serve);
     outliving.kept().closeRest();
     vms.forEach(vm -> report.serving(vm, outliving.kept().lasts()));
     outliving.ready();

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+/**
+ * HTTP and JSON on a Unix socket: {@link org.vfio4j.api.ApiServer} answers, {@link
+ * org.vfio4j.api.ApiClient} asks. What a call means is its handler's. Everything that is sent is a
+ * JSON object, or objects with a line each as something goes on.
+ */
+@NullMarked
+package org.vfio4j.api;
+
+import org.jspecify.annotations.NullMarked;
