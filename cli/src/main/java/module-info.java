@@ -4,6 +4,7 @@
 /** The {@code vfio} command. */
 module org.vfio4j.cli {
   requires info.picocli;
+  requires org.vfio4j.api;
   requires org.vfio4j.assign;
   requires org.vfio4j.broker;
   requires org.vfio4j.linux;

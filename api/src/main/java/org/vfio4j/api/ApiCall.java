@@ -51,6 +51,11 @@ public final class ApiCall {
         .toList();
   }
 
+  /** Whether a parameter behind the path's {@code ?} says yes. */
+  public boolean says(String parameter) {
+    return "yes".equals(Request.extractQueryParameters(request).getValue(parameter));
+  }
+
   /**
    * What was sent.
    *

@@ -6,6 +6,7 @@ package org.vfio4j.api;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
+import java.io.InterruptedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.concurrent.ExecutionException;
@@ -50,6 +51,7 @@ public final class ApiClient implements AutoCloseable {
     connector.setSelectors(1);
     HttpClient http = new HttpClient(new HttpClientTransportDynamic(connector));
     http.setConnectTimeout(CONNECT_MILLIS);
+    http.setIdleTimeout(0);
     http.setFollowRedirects(false);
     http.setUserAgentField(null);
     try {
@@ -111,9 +113,9 @@ public final class ApiClient implements AutoCloseable {
       throw new IOException(String.valueOf(why.getMessage()), why);
     } catch (TimeoutException e) {
       throw new IOException("no answer", e);
-    } catch (InterruptedException e) {
+    } catch (InterruptedException _) {
       Thread.currentThread().interrupt();
-      throw new IOException("interrupted", e);
+      throw new InterruptedIOException("interrupted");
     }
   }
 

@@ -29,6 +29,9 @@ public final class ApiServer implements AutoCloseable {
   /** For a call that is under way when the server is closed. */
   private static final Duration STOP_TIME = Duration.ofSeconds(2);
 
+  /** For a call that is answered when its work is done. */
+  private static final Duration IDLE = Duration.ofHours(1);
+
   private static final int MOST_THREADS = 16;
 
   private final Server server;
@@ -71,6 +74,7 @@ public final class ApiServer implements AutoCloseable {
     UnixDomainServerConnector connector =
         new UnixDomainServerConnector(server, 1, 1, new HttpConnectionFactory(http));
     connector.setUnixDomainPath(socket);
+    connector.setIdleTimeout(IDLE.toMillis());
     server.addConnector(connector);
     server.setHandler(new Answering(calls));
     server.setStopTimeout(STOP_TIME.toMillis());

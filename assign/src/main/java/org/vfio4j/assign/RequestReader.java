@@ -163,7 +163,7 @@ public final class RequestReader {
     vm.only(
         Set.of(
             "memory", "memlock", "viommu", "devices", "user", "group", "mode", "timeout", "shared",
-            "mmap"));
+            "mmap", "qmp"));
     ServingReader serving = new ServingReader(vm);
     List<DeviceRequest> devices = new ArrayList<>();
     Set<DeviceRequest> seen = new HashSet<>();

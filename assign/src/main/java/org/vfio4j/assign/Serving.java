@@ -21,6 +21,7 @@ import java.util.Optional;
  * @param builtIn devices that this project implements, in their order; one may be there more than
  *     once
  * @param handling how its devices of the host are handled, by their address, where not as usual
+ * @param qmp the socket at which its QEMU answers QMP, so that devices are plugged while it runs
  */
 public record Serving(
     Optional<String> user,
@@ -29,7 +30,8 @@ public record Serving(
     Optional<Duration> timeout,
     boolean shared,
     List<BuiltIn> builtIn,
-    Map<String, Handling> handling) {
+    Map<String, Handling> handling,
+    Optional<String> qmp) {
 
   /** Nothing is said. */
   public static final Serving DEFAULT =
@@ -40,7 +42,8 @@ public record Serving(
           Optional.empty(),
           false,
           List.of(),
-          Map.of());
+          Map.of(),
+          Optional.empty());
 
   private static final Duration MOST = Duration.ofDays(1);
 

@@ -79,7 +79,8 @@ final class ServingReader {
         vm.field("timeout").map(ServingReader::time),
         vm.field("shared").map(Tree::asBoolean).orElse(false),
         builtIn,
-        handling);
+        handling,
+        vm.field("qmp").map(Tree::asScalar));
   }
 
   private static boolean mmap(Tree tree) {

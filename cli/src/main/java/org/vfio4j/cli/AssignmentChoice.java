@@ -51,6 +51,15 @@ final class AssignmentChoice {
     return AskedAssignment.of(List.of(RequestText.of(file.toString(), text)), file, host);
   }
 
+  /** The host that the option names, wherever that is read from. */
+  Optional<String> absoluteHost() {
+    return host.map(
+        h ->
+            h.equals(AskedAssignment.THIS_MACHINE)
+                ? h
+                : Path.of(h).toAbsolutePath().normalize().toString());
+  }
+
   /**
    * What may be taken although the host lives on it.
    *

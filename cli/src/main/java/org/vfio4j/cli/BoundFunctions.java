@@ -32,6 +32,11 @@ record BoundFunctions(DriverBinding binding, List<String> functions, UpReport re
     }
   }
 
+  /** Those that a process before this one has bound, and that are only to be given back. */
+  static BoundFunctions of(DriverBinding binding, List<String> functions, UpReport report) {
+    return new BoundFunctions(binding, functions, report);
+  }
+
   /**
    * Those that a process before this one has bound, or has died before it did.
    *

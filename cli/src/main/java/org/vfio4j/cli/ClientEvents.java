@@ -6,9 +6,12 @@ package org.vfio4j.cli;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -25,6 +28,8 @@ final class ClientEvents implements Server.Events {
   private final Optional<String> vm;
   private final String device;
 
+  private volatile OptionalInt served = OptionalInt.empty();
+
   /** Of those who are there: when they have left, /proc does not tell any more. */
   private final Map<Credentials, String> commands = new ConcurrentHashMap<>();
 
@@ -39,8 +44,23 @@ final class ClientEvents implements Server.Events {
     this.device = device;
   }
 
+  /** The process that is served now. */
+  OptionalInt served() {
+    return served;
+  }
+
+  /** Waits until nobody is served, so long at most; whether that is so. */
+  synchronized boolean awaitNobody(Duration most) throws InterruptedException {
+    long deadline = System.nanoTime() + most.toNanos();
+    while (served.isPresent() && deadline - System.nanoTime() > 0) {
+      TimeUnit.NANOSECONDS.timedWait(this, deadline - System.nanoTime());
+    }
+    return served.isEmpty();
+  }
+
   @Override
   public void connected(Credentials peer) {
+    served = OptionalInt.of(peer.pid());
     peer("connected", peer, note(peer), Optional.empty());
   }
 
@@ -52,6 +72,12 @@ final class ClientEvents implements Server.Events {
 
   @Override
   public void disconnected(Credentials peer, String why) {
+    synchronized (this) {
+      if (served.equals(OptionalInt.of(peer.pid()))) {
+        served = OptionalInt.empty();
+        notifyAll();
+      }
+    }
     // Of two connections of one process the second finds it no more, but the process is there.
     Optional<String> command = Optional.ofNullable(commands.remove(peer));
     peer("left", peer, command.or(() -> commandOf(peer)), Optional.of(why));

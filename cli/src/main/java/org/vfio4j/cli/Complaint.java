@@ -102,7 +102,8 @@ record Complaint(
     return status;
   }
 
-  private void write(JsonGenerator g) {
+  /** As properties of an object. */
+  void write(JsonGenerator g) {
     Json.put(g, "error", Text.printable(message));
     g.writeNumberProperty("status", status);
     Json.put(g, "source", source);

@@ -132,9 +132,14 @@ record PluggedVm(VmRequest vm, Path base, String folder, List<Plug> plugs) {
   }
 
   /** A VM's name as one of a file: what no shell needs quotes for. */
-  private static String folderName(String vm) {
+  static String folderName(String vm) {
     String plain = vm.replaceAll("[^A-Za-z0-9._-]", "_");
     return plain.startsWith(".") ? "_" + plain.substring(1) : plain;
+  }
+
+  /** The same with other devices. */
+  PluggedVm with(List<Plug> other) {
+    return new PluggedVm(vm, base, folder, other);
   }
 
   /** Whether it gets a function of this machine. */
@@ -154,7 +159,13 @@ record PluggedVm(VmRequest vm, Path base, String folder, List<Plug> plugs) {
     return QemuArguments.of(
         vm.memory().orElse(DEFAULT_MEMORY),
         plugs.stream().map(Plug::socket).toList(),
-        vm.serving().timeout().orElse(timeout()));
+        patience(),
+        vm.serving().qmp());
+  }
+
+  /** How long its QEMU is to wait for an answer. */
+  Duration patience() {
+    return vm.serving().timeout().orElse(timeout());
   }
 
   /** RAM of a VM that says none, and has no device that needs to know. */

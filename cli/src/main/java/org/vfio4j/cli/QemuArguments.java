@@ -40,8 +40,9 @@ record QemuArguments(List<String> words) {
    * @param memory bytes of RAM; pages are there from the start, since a device that pins them needs
    *     them all, and who puts them there first is who they are charged to
    * @param timeout how long QEMU is to wait for an answer
+   * @param qmp where QEMU is to answer QMP; it gets ports then for devices that come later
    */
-  static QemuArguments of(long memory, List<Path> sockets, Duration timeout) {
+  static QemuArguments of(long memory, List<Path> sockets, Duration timeout, Optional<String> qmp) {
     List<String> words =
         new ArrayList<>(
             List.of(
@@ -50,16 +51,27 @@ record QemuArguments(List<String> words) {
                 "-object",
                 "memory-backend-memfd,id=mem,size=%s,share=on,prealloc=on"
                     .formatted(size(memory))));
-    for (int n = 0; n < sockets.size(); n++) {
+    if (qmp.isPresent()) {
+      words.add("-qmp");
+      words.add("unix:%s,server=on,wait=off".formatted(qmp.get().replace(",", ",,")));
+    }
+    int ports = sockets.size() + (qmp.isPresent() ? SPARE : 0);
+    for (int n = 0; n < ports; n++) {
       String id = "vfio" + n;
       String port = id + "-port";
       words.add("-device");
       words.add("pcie-root-port,id=%s,chassis=%d,slot=%d".formatted(port, FIRST + n, FIRST + n));
+      if (n >= sockets.size()) {
+        continue;
+      }
       words.add("-device");
       words.add(device(sockets.get(n), Optional.of(new Place(id, port)), Optional.of(timeout)));
     }
     return new QemuArguments(words);
   }
+
+  /** Ports for devices that come later. */
+  private static final int SPARE = 4;
 
   /** Numbers of chassis and slots that a VM's own ports seldom have. */
   private static final int FIRST = 100;
@@ -77,17 +89,29 @@ record QemuArguments(List<String> words) {
   private record Place(String id, String bus) {}
 
   private static String device(Path socket, Optional<Place> place, Optional<Duration> timeout) {
-    return Json.line(
-        g -> {
-          g.writeStringProperty("driver", "vfio-user-pci");
-          Json.put(g, "id", place.map(Place::id));
-          Json.put(g, "bus", place.map(Place::bus));
-          timeout.ifPresent(t -> g.writeNumberProperty("x-msg-timeout", t.toMillis()));
-          g.writeObjectPropertyStart("socket");
-          g.writeStringProperty("path", socket.toString());
-          g.writeStringProperty("type", "unix");
-          g.writeEndObject();
-        });
+    return Json.line(g -> device(g, socket, place, timeout));
+  }
+
+  private static void device(
+      JsonGenerator g, Path socket, Optional<Place> place, Optional<Duration> timeout) {
+    g.writeStringProperty("driver", "vfio-user-pci");
+    Json.put(g, "id", place.map(Place::id));
+    Json.put(g, "bus", place.map(Place::bus));
+    timeout.ifPresent(t -> g.writeNumberProperty("x-msg-timeout", t.toMillis()));
+    g.writeObjectPropertyStart("socket");
+    g.writeStringProperty("path", socket.toString());
+    g.writeStringProperty("type", "unix");
+    g.writeEndObject();
+  }
+
+  /**
+   * What a running QEMU is told, as the arguments of {@code device_add}.
+   *
+   * @param id by which it is unplugged
+   * @param port what it is plugged into
+   */
+  static void hotPlug(JsonGenerator g, Path socket, String id, String port, Duration timeout) {
+    device(g, socket, Optional.of(new Place(id, port)), Optional.of(timeout));
   }
 
   /** For a shell: an option and its value a line, the last without a line break. */

@@ -5,13 +5,17 @@ package org.vfio4j.cli;
 
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.IdentityHashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.concurrent.CopyOnWriteArrayList;
 import org.vfio4j.assign.Serving;
 import org.vfio4j.assign.VmRequest;
 import org.vfio4j.broker.Broker;
@@ -38,17 +42,22 @@ final class ServedVm {
   /** Behind an IOMMU of the guest one for each function, else one. */
   private final Map<String, Vm> spaces = new LinkedHashMap<>();
 
-  private final Map<Plug, Behind> devices = new IdentityHashMap<>();
+  private final Map<Plug, Behind> devices = Collections.synchronizedMap(new IdentityHashMap<>());
+
+  /** Those that are served, in the order in which they came. */
+  private final List<Plug> plugs = new CopyOnWriteArrayList<>();
 
   /** What a socket leads to. */
-  private record Behind(ServedDevice device, Optional<Vm> space, Optional<Server> server) {}
+  private record Behind(
+      ServedDevice device, Optional<Vm> space, Optional<Server> server, ClientEvents clients) {}
 
   /**
    * Looks up who may connect; nothing is begun.
    *
    * @param source of the request, for messages
    * @param all takes everything that is begun
-   * @param outliving where connections are kept for another process, and are from one before
+   * @param kept where connections are kept for another process, and are from one before
+   * @param resumed whether it goes on: what it lacks keeps nothing else down then
    * @throws BadInputException for who is not known here
    */
   ServedVm(
@@ -57,14 +66,16 @@ final class ServedVm {
       Optional<Broker> broker,
       GivenBack all,
       EventLines lines,
-      Outliving outliving)
+      KeptDescriptors kept,
+      boolean resumed)
       throws IOException {
     this.vm = vm;
+    plugs.addAll(vm.plugs());
     this.broker = broker;
     this.all = all;
     this.lines = lines;
-    kept = outliving.kept();
-    resumed = outliving.resumed();
+    this.kept = kept;
+    this.resumed = resumed;
     Serving serving = vm.vm().serving();
     try {
       access = SocketAccess.of(serving.user(), serving.group(), serving.mode());
@@ -74,9 +85,20 @@ final class ServedVm {
     }
   }
 
-  /** What is asked for. */
+  /** What is served. */
   PluggedVm plugged() {
-    return vm;
+    return vm.with(plugs());
+  }
+
+  /** What is served now. */
+  List<Plug> plugs() {
+    return List.copyOf(plugs);
+  }
+
+  /** The process that uses a device. */
+  OptionalInt client(Plug plug) {
+    Behind behind = devices.get(plug);
+    return behind == null ? OptionalInt.empty() : behind.clients().served();
   }
 
   /** Makes its folder. */
@@ -90,23 +112,31 @@ final class ServedVm {
   }
 
   private void prepare(Plug plug) {
+    ClientEvents clients =
+        new ClientEvents(lines, Optional.of(vm.vm().name()), plug.source().name());
     Behind behind =
         switch (plug.source()) {
-          case Plug.Own own -> ofOurs(OwnDevices.create(own.device()));
-          case Plug.StandIn standIn -> ofOurs(OwnDevices.create(standIn.device()));
+          case Plug.Own own -> ofOurs(OwnDevices.create(own.device()), clients);
+          case Plug.StandIn standIn -> ofOurs(OwnDevices.create(standIn.device()), clients);
           case Plug.Function f -> {
             Vm space = space(f);
             PassOptions options =
                 new PassOptions(f.wrapped(), f.handling().mmap(), f.handling().reset());
             yield new Behind(
-                space.device(f.address(), options), Optional.of(space), Optional.empty());
+                space.device(f.address(), options), Optional.of(space), Optional.empty(), clients);
           }
         };
     devices.put(plug, behind);
   }
 
-  private static Behind ofOurs(ServedDevice device) {
-    return new Behind(device, Optional.empty(), Optional.empty());
+  /** Waits until nobody uses a device, so long at most; whether that is so. */
+  boolean awaitNobody(Plug plug, Duration most) throws InterruptedException {
+    Behind behind = devices.get(plug);
+    return behind == null || behind.clients().awaitNobody(most);
+  }
+
+  private static Behind ofOurs(ServedDevice device, ClientEvents clients) {
+    return new Behind(device, Optional.empty(), Optional.empty(), clients);
   }
 
   /** Behind an IOMMU of the guest each device is an address space of its own. */
@@ -167,17 +197,17 @@ final class ServedVm {
 
   /** Serves all of its devices. */
   void serve() {
-    vm.plugs().forEach(plug -> begin(() -> serve(plug)));
+    plugs.forEach(plug -> begin(() -> serve(plug)));
   }
 
   private void serve(Plug plug) {
     Behind behind = Objects.requireNonNull(devices.get(plug));
     Server.Builder builder = Server.at(plug.socket());
     behind.space().ifPresent(space -> builder.kept(kept, space.name(behind.device())));
-    builder.events(new ClientEvents(lines, Optional.of(vm.vm().name()), plug.source().name()));
+    builder.events(behind.clients());
     Optional<Server> server =
         all.take(() -> ServeCommand.start(access.apply(builder), behind.device(), plug.socket()));
-    devices.put(plug, new Behind(behind.device(), behind.space(), server));
+    devices.put(plug, new Behind(behind.device(), behind.space(), server, behind.clients()));
   }
 
   /**
@@ -189,6 +219,7 @@ final class ServedVm {
     boolean done = false;
     try {
       prepare(plug);
+      plugs.add(plug);
       Optional<String> held = tryOut(plug);
       serve(plug);
       done = true;
@@ -200,9 +231,10 @@ final class ServedVm {
     }
   }
 
-  /** One device less: whoever has it is disconnected. */
+  /** One device less, of those that are served or were to be: whoever has it is disconnected. */
   void detach(Plug plug) {
     Behind behind = devices.remove(plug);
+    plugs.remove(plug);
     if (behind == null) {
       return;
     }

@@ -7,23 +7,20 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.concurrent.Callable;
-import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.vfio4j.assign.Sizes;
 import org.vfio4j.assign.Verdict;
 import org.vfio4j.broker.Broker;
-import org.vfio4j.host.PciAddress;
-import org.vfio4j.host.PciFunction;
 import org.vfio4j.linux.device.LockedMemory;
 import org.vfio4j.linux.iommu.Kernels;
 import org.vfio4j.linux.iommu.LinuxIommu;
 import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.posix.KeptDescriptors;
 import org.vfio4j.posix.SystemCalls;
-import org.vfio4j.vfio.DriverKind;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -80,6 +77,20 @@ final class UpCommand implements Callable<Integer> {
 
   @Mixin private AssignmentChoice choice = new AssignmentChoice();
 
+  @Option(
+      names = {"-d", "--daemon"},
+      description = {
+        "Hand the file to the daemon of this host ('vfio daemon'), which serves it from now on and"
+            + " after a boot: all of its VMs or none."
+      })
+  private boolean daemon;
+
+  @Option(
+      names = "--socket",
+      paramLabel = "PATH",
+      description = "Where that daemon answers, if not where 'vfio ps' asks.")
+  private Optional<Path> socket = Optional.empty();
+
   @Option(names = "--dry-run", description = "Only say what 'vfio check' says.")
   private boolean dryRun;
 
@@ -121,6 +132,9 @@ final class UpCommand implements Callable<Integer> {
     if (dryRun) {
       return judge(choice.read(List.of(file)).besideWhatRuns());
     }
+    if (daemon) {
+      return handOver();
+    }
     Outliving outliving = Outliving.ofThisProcess();
     Optional<Outliving.Text> before = outliving.text(REQUEST);
     String text = before.isPresent() ? before.get().text() : InputFile.text(file, "request");
@@ -137,7 +151,7 @@ final class UpCommand implements Callable<Integer> {
     }
     List<PluggedVm> vms = PluggedVm.of(asked, base());
     if (before.isEmpty()) {
-      checkLockedMemory(vms);
+      checkLockedMemory(vms, LockedMemory.ofThisProcess().bytes());
     }
     EventLines lines = new EventLines(console, json);
     UpReport report = new UpReport(lines, form == Form.LIBVIRT);
@@ -150,7 +164,15 @@ final class UpCommand implements Callable<Integer> {
       broker.ifPresent(b -> all.take(() -> b));
       List<ServedVm> served = new ArrayList<>();
       for (PluggedVm vm : vms) {
-        served.add(new ServedVm(vm, asked.request().source(), broker, all, lines, outliving));
+        served.add(
+            new ServedVm(
+                vm,
+                asked.request().source(),
+                broker,
+                all,
+                lines,
+                outliving.kept(),
+                outliving.resumed()));
       }
       serve(asked, served, all, report, outliving, broker);
       // Nobody could learn what to give QEMU. Who stops reading later does not end the VMs.
@@ -163,6 +185,23 @@ final class UpCommand implements Callable<Integer> {
       // Whoever runs this command within his process wants it to end.
     }
     return Main.OK;
+  }
+
+  /** Has a daemon serve it. */
+  private int handOver() throws IOException {
+    Path source = file.toAbsolutePath().normalize();
+    String text = InputFile.text(file, "request");
+    String body =
+        DaemonClient.object(
+            g -> {
+              Json.put(g, "source", source.toString());
+              Json.put(g, "text", text);
+              Json.put(g, "host", choice.absoluteHost());
+              g.writeBooleanProperty("bind", bind);
+              Json.put(g, "force", choice.forced());
+              Json.put(g, "form", form.name().toLowerCase(Locale.ROOT));
+            });
+    return new DaemonClient(socket, json).ask(console, "POST", DaemonClient.path("vms"), body);
   }
 
   /** What {@code vfio check} says. */
@@ -188,8 +227,13 @@ final class UpCommand implements Callable<Integer> {
     return Path.of(root ? "/run" : runtime).resolve("vfio4j").toAbsolutePath();
   }
 
-  /** What all VMs may have pinned counts against the limit of this process. */
-  private static void checkLockedMemory(List<PluggedVm> vms) {
+  /**
+   * What all VMs may have pinned counts against the limit of this process.
+   *
+   * @param besides bytes that it has locked for others
+   * @throws RefusedException if it is too much
+   */
+  static void checkLockedMemory(List<PluggedVm> vms, long besides) {
     long needed =
         vms.stream()
             .filter(PluggedVm::isReal)
@@ -198,7 +242,7 @@ final class UpCommand implements Callable<Integer> {
     LockedMemory locked = LockedMemory.ofThisProcess();
     OptionalLong limit = locked.limit();
     if (needed > 0 && limit.isPresent() && !locked.maySkipLimit()) {
-      long left = limit.getAsLong() - locked.bytes();
+      long left = limit.getAsLong() - besides;
       if (needed > left) {
         throw new RefusedException(
             ("%s of memory are to be pinned for the VMs, and this process may lock %s"
@@ -232,7 +276,12 @@ final class UpCommand implements Callable<Integer> {
     report.ready(outliving.kept().lasts());
   }
 
-  private static Broker broker(UpReport report, KeptDescriptors kept) {
+  /**
+   * A broker of this machine's functions, which goes on where another process has ended.
+   *
+   * @throws RefusedException if a later version has left what is kept
+   */
+  static Broker broker(UpReport report, KeptDescriptors kept) {
     if (!kept.lasts()) {
       return Broker.ofThisMachine(report::state);
     }
@@ -262,51 +311,17 @@ final class UpCommand implements Callable<Integer> {
       // Whatever has become of one function, the VMs that have others go on.
       return;
     }
-    List<PciAddress> functions =
-        vms.stream()
-            .flatMap(vm -> vm.plugs().stream())
-            .flatMap(p -> p.source() instanceof Plug.Function f ? Stream.of(f) : Stream.empty())
-            .map(f -> PciAddress.parse(f.address()))
-            .distinct()
-            .toList();
-    if (bind) {
-      LocalDevices local = LocalDevices.ofThisMachine();
-      Takeover takeover = Takeover.of(local.host(), functions, choice.forced(), false);
-      if (!takeover.refusals().isEmpty()) {
-        throw new RefusedException(String.join("; ", takeover.refusals()));
-      }
-      List<String> names = takeover.functions().stream().map(PciAddress::toString).toList();
-      // Written down before: who comes after a death in between gives them back.
-      String changing =
-          functions.stream()
-              .filter(address -> !vfioHas(asked, address))
-              .map(PciAddress::toString)
-              .collect(Collectors.joining("\n"));
-      all.take(() -> outliving.write(BOUND, changing));
-      all.take(() -> BoundFunctions.bind(local.binding(), names, report));
+    List<Plug> plugs = vms.stream().flatMap(vm -> vm.plugs().stream()).toList();
+    if (!bind) {
+      FunctionDrivers.of(asked.host(), plugs).require();
       return;
     }
-    for (PciAddress address : functions) {
-      if (!vfioHas(asked, address)) {
-        Optional<String> driver = driver(asked, address);
-        throw new RefusedException(
-            "%s is with %s: bind it with 'vfio bind %s', or add --bind"
-                .formatted(
-                    address,
-                    driver.map(d -> "the driver " + Text.printable(d)).orElse("no driver"),
-                    address));
-      }
-    }
-  }
-
-  private static Optional<String> driver(AskedAssignment asked, PciAddress address) {
-    return asked.host().function(address).map(PciFunction::driver).flatMap(d -> d.value());
-  }
-
-  private static boolean vfioHas(AskedAssignment asked, PciAddress address) {
-    return driver(asked, address)
-        .filter(d -> DriverKind.of(d, false).registersWithVfio())
-        .isPresent();
+    LocalDevices local = LocalDevices.ofThisMachine();
+    List<String> names = FunctionDrivers.of(local.host(), plugs).takeover(choice.forced());
+    // Written down before: who comes after a death in between gives them back.
+    String changing = String.join("\n", FunctionDrivers.of(asked.host(), plugs).others());
+    all.take(() -> outliving.write(BOUND, changing));
+    all.take(() -> BoundFunctions.bind(local.binding(), names, report));
   }
 
   private ParameterException bad(String message) {

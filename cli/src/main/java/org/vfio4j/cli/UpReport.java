@@ -3,6 +3,7 @@
 
 package org.vfio4j.cli;
 
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -109,6 +110,29 @@ final class UpReport {
                             .formatted(ProcessHandle.current().pid())
                         + " by another."
                     : ""));
+  }
+
+  /** A VM that is written down cannot be served now, or something that is written down is no VM. */
+  void notServed(String why) {
+    lines.event("failed", g -> Json.put(g, "why", why), () -> "not served: " + Text.printable(why));
+  }
+
+  /** A daemon can be asked. */
+  void answering(Path socket, boolean lasts) {
+    lines.event(
+        "ready",
+        g -> {
+          Json.put(g, "socket", socket.toString());
+          if (lasts) {
+            g.writeBooleanProperty("outlives", true);
+          }
+        },
+        () ->
+            "Answers at %s.".formatted(Text.printable(socket.toString()))
+                + (lasts
+                    ? " SIGTERM and crashes leave the VMs as they are."
+                    : " VMs lose their devices when this process ends: 'vfio keep -- vfio daemon',"
+                        + " or systemd, has them outlive it."));
   }
 
   /** VMs that another process has served go on. */

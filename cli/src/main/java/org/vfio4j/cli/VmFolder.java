@@ -52,13 +52,7 @@ final class VmFolder implements AutoCloseable {
   static VmFolder take(String vm, Path base, String name) {
     Path folder = base.resolve(name);
     try {
-      boolean made = !Files.exists(base, LinkOption.NOFOLLOW_LINKS);
-      Files.createDirectories(base, PosixFilePermissions.asFileAttribute(ALL_VMS));
-      if (made) {
-        // However strict the umask: each VM's user looks for its folder there.
-        Files.setPosixFilePermissions(base, ALL_VMS);
-      }
-      checkOwn(vm, base);
+      base(vm, base);
       PathLock lock = lock(vm, folder);
       boolean done = false;
       try {
@@ -80,6 +74,22 @@ final class VmFolder implements AutoCloseable {
       throw new RefusedException(
           "%s: no folder for its sockets at %s: %s".formatted(vm, folder, OutputFile.reason(e)));
     }
+  }
+
+  /**
+   * Makes the folder of all VMs' folders where it is missing.
+   *
+   * @param vm for whom, for messages
+   * @throws RefusedException if it is there, and others may write to it
+   */
+  static void base(String vm, Path base) throws IOException {
+    boolean made = !Files.exists(base, LinkOption.NOFOLLOW_LINKS);
+    Files.createDirectories(base, PosixFilePermissions.asFileAttribute(ALL_VMS));
+    if (made) {
+      // However strict the umask: each VM's user looks for its folder there.
+      Files.setPosixFilePermissions(base, ALL_VMS);
+    }
+    checkOwn(vm, base);
   }
 
   /** A folder that others may write to is theirs. */

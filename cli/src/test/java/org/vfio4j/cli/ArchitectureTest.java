@@ -51,6 +51,7 @@ class ArchitectureTest {
   private static final String BROKER = "org.vfio4j.broker..";
   private static final String HOST = "org.vfio4j.host..";
   private static final String ASSIGN = "org.vfio4j.assign..";
+  private static final String API = "org.vfio4j.api..";
   private static final String CLI = "org.vfio4j.cli..";
   private static final String BENCH = "org.vfio4j.bench..";
 
@@ -62,7 +63,7 @@ class ArchitectureTest {
 
   @Test
   void shouldSeeTheClassesOfEachModule() {
-    for (String name : core(POSIX, LINUX, REPLAY, USER, BROKER, HOST, ASSIGN, CLI)) {
+    for (String name : core(POSIX, LINUX, REPLAY, USER, BROKER, HOST, ASSIGN, API, CLI)) {
       assertThat(CLASSES.that(resideInAnyPackage(name))).as(name).isNotEmpty();
     }
   }
@@ -142,6 +143,11 @@ class ArchitectureTest {
   @Test
   void shouldLetHostKnowCoreOnly() {
     onlyProject(HOST, core(HOST));
+  }
+
+  @Test
+  void shouldLetTheApiKnowNothingOfVfio() {
+    onlyProject(API, API);
   }
 
   @Test

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.cli;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collection;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.vfio4j.assign.Check;
+import org.vfio4j.assign.DeviceRequest;
+import org.vfio4j.assign.Options;
+import org.vfio4j.assign.Request;
+import org.vfio4j.assign.RunningVm;
+import org.vfio4j.assign.Verdict;
+import org.vfio4j.assign.VmRequest;
+import org.vfio4j.host.PciAddress;
+
+/**
+ * The VMs of a host that come and go while it runs. A VM is changed by one at a time, and no change
+ * of one waits for a change of another, but for the moment in which it is decided who gets a
+ * device.
+ */
+final class Daemon implements AutoCloseable {
+  private final Hosting hosting;
+
+  /** By their names. This object's lock covers it. */
+  private final Map<String, HostedVm> vms = new TreeMap<>();
+
+  private final Set<String> changing = new HashSet<>();
+
+  /** Held while it is decided who gets a device. */
+  private final Object admission = new Object();
+
+  Daemon(Hosting hosting) {
+    this.hosting = hosting;
+  }
+
+  /** All VMs, by their names. */
+  synchronized List<HostedVm> vms() {
+    return List.copyOf(vms.values());
+  }
+
+  synchronized boolean isChanging(String name) {
+    return changing.contains(name);
+  }
+
+  private synchronized Optional<HostedVm> vm(String name) {
+    return Optional.ofNullable(vms.get(name));
+  }
+
+  /** Until it is closed nobody else changes these VMs. */
+  private final class Change implements AutoCloseable {
+    private final Collection<String> names;
+
+    Change(Collection<String> names) {
+      this.names = names;
+      synchronized (Daemon.this) {
+        for (String name : names) {
+          if (changing.contains(name)) {
+            throw new RefusedException(
+                name + " is being changed just now: ask again when that is over");
+          }
+        }
+        changing.addAll(names);
+      }
+    }
+
+    @Override
+    public void close() {
+      synchronized (Daemon.this) {
+        changing.removeAll(names);
+      }
+    }
+  }
+
+  /**
+   * Reaches again what is written down, each VM by itself, and goes on with what a process before
+   * this one has left.
+   */
+  void start(UpReport report) throws IOException {
+    boolean resumed = hosting.outliving().resumed();
+    List<WantedVm> all = hosting.wanted().read(report::notServed);
+    List<HostedVm> taken = new ArrayList<>();
+    for (WantedVm wanted : all) {
+      HostedVm vm = new HostedVm(hosting, wanted);
+      if (wanted.going()) {
+        vm.release(report);
+        hosting.wanted().remove(wanted.name());
+        continue;
+      }
+      synchronized (this) {
+        vms.put(wanted.name(), vm);
+      }
+      if (each(vm, report, () -> begin(vm, resumed, report))) {
+        taken.add(vm);
+      }
+    }
+    report.resumed(hosting.broker().resume());
+    for (HostedVm vm : taken) {
+      each(vm, report, () -> vm.serve(report, resumed));
+    }
+    hosting.outliving().kept().closeRest();
+  }
+
+  private void begin(HostedVm vm, boolean resumed, UpReport report) throws IOException {
+    AskedAssignment asked = vm.ask();
+    if (!resumed) {
+      admit(asked, asked.request().vms(), vm.wanted().forced(), vm.wanted().name());
+    }
+    vm.take(report, resumed);
+  }
+
+  /** Something that is done for one VM, and may fail. */
+  private interface Step {
+    void run() throws IOException;
+  }
+
+  /** What one VM lacks keeps no other down. */
+  private static boolean each(HostedVm vm, UpReport report, Step step) {
+    String why;
+    try {
+      step.run();
+      return true;
+    } catch (NotAdmittedException e) {
+      why = sentences(e.verdict());
+    } catch (IOException | RuntimeException e) {
+      why = String.valueOf(e.getMessage());
+    }
+    vm.failed(why);
+    report.notServed(vm.wanted().name() + ": " + why);
+    try {
+      vm.end();
+    } catch (RuntimeException e) {
+      report.notServed(vm.wanted().name() + ": " + e.getMessage());
+    }
+    return false;
+  }
+
+  private static String sentences(Verdict verdict) {
+    return verdict.vms().stream()
+        .flatMap(vm -> vm.devices().stream())
+        .flatMap(d -> d.refusal().stream())
+        .map(r -> r.message())
+        .distinct()
+        .collect(Collectors.joining("; "));
+  }
+
+  /**
+   * Decides whether VMs can have devices beside all that others have.
+   *
+   * @param but whose devices do not count
+   */
+  private void admit(
+      AskedAssignment asked, List<VmRequest> wanted, List<String> forced, String but) {
+    Request request = asked.request().with(wanted);
+    if (request.running().isEmpty()) {
+      request = request.beside(others(asked, but));
+    }
+    Options options =
+        Options.DEFAULT.forcing(
+            LocalDevices.addresses(forced).stream()
+                .map(PciAddress::toString)
+                .collect(Collectors.toUnmodifiableSet()));
+    Verdict verdict = Check.verdict(request, asked.host(), options);
+    if (!verdict.admitted()) {
+      throw new NotAdmittedException(
+          verdict, new AskedAssignment(request, asked.host(), asked.live()));
+    }
+  }
+
+  /** Who has devices of the same host. */
+  private List<RunningVm> others(AskedAssignment asked, String but) {
+    List<RunningVm> ours =
+        vms().stream()
+            .filter(vm -> !vm.wanted().name().equals(but))
+            .filter(vm -> vm.isOn(asked))
+            .map(HostedVm::running)
+            .toList();
+    if (!asked.live()) {
+      return ours;
+    }
+    Set<String> names = ours.stream().map(RunningVm::name).collect(Collectors.toSet());
+    long self = ProcessHandle.current().pid();
+    Stream<RunningVm> strangers =
+        RunningVms.of(Path.of("/")).stream()
+            .filter(r -> r.pid().isEmpty() || r.pid().getAsLong() != self)
+            .filter(r -> !names.contains(r.name()));
+    return Stream.concat(ours.stream(), strangers).toList();
+  }
+
+  /**
+   * Serves VMs of a file: all of them or none.
+   *
+   * @param report where the one who asks is told of it
+   * @return whether anything was done: not if all are served so already
+   */
+  boolean up(List<WantedVm> wanted, UpReport report) throws IOException {
+    try (Change _ = new Change(wanted.stream().map(WantedVm::name).toList())) {
+      Map<String, HostedVm> begun = new LinkedHashMap<>();
+      boolean done = false;
+      try {
+        synchronized (admission) {
+          begin(wanted, begun);
+        }
+        for (HostedVm vm : begun.values()) {
+          vm.write(vm.wanted());
+          vm.take(report, false);
+        }
+        for (HostedVm vm : begun.values()) {
+          vm.serve(report, false);
+        }
+        done = true;
+        return !begun.isEmpty();
+      } finally {
+        if (!done) {
+          begun.values().forEach(this::forget);
+        }
+      }
+    }
+  }
+
+  /** Finds out what they ask for, and that they can have it; from then on it is theirs. */
+  private void begin(List<WantedVm> wanted, Map<String, HostedVm> begun) throws IOException {
+    List<PluggedVm> plugged = new ArrayList<>();
+    Optional<AskedAssignment> first = Optional.empty();
+    List<VmRequest> requests = new ArrayList<>();
+    for (WantedVm each : wanted) {
+      Optional<HostedVm> there = vm(each.name()).filter(vm -> vm.failed().isEmpty());
+      if (there.isPresent()) {
+        if (!there.get().wanted().sameAs(each)) {
+          throw new RefusedException(
+              "%s is up already, as %s had it: 'vfio down' it first, or change it by 'vfio attach'"
+                  .formatted(each.name(), there.get().wanted().source()));
+        }
+        continue;
+      }
+      HostedVm vm = new HostedVm(hosting, each);
+      AskedAssignment asked = vm.ask();
+      plugged.add(PluggedVm.of(asked, hosting.base()).getFirst());
+      requests.addAll(asked.request().vms());
+      first = first.or(() -> Optional.of(asked));
+      begun.put(each.name(), vm);
+    }
+    if (first.isPresent()) {
+      admit(first.get(), requests, wanted.getFirst().forced(), "");
+      vms().stream().flatMap(vm -> vm.plugged().stream()).forEach(plugged::add);
+      UpCommand.checkLockedMemory(plugged, 0);
+      synchronized (this) {
+        vms.putAll(begun);
+      }
+    }
+  }
+
+  private void forget(HostedVm vm) {
+    String name = vm.wanted().name();
+    try {
+      vm.end();
+    } finally {
+      synchronized (this) {
+        vms.remove(name, vm);
+      }
+      hosting.wanted().remove(name);
+    }
+  }
+
+  private HostedVm required(String name) {
+    return vm(name)
+        .orElseThrow(() -> new RefusedException("no VM " + name + " here; see 'vfio ps'"));
+  }
+
+  /** A VM that is served. */
+  HostedVm plugged(String name) {
+    return required(name);
+  }
+
+  /**
+   * Takes a VM down: everything is given back.
+   *
+   * @param force also while it runs
+   */
+  void down(String name, boolean force, UpReport report) {
+    try (Change _ = new Change(List.of(name))) {
+      HostedVm vm = required(name);
+      if (!force) {
+        for (Plug plug : vm.plugged().map(PluggedVm::plugs).orElse(List.of())) {
+          unused(vm, plug, "end it first, or add --force, which takes its devices from it");
+        }
+      }
+      vm.write(vm.wanted().goingDown());
+      if (vm.plugged().isEmpty()) {
+        vm.release(report);
+      }
+      vm.end();
+      hosting.wanted().remove(name);
+      synchronized (this) {
+        vms.remove(name);
+      }
+    }
+  }
+
+  private static void unused(HostedVm vm, Plug plug, String fix) {
+    OptionalInt user = vm.user(plug);
+    if (user.isPresent()) {
+      throw new RefusedException(
+          "%s: process %d uses %s: %s"
+              .formatted(vm.wanted().name(), user.getAsInt(), plug.source().name(), fix));
+    }
+  }
+
+  /**
+   * Gives a VM one function more.
+   *
+   * @return what it is plugged into
+   */
+  Plug attach(String name, DeviceRequest device, UpReport report) throws IOException {
+    try (Change _ = new Change(List.of(name))) {
+      HostedVm vm = required(name);
+      AskedAssignment asked =
+          vm.asked()
+              .filter(_ -> vm.failed().isEmpty())
+              .orElseThrow(() -> new RefusedException(name + " is not served: " + vm.failed()));
+      if (vm.plugOf(device.device()).isPresent()) {
+        throw new RefusedException("%s has %s already".formatted(name, device.device()));
+      }
+      Plug plug = vm.plug(device);
+      // As the host is now, not as it was when the VM came.
+      AskedAssignment now = vm.wanted().plus(device).asked();
+      synchronized (admission) {
+        VmRequest one = asked.request().vms().getFirst().with(List.of(device));
+        admit(now, List.of(one), vm.wanted().forced(), "");
+        vm.reserve(now);
+      }
+      vm.attach(device, plug, report);
+      return plug;
+    }
+  }
+
+  /**
+   * Takes a function from a VM.
+   *
+   * @param unplug has the VM let go of it first; whoever still uses it then is a refusal
+   */
+  void detach(String name, String address, boolean force, Unplug unplug) throws IOException {
+    try (Change _ = new Change(List.of(name))) {
+      HostedVm vm = required(name);
+      Plug plug =
+          vm.plugOf(address)
+              .orElseThrow(
+                  () ->
+                      new RefusedException("%s has no %s; see 'vfio ps'".formatted(name, address)));
+      if (!force && vm.user(plug).isPresent()) {
+        unplug.unplug(vm, plug);
+      }
+      if (!force) {
+        unused(vm, plug, "it has to let go of it; --force takes it away");
+      }
+      vm.detach(plug, address);
+    }
+  }
+
+  /** How a running VM is made to let go of a device. */
+  @FunctionalInterface
+  interface Unplug {
+    void unplug(HostedVm vm, Plug plug) throws IOException;
+  }
+
+  /** Gives everything back, and forgets nothing: the next process serves it again. */
+  @Override
+  public void close() {
+    for (HostedVm vm : vms()) {
+      vm.end();
+    }
+  }
+}

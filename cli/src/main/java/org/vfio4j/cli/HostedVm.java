@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.cli;
+
+import java.io.IOException;
+import java.time.Duration;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
+import java.util.Set;
+import org.vfio4j.assign.DeviceRequest;
+import org.vfio4j.assign.RunningVm;
+import org.vfio4j.assign.VmRequest;
+import org.vfio4j.broker.BrokerState;
+import org.vfio4j.host.PciAddress;
+import org.vfio4j.host.input.BadInputException;
+
+/**
+ * A VM of a daemon, from when it is asked for until it is taken down. One change of it at a time,
+ * of which {@link Daemon} takes care; what it is now may be asked at any time.
+ */
+final class HostedVm {
+  private final Hosting hosting;
+  private final GivenBack all = GivenBack.untilClosed();
+
+  /** By their addresses. */
+  private final Map<String, BoundFunctions> bound = new HashMap<>();
+
+  private volatile WantedVm wanted;
+  private volatile Optional<AskedAssignment> asked = Optional.empty();
+  private volatile Optional<ServedVm> served = Optional.empty();
+  private volatile String failed = "";
+
+  HostedVm(Hosting hosting, WantedVm wanted) {
+    this.hosting = hosting;
+    this.wanted = wanted;
+  }
+
+  /** What is written down of it. */
+  WantedVm wanted() {
+    return wanted;
+  }
+
+  /** Why it is not served; empty if it is. */
+  String failed() {
+    return failed;
+  }
+
+  void failed(String why) {
+    failed = why;
+  }
+
+  /** What it asks for; empty where that could not be found out. */
+  Optional<AskedAssignment> asked() {
+    return asked;
+  }
+
+  /** What is served; empty where nothing is. */
+  Optional<PluggedVm> plugged() {
+    return served.map(ServedVm::plugged);
+  }
+
+  /** Whether it has devices of the host of which others ask for some. */
+  boolean isOn(AskedAssignment other) {
+    return failed.isEmpty()
+        && asked.isPresent()
+        && asked.get().live() == other.live()
+        && asked.get().host().name().equals(other.host().name());
+  }
+
+  /** As others see it that ask for devices of its host. */
+  RunningVm running() {
+    VmRequest vm = asked.orElseThrow().request().vms().getFirst();
+    List<String> devices = vm.devices().stream().map(DeviceRequest::device).toList();
+    return new RunningVm(vm.name(), OptionalLong.empty(), vm.viommu(), Set.of(), devices);
+  }
+
+  /**
+   * Finds out what it asks for; nothing is begun.
+   *
+   * @throws BadInputException for what cannot be served, with its place
+   */
+  AskedAssignment ask() throws IOException {
+    AskedAssignment now = wanted.asked();
+    if (wanted.bind() && !now.live()) {
+      throw new BadInputException(
+          wanted.source(), 0, "host", "is not this machine: nothing is to be bound for it");
+    }
+    asked = Optional.of(now);
+    return now;
+  }
+
+  /**
+   * Takes what it needs, short of its sockets.
+   *
+   * @throws RefusedException if something cannot be had
+   */
+  void take(UpReport report, boolean resumed) throws IOException {
+    AskedAssignment now = asked.orElseThrow();
+    PluggedVm plugged = PluggedVm.of(now, hosting.base()).getFirst();
+    ServedVm vm =
+        new ServedVm(
+            plugged,
+            wanted.source(),
+            Optional.of(hosting.broker()),
+            all,
+            hosting.lines(),
+            hosting.outliving().kept(),
+            resumed);
+    vm.folder();
+    drivers(now, plugged.plugs(), report);
+    vm.prepare();
+    served = Optional.of(vm);
+  }
+
+  /** Every function is on a driver of VFIO, or is put there. */
+  private void drivers(AskedAssignment now, List<Plug> plugs, UpReport report) {
+    FunctionDrivers before = FunctionDrivers.of(now.host(), plugs);
+    if (before.functions().isEmpty()) {
+      return;
+    }
+    if (!wanted.bind()) {
+      before.require();
+      return;
+    }
+    LocalDevices local = LocalDevices.ofThisMachine();
+    List<String> names =
+        FunctionDrivers.of(local.host(), plugs).takeover(LocalDevices.addresses(wanted.forced()));
+    // Written down before: who comes after a death in between gives them back.
+    write(wanted.binding(before.others()));
+    BoundFunctions.bind(local.binding(), names, report);
+    for (String address : wanted.bound()) {
+      if (names.contains(address)) {
+        all.take(() -> new BoundFunctions(local.binding(), List.of(address), report))
+            .ifPresent(b -> bound.put(address, b));
+      }
+    }
+  }
+
+  /** Makes its sockets. Those who connected to the process before this one are served on. */
+  void serve(UpReport report, boolean resumed) {
+    ServedVm vm = served.orElseThrow();
+    if (!resumed) {
+      vm.tryOut().forEach(report::held);
+    }
+    vm.serve();
+    failed = "";
+    report.serving(vm.plugged(), hosting.outliving().kept().lasts());
+  }
+
+  /** Writes down what it is to be from now on. */
+  void write(WantedVm now) {
+    hosting.wanted().write(now);
+    wanted = now;
+  }
+
+  /** Gives everything back, and is to be forgotten. */
+  void end() {
+    all.close();
+    served = Optional.empty();
+  }
+
+  /** Gives drivers back that a process before this one has changed, where nothing is served. */
+  void release(UpReport report) {
+    if (!wanted.bound().isEmpty()) {
+      BoundFunctions.of(LocalDevices.ofThisMachine().binding(), wanted.bound(), report).close();
+    }
+  }
+
+  /** What a device asked for later needs: nothing is begun. */
+  Plug plug(DeviceRequest device) throws IOException {
+    WantedVm more = wanted.plus(device);
+    return PluggedVm.of(more.asked(), hosting.base()).getFirst().plugs().stream()
+        .filter(p -> is(p, device.device()))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  private static boolean is(Plug plug, String address) {
+    return switch (plug.source()) {
+      case Plug.Function f -> f.address().equals(address);
+      case Plug.StandIn s -> s.wanted().device().equals(address);
+      case Plug.Own _ -> false;
+    };
+  }
+
+  /** The device at this address that is served. */
+  Optional<Plug> plugOf(String address) {
+    return served.stream().flatMap(s -> s.plugs().stream()).filter(p -> is(p, address)).findFirst();
+  }
+
+  /** From now on it has a device more for those who ask for it. */
+  void reserve(AskedAssignment now) {
+    asked = Optional.of(now);
+  }
+
+  /** Serves one device more that is reserved, and writes it down; or none, and reserves none. */
+  void attach(DeviceRequest device, Plug plug, UpReport report) throws IOException {
+    WantedVm before = wanted;
+    boolean done = false;
+    try {
+      drivers(asked.orElseThrow(), List.of(plug), report);
+      served.orElseThrow().attach(plug).ifPresent(report::held);
+      write(wanted.plus(device));
+      done = true;
+    } finally {
+      if (!done) {
+        served.orElseThrow().detach(plug);
+        release(device.device());
+        asked = Optional.of(before.asked());
+        write(before);
+      }
+    }
+  }
+
+  /** Serves one device less, and writes it down. */
+  void detach(Plug plug, String address) throws IOException {
+    served.orElseThrow().detach(plug);
+    WantedVm fewer = wanted.minus(address);
+    asked = Optional.of(fewer.asked());
+    if (!sharesGroup(address)) {
+      release(address);
+      fewer = fewer.released(List.of(address));
+    }
+    write(fewer);
+  }
+
+  /** A driver of the host's beside a function that the VM has would not be let in by the kernel. */
+  private boolean sharesGroup(String address) {
+    AskedAssignment now = asked.orElseThrow();
+    Optional<Integer> group = group(now, address);
+    return group.isPresent()
+        && now.request().vms().getFirst().devices().stream()
+            .anyMatch(d -> group(now, d.device()).equals(group));
+  }
+
+  private static Optional<Integer> group(AskedAssignment asked, String device) {
+    return PciAddress.tryParse(device).flatMap(asked.host()::groupOf).map(g -> g.id());
+  }
+
+  private void release(String address) {
+    BoundFunctions was = bound.remove(address);
+    if (was != null) {
+      all.giveBack(was);
+    }
+  }
+
+  /** Who uses a device: the process' number. */
+  OptionalInt user(Plug plug) {
+    return served.map(s -> s.client(plug)).orElse(OptionalInt.empty());
+  }
+
+  /** Waits until nobody uses a device, so long at most; whether that is so. */
+  boolean awaitNobody(Plug plug, Duration most) throws InterruptedException {
+    return served.isEmpty() || served.get().awaitNobody(plug, most);
+  }
+
+  /** What the broker has of it: of one whose guest has an IOMMU a state for each function. */
+  List<BrokerState.OfVm> states() {
+    Optional<VmRequest> vm = asked.map(a -> a.request().vms().getFirst());
+    return vm.isEmpty()
+        ? List.of()
+        : hosting.broker().state().vms().stream()
+            .filter(
+                s -> s.name().equals(vm.get().name()) || s.name().startsWith(vm.get().name() + " "))
+            .toList();
+  }
+}

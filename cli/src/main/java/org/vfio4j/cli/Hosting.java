@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.cli;
+
+import java.nio.file.Path;
+import org.vfio4j.broker.Broker;
+
+/**
+ * What the VMs of a daemon have in common.
+ *
+ * @param base the folder of their folders, absolute
+ * @param broker owns the functions of this machine
+ * @param wanted where they are written down
+ * @param lines what happens is told there
+ * @param outliving what outlives this process
+ */
+record Hosting(Path base, Broker broker, WantedVms wanted, EventLines lines, Outliving outliving) {}

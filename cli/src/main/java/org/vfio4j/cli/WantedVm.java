@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.cli;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.vfio4j.assign.DeviceRequest;
+import org.vfio4j.assign.Request;
+import org.vfio4j.assign.VmRequest;
+import org.vfio4j.assign.request.RequestText;
+import org.vfio4j.host.input.BadInputException;
+import tools.jackson.core.JacksonException;
+import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
+
+/**
+ * A VM that a daemon is to serve, as it was handed over: what is reached again after a boot.
+ *
+ * @param name of the VM
+ * @param source the file that it was in, absolute; others are relative to it
+ * @param text all of that file
+ * @param host the host, where it is not the one that the file names
+ * @param bind whether its functions are to be bound to vfio-pci
+ * @param forced addresses that may be taken although the host lives on them
+ * @param bound addresses that are given back to their drivers when the VM goes
+ * @param attached devices that it got later, and
+ * @param detached addresses of those that it lost
+ * @param going whether it is being taken down
+ */
+record WantedVm(
+    String name,
+    String source,
+    String text,
+    Optional<String> host,
+    boolean bind,
+    List<String> forced,
+    List<String> bound,
+    List<DeviceRequest> attached,
+    List<String> detached,
+    boolean going) {
+
+  private static final int VERSION = 1;
+  private static final JsonMapper JSON = new JsonMapper();
+
+  /** Copies the lists. */
+  WantedVm {
+    forced = List.copyOf(forced);
+    bound = List.copyOf(bound);
+    attached = List.copyOf(attached);
+    detached = List.copyOf(detached);
+  }
+
+  /** As a file asks for it. */
+  static WantedVm of(
+      String name,
+      String source,
+      String text,
+      Optional<String> host,
+      boolean bind,
+      List<String> forced) {
+    return new WantedVm(
+        name, source, text, host, bind, forced, List.of(), List.of(), List.of(), false);
+  }
+
+  /** Whether both were handed over alike, whatever has become of them. */
+  boolean sameAs(WantedVm other) {
+    return of(name, source, text, host, bind, forced)
+        .equals(of(other.name, other.source, other.text, other.host, other.bind, other.forced));
+  }
+
+  WantedVm binding(List<String> functions) {
+    List<String> all = Stream.concat(bound.stream(), functions.stream()).distinct().toList();
+    return new WantedVm(name, source, text, host, bind, forced, all, attached, detached, going);
+  }
+
+  /** The same without these among those that are given back. */
+  WantedVm released(List<String> functions) {
+    List<String> left = bound.stream().filter(f -> !functions.contains(f)).toList();
+    return new WantedVm(name, source, text, host, bind, forced, left, attached, detached, going);
+  }
+
+  WantedVm goingDown() {
+    return new WantedVm(name, source, text, host, bind, forced, bound, attached, detached, true);
+  }
+
+  /** The same with one device more. */
+  WantedVm plus(DeviceRequest device) {
+    List<DeviceRequest> more = new ArrayList<>(attached);
+    more.add(device);
+    List<String> fewer = detached.stream().filter(d -> !d.equals(device.device())).toList();
+    return new WantedVm(name, source, text, host, bind, forced, bound, more, fewer, going);
+  }
+
+  /** The same with one device less. */
+  WantedVm minus(String address) {
+    List<DeviceRequest> fewer = attached.stream().filter(d -> !d.device().equals(address)).toList();
+    List<String> more = new ArrayList<>(detached);
+    more.add(address);
+    return new WantedVm(name, source, text, host, bind, forced, bound, fewer, more, going);
+  }
+
+  /**
+   * What it asks for now, alone.
+   *
+   * @throws BadInputException if its file does not ask for it, or its host is not there
+   */
+  AskedAssignment asked() throws IOException {
+    AskedAssignment all =
+        AskedAssignment.of(List.of(RequestText.of(source, text)), Path.of(source), host);
+    VmRequest vm =
+        all.request()
+            .vm(name)
+            .orElseThrow(() -> new BadInputException(source, 0, "vms", "has no VM " + name));
+    List<DeviceRequest> devices = new ArrayList<>(vm.devices());
+    devices.removeIf(d -> detached.contains(d.device()));
+    devices.addAll(attached);
+    Request request = all.request().with(List.of(vm.with(devices)));
+    return new AskedAssignment(request, all.host(), all.live());
+  }
+
+  /** As it is written. */
+  String json() {
+    return Json.text(
+        g -> {
+          g.writeStartObject();
+          g.writeNumberProperty("version", VERSION);
+          Json.put(g, "name", name);
+          Json.put(g, "source", source);
+          Json.put(g, "host", host);
+          g.writeBooleanProperty("bind", bind);
+          Json.put(g, "forced", forced);
+          Json.put(g, "bound", bound);
+          Json.objects(
+              g,
+              "attached",
+              attached,
+              (o, device) -> {
+                Json.put(o, "device", device.device());
+                o.writeBooleanProperty("wrapped", wrapped(device));
+              });
+          Json.put(g, "detached", detached);
+          if (going) {
+            g.writeBooleanProperty("going", true);
+          }
+          Json.put(g, "text", text);
+          g.writeEndObject();
+        });
+  }
+
+  private static boolean wrapped(DeviceRequest device) {
+    return device.mode() == org.vfio4j.assign.Mode.WRAPPED;
+  }
+
+  /**
+   * Reads what {@link #json} has written.
+   *
+   * @param file its name, for messages
+   * @throws BadInputException if it is none, or of a later version
+   */
+  static WantedVm read(String file, String json) {
+    try {
+      JsonNode node = JSON.readTree(json);
+      int version = node.path("version").asInt(0);
+      if (version != VERSION) {
+        throw new BadInputException(
+            file, 0, "version", "is %d, and this program reads %d".formatted(version, VERSION));
+      }
+      return new WantedVm(
+          text(node, "name"),
+          text(node, "source"),
+          text(node, "text"),
+          node.path("host").stringValueOpt(),
+          node.path("bind").asBoolean(false),
+          texts(node, "forced"),
+          texts(node, "bound"),
+          node.path("attached").valueStream().map(WantedVm::device).toList(),
+          texts(node, "detached"),
+          node.path("going").asBoolean(false));
+    } catch (JacksonException | IllegalArgumentException e) {
+      throw new BadInputException(file, 0, "", "is damaged: " + e.getMessage());
+    }
+  }
+
+  /** A function as it is asked for. */
+  static DeviceRequest device(JsonNode node) {
+    String address = text(node, "device");
+    return node.path("wrapped").asBoolean(false)
+        ? DeviceRequest.wrapped(address)
+        : DeviceRequest.whole(address);
+  }
+
+  /** A text that must be there. */
+  static String text(JsonNode node, String field) {
+    return node.path(field)
+        .stringValueOpt()
+        .orElseThrow(() -> new IllegalArgumentException("no '%s'".formatted(field)));
+  }
+
+  /** Texts that may be there. */
+  static List<String> texts(JsonNode node, String field) {
+    return node.path(field).valueStream().map(JsonNode::asString).toList();
+  }
+}

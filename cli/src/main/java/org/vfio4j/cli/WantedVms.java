@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.cli;
+
+import java.io.IOException;
+import java.nio.channels.FileChannel;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.DirectoryIteratorException;
+import java.nio.file.DirectoryStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.TreeSet;
+import java.util.function.Consumer;
+import org.vfio4j.host.input.BadInputException;
+
+/**
+ * The VMs that a daemon is to serve, a file each in a folder. What was written is there after a
+ * power cut, whole or not at all.
+ */
+final class WantedVms {
+  private static final String END = ".json";
+  private static final String PART = ".part";
+
+  private final Path folder;
+
+  private WantedVms(Path folder) {
+    this.folder = folder;
+  }
+
+  /**
+   * Those of a folder, which is made where it is missing.
+   *
+   * @throws BadInputException if there can be none
+   */
+  static WantedVms in(Path folder) {
+    try {
+      Files.createDirectories(
+          folder,
+          PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+      return new WantedVms(folder);
+    } catch (IOException e) {
+      throw new BadInputException(
+          folder.toString(), 0, "", "cannot be made: " + OutputFile.reason(e));
+    }
+  }
+
+  /**
+   * All of them, by their names.
+   *
+   * @param damaged is told of each that cannot be read, which stays as it is
+   */
+  List<WantedVm> read(Consumer<String> damaged) throws IOException {
+    TreeSet<Path> files = new TreeSet<>();
+    try (DirectoryStream<Path> entries = Files.newDirectoryStream(folder)) {
+      for (Path file : entries) {
+        if (file.toString().endsWith(PART)) {
+          // Whoever was told nothing expects nothing.
+          Files.delete(file);
+        } else if (file.toString().endsWith(END)) {
+          files.add(file);
+        }
+      }
+    } catch (DirectoryIteratorException e) {
+      throw e.getCause();
+    }
+    List<WantedVm> all = new ArrayList<>();
+    for (Path file : files) {
+      try {
+        all.add(WantedVm.read(file.toString(), Files.readString(file)));
+      } catch (BadInputException e) {
+        damaged.accept(String.valueOf(e.getMessage()));
+      } catch (IOException e) {
+        damaged.accept(file + ": " + OutputFile.reason(e));
+      }
+    }
+    return all;
+  }
+
+  private Path file(String name) {
+    return folder.resolve(PluggedVm.folderName(name) + END);
+  }
+
+  /**
+   * Writes one, in place of what it was.
+   *
+   * @throws RefusedException if it cannot be written: nothing has changed then
+   */
+  void write(WantedVm vm) {
+    Path file = file(vm.name());
+    Path part = file.resolveSibling(file.getFileName() + PART);
+    try {
+      try (FileChannel out =
+          FileChannel.open(
+              part,
+              StandardOpenOption.CREATE,
+              StandardOpenOption.TRUNCATE_EXISTING,
+              StandardOpenOption.WRITE)) {
+        out.write(StandardCharsets.UTF_8.encode(vm.json()));
+        out.force(true);
+      }
+      Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
+      sync();
+    } catch (IOException e) {
+      throw new RefusedException(
+          "%s: cannot be written down in %s, and would be forgotten: %s"
+              .formatted(vm.name(), folder, OutputFile.reason(e)));
+    }
+  }
+
+  /** Forgets one. */
+  void remove(String name) {
+    try {
+      Files.deleteIfExists(file(name));
+      sync();
+    } catch (IOException e) {
+      throw new RefusedException(
+          "%s: cannot be forgotten in %s, and would be served again: %s"
+              .formatted(name, folder, OutputFile.reason(e)));
+    }
+  }
+
+  private void sync() throws IOException {
+    try (FileChannel entries = FileChannel.open(folder, StandardOpenOption.READ)) {
+      entries.force(true);
+    }
+  }
+}
