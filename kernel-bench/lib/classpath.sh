@@ -8,7 +8,7 @@
 # Modules whose tests or commands run in the guest.
 bench_modules() {
   local module
-  for module in core posix linux replay user broker host assign cli; do
+  for module in core posix linux replay user broker host assign api cli; do
     [[ ! -f $root/$module/pom.xml ]] || echo "$module"
   done
 }

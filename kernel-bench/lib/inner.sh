@@ -89,7 +89,7 @@ resume_inner() {
   [[ -p $work/words ]] || mkfifo "$work/words"
   exec 9<>"$work/words"
   mapfile -t machine < <(inner_machine; inner_rest /mnt/inner; qmp_arguments "$work/qmp")
-  ("$1" "${machine[@]}" -incoming defer) <&9 >"$RESULTS/inner.log" 2>&1 7>&- 8>&- &
+  ("$1" "${machine[@]}" "${monitor[@]}" -incoming defer) <&9 >"$RESULTS/inner.log" 2>&1 7>&- 8>&- &
   inner=$!
   qmp_begin
   qmp migrate-incoming '{"uri": "file:/mnt/inner/state"}'
@@ -99,6 +99,9 @@ resume_inner() {
 # The numbers of the boots in which the VM has read the disk's known content, a line each.
 disk_boots() { sed -n 's/^inner: boot \([0-9]*\) reads: vfio4j kernel-bench block 0.*/\1/p' "$RESULTS/inner.log"; }
 
+# A monitor for others, besides the one of the suite.
+monitor=()
+
 # start_inner LOG VM: the same with the devices that LOG prints for VM plugged into its ports.
 start_inner() {
   local given word machine=() devices=()
@@ -107,6 +110,8 @@ start_inner() {
     if [[ $word == "{"* ]]; then
       unset 'machine[-1]'
       devices+=("$word")
+    elif [[ $word == -qmp || $word == unix:* ]]; then
+      monitor+=("$word")
     else
       machine+=("$word")
     fi

@@ -143,6 +143,11 @@ public final class Broker implements AutoCloseable {
     return made;
   }
 
+  /** The names of VMs that another broker has left, and that are not made yet. */
+  public synchronized Set<String> left() {
+    return Set.copyOf(left.keySet());
+  }
+
   /**
    * Takes over what another broker has left of these VMs: groups, containers and devices, without
    * touching the hardware, so that devices go on as they were. What cannot be taken over is given

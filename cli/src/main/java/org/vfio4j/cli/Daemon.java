@@ -89,9 +89,9 @@ final class Daemon implements AutoCloseable {
    * this one has left.
    */
   void start(UpReport report) throws IOException {
-    boolean resumed = hosting.outliving().resumed();
+    Set<String> left = hosting.broker().left();
     List<WantedVm> all = hosting.wanted().read(report::notServed);
-    List<HostedVm> taken = new ArrayList<>();
+    Map<HostedVm, Boolean> taken = new LinkedHashMap<>();
     for (WantedVm wanted : all) {
       HostedVm vm = new HostedVm(hosting, wanted);
       if (wanted.going()) {
@@ -102,23 +102,23 @@ final class Daemon implements AutoCloseable {
       synchronized (this) {
         vms.put(wanted.name(), vm);
       }
-      if (each(vm, report, () -> begin(vm, resumed, report))) {
-        taken.add(vm);
+      boolean goesOn =
+          left.stream().anyMatch(l -> l.equals(wanted.name()) || l.startsWith(wanted.name() + " "));
+      if (each(vm, report, () -> begin(vm, goesOn, report))) {
+        taken.put(vm, goesOn);
       }
     }
     report.resumed(hosting.broker().resume());
-    for (HostedVm vm : taken) {
-      each(vm, report, () -> vm.serve(report, resumed));
-    }
+    taken.forEach((vm, goesOn) -> each(vm, report, () -> vm.serve(report, goesOn)));
     hosting.outliving().kept().closeRest();
   }
 
-  private void begin(HostedVm vm, boolean resumed, UpReport report) throws IOException {
+  private void begin(HostedVm vm, boolean goesOn, UpReport report) throws IOException {
     AskedAssignment asked = vm.ask();
-    if (!resumed) {
+    if (!goesOn) {
       admit(asked, asked.request().vms(), vm.wanted().forced(), vm.wanted().name());
     }
-    vm.take(report, resumed);
+    vm.take(report, goesOn);
   }
 
   /** Something that is done for one VM, and may fail. */

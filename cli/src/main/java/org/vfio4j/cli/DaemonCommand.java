@@ -47,8 +47,8 @@ import picocli.CommandLine.Spec;
       "Exit status: 0 ended, 1 refused, 2 bad input."
     })
 final class DaemonCommand implements Callable<Integer> {
-  /** How long a guest may take to let go of a device. */
-  private static final Duration UNPLUGGING = Duration.ofSeconds(30);
+  private static final int MOST_SECONDS = 3600;
+  private static final String MARK = "daemon";
 
   private final Console console;
 
@@ -78,6 +78,13 @@ final class DaemonCommand implements Callable<Integer> {
       description = "The group whose members may ask it for everything. Default: its own.")
   private Optional<String> group = Optional.empty();
 
+  @Option(
+      names = "--unplug-timeout",
+      paramLabel = "SECONDS",
+      defaultValue = "30",
+      description = "How long a guest may take to let go of a device. Default: ${DEFAULT-VALUE}.")
+  private int unplugging = 30;
+
   @Option(names = "--json", description = "Print each event as JSON, one a line.")
   private boolean json;
 
@@ -95,6 +102,9 @@ final class DaemonCommand implements Callable<Integer> {
                 () -> bad("--folder: say where the sockets are to be: there is no XDG_RUNTIME_DIR"))
             .toAbsolutePath()
             .normalize();
+    if (unplugging < 1 || unplugging > MOST_SECONDS) {
+      throw bad("--unplug-timeout %d: 1 to %d seconds".formatted(unplugging, MOST_SECONDS));
+    }
     Path written = state.orElseGet(places::state).toAbsolutePath().normalize();
     SocketAccess access = access();
     Outliving outliving = Outliving.ofThisProcess();
@@ -107,12 +117,15 @@ final class DaemonCommand implements Callable<Integer> {
       VmFolder.base("the daemon", base);
       Path socket = DaemonPlaces.socket(base);
       all.take(() -> alone(socket));
+      // Whoever keeps descriptors starts the next as long as there is one.
+      all.take(() -> outliving.text(MARK).orElseGet(() -> outliving.write(MARK, base.toString())));
       Broker broker = UpCommand.broker(report, outliving.kept());
       all.take(() -> broker);
       Daemon daemon = new Daemon(new Hosting(base, broker, wanted, lines, outliving));
       all.take(() -> daemon);
       daemon.start(report);
-      DaemonCalls calls = new DaemonCalls(daemon, lines, feed, new HotPlug(UNPLUGGING));
+      DaemonCalls calls =
+          new DaemonCalls(daemon, lines, feed, new HotPlug(Duration.ofSeconds(unplugging)));
       all.take(() -> answer(socket, access, calls));
       outliving.ready();
       report.answering(socket, outliving.kept().lasts());

@@ -4,22 +4,27 @@
 package org.vfio4j.cli;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
+import tools.jackson.core.JacksonException;
 import tools.jackson.databind.JsonNode;
+import tools.jackson.databind.json.JsonMapper;
 
 /**
  * Plugs devices into VMs that run, and out of them: by QMP where the VM's file says where its QEMU
  * answers, else by saying what to type.
  */
 final class HotPlug {
+  private static final JsonMapper JSON = new JsonMapper();
   private static final String PERIPHERAL = "/machine/peripheral";
 
   private final Duration unplugging;
@@ -33,9 +38,13 @@ final class HotPlug {
     this.unplugging = unplugging;
   }
 
-  /** What QEMU has that was given an id. */
-  private record Contents(
-      Set<String> ids, Set<String> freePorts, Map<String, String> deviceBySocket) {
+  /**
+   * What QEMU has that was given an id.
+   *
+   * @param ports those that nothing is behind
+   * @param devices those that are served from somewhere
+   */
+  private record Contents(Set<String> ports, Set<String> devices) {
     static Contents of(QmpConnection qmp) throws IOException {
       Map<String, String> types = new TreeMap<>();
       qmp.execute("qom-list", g -> Json.put(g, "path", PERIPHERAL))
@@ -43,7 +52,7 @@ final class HotPlug {
           .forEach(n -> types.put(n.path("name").asString(""), n.path("type").asString("")));
       Set<String> free = new TreeSet<>();
       Set<String> used = new HashSet<>();
-      Map<String, String> devices = new HashMap<>();
+      Set<String> devices = new HashSet<>();
       for (Map.Entry<String, String> each : types.entrySet()) {
         String id = each.getKey();
         if (!each.getValue().startsWith("child<")) {
@@ -56,11 +65,11 @@ final class HotPlug {
           used.add(bus.substring(bus.lastIndexOf('/') + 1));
         }
         if (each.getValue().equals("child<vfio-user-pci>")) {
-          devices.put(get(qmp, id, "socket").path("path").asString(""), id);
+          devices.add(id);
         }
       }
       free.removeAll(used);
-      return new Contents(types.keySet(), free, devices);
+      return new Contents(free, devices);
     }
 
     private static JsonNode get(QmpConnection qmp, String id, String property) throws IOException {
@@ -71,15 +80,40 @@ final class HotPlug {
             Json.put(g, "property", property);
           });
     }
+  }
 
-    /** One that nothing has. */
-    String freeId() {
-      int n = 0;
-      while (ids.contains("vfio" + n)) {
-        n++;
-      }
-      return "vfio" + n;
+  /** What a device is called that is plugged in while its VM runs: the same each time. */
+  private static String id(Plug plug) {
+    String name = String.valueOf(plug.socket().getFileName());
+    return "vfio-" + name.substring(0, name.length() - ".sock".length()).replace(':', '-');
+  }
+
+  /**
+   * Which device of QEMU's is served from a socket: QEMU does not tell, but those that it was
+   * started with are in its command line.
+   */
+  private static Optional<String> idOf(Contents now, Plug plug, OptionalInt pid) {
+    String own = id(plug);
+    if (now.devices().contains(own)) {
+      return Optional.of(own);
     }
+    Path line = Path.of("/proc", String.valueOf(pid.orElse(0)), "cmdline");
+    try {
+      for (String word : Files.readString(line, StandardCharsets.UTF_8).split("\0")) {
+        if (word.startsWith("{")) {
+          JsonNode device = JSON.readTree(word);
+          boolean here =
+              device.path("socket").path("path").asString("").equals(plug.socket().toString());
+          Optional<String> id = device.path("id").stringValueOpt().filter(now.devices()::contains);
+          if (here && id.isPresent()) {
+            return id;
+          }
+        }
+      }
+    } catch (IOException | JacksonException _) {
+      // Nothing is unplugged of which it is not known what it is.
+    }
+    return Optional.empty();
   }
 
   /**
@@ -94,22 +128,19 @@ final class HotPlug {
     if (socket.isEmpty()) {
       return "%s is at %s. Where %s runs, tell its QEMU in QMP, with a port that has nothing behind it:\n  %s"
           .formatted(
-              plug.source().name(),
-              plug.socket(),
-              plugged.vm().name(),
-              command(plugged, plug, "vfio" + plugged.plugs().size(), "PORT"));
+              plug.source().name(), plug.socket(), plugged.vm().name(), command(plugged, plug));
     }
     try (QmpConnection qmp = QmpConnection.to(Path.of(socket.get()), plugged.patience())) {
       Contents now = Contents.of(qmp);
       String port =
-          now.freePorts().stream()
+          now.ports().stream()
               .findFirst()
               .orElseThrow(
                   () ->
                       new RefusedException(
                           "%s: its QEMU has no free pcie-root-port: start it with one more"
                               .formatted(plugged.vm().name())));
-      String id = now.freeId();
+      String id = id(plug);
       qmp.execute(
           "device_add", g -> QemuArguments.hotPlug(g, plug.socket(), id, port, plugged.patience()));
       return "%s is %s of %s, behind %s"
@@ -127,12 +158,12 @@ final class HotPlug {
     }
   }
 
-  private static String command(PluggedVm vm, Plug plug, String id, String port) {
+  private static String command(PluggedVm vm, Plug plug) {
     return Json.line(
         g -> {
           Json.put(g, "execute", "device_add");
           g.writeObjectPropertyStart("arguments");
-          QemuArguments.hotPlug(g, plug.socket(), id, port, vm.patience());
+          QemuArguments.hotPlug(g, plug.socket(), id(plug), "PORT", vm.patience());
           g.writeEndObject();
         });
   }
@@ -157,12 +188,14 @@ final class HotPlug {
                   "{\"execute\":\"device_del\",\"arguments\":{\"id\":\"vfio0\"}}"));
     }
     try (QmpConnection qmp = QmpConnection.to(Path.of(socket.get()), unplugging)) {
-      String id = Contents.of(qmp).deviceBySocket().get(plug.socket().toString());
-      if (id == null) {
-        throw new RefusedException(
-            "%s: its QEMU at %s has no device from %s"
-                .formatted(name, socket.get(), plug.socket()));
-      }
+      String id =
+          idOf(Contents.of(qmp), plug, vm.user(plug))
+              .orElseThrow(
+                  () ->
+                      new RefusedException(
+                          ("%s: it cannot be told which device of its QEMU is %s: have it unplugged"
+                                  + " by device_del, then ask again")
+                              .formatted(name, plug.source().name())));
       qmp.execute("device_del", g -> Json.put(g, "id", id));
       JsonNode event = qmp.event(e -> isOf(e, id), "DEVICE_DELETED");
       if (!event.path("event").asString("").equals("DEVICE_DELETED")) {

@@ -48,6 +48,14 @@ class ReadmeTest {
           Map.entry("check vms.yaml --as libvirt", "the reader's own file"),
           Map.entry(
               "serve ioat --socket /tmp/ioat.sock", "ends when it is told to: ServeCommandTest"),
+          Map.entry("keep -- ./vfio daemon --group kvm", "goes on: DaemonCommandTest"),
+          Map.entry("up -d vms.yaml --bind", "needs a daemon: kernel-bench, suite daemon"),
+          Map.entry("ps", "needs a daemon: DaemonCommandTest"),
+          Map.entry("events", "needs a daemon: DaemonCommandTest"),
+          Map.entry("down web", "needs a daemon: DaemonCommandTest"),
+          Map.entry(
+              "detach db 0000:01:00.1 && ./vfio attach web 0000:01:00.1",
+              "needs a daemon: HotPlugQemuTest"),
           Map.entry("up vms.yaml --bind", "takes devices: kernel-bench, suite up"),
           Map.entry(
               "keep -- ./vfio up vms.yaml --bind", "takes devices: kernel-bench, suite keep"));

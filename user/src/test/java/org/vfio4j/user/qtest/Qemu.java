@@ -131,7 +131,8 @@ public final class Qemu implements AutoCloseable {
     }
   }
 
-  private static Path path() throws IOException {
+  /** The program; where there is none the test that asks is skipped. */
+  public static Path path() throws IOException {
     String given = System.getProperty("vfio4j.qemu");
     if (given != null && !given.isEmpty()) {
       return Path.of(given).toAbsolutePath();
