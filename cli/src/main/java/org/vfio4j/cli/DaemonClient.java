@@ -142,7 +142,9 @@ final class DaemonClient {
   private static void text(Console console, JsonNode node) {
     String text = node.path("text").asString("");
     if (!text.isEmpty()) {
-      text.lines().forEach(line -> console.out().println(Text.printable(line)));
+      for (String line : text.split("\n", -1)) {
+        console.out().println(Text.printable(line));
+      }
     }
   }
 }
