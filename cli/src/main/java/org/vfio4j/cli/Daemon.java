@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -208,11 +209,17 @@ final class Daemon implements AutoCloseable {
   boolean up(List<WantedVm> wanted, UpReport report) throws IOException {
     try (Change _ = new Change(wanted.stream().map(WantedVm::name).toList())) {
       Map<String, HostedVm> begun = new LinkedHashMap<>();
+      Map<String, HostedVm> before = new HashMap<>();
+      synchronized (admission) {
+        begin(wanted, begun);
+        synchronized (this) {
+          // Of those that could not be served.
+          begun.keySet().forEach(name -> vm(name).ifPresent(vm -> before.put(name, vm)));
+          vms.putAll(begun);
+        }
+      }
       boolean done = false;
       try {
-        synchronized (admission) {
-          begin(wanted, begun);
-        }
         for (HostedVm vm : begun.values()) {
           vm.write(vm.wanted());
           vm.take(report, false);
@@ -224,7 +231,9 @@ final class Daemon implements AutoCloseable {
         return !begun.isEmpty();
       } finally {
         if (!done) {
-          begun.values().forEach(this::forget);
+          begun.forEach(
+              (name, vm) ->
+                  each(vm, report, () -> forget(vm, Optional.ofNullable(before.get(name)))));
         }
       }
     }
@@ -256,21 +265,23 @@ final class Daemon implements AutoCloseable {
       admit(first.get(), requests, wanted.getFirst().forced(), "");
       vms().stream().flatMap(vm -> vm.plugged().stream()).forEach(plugged::add);
       UpCommand.checkLockedMemory(plugged, 0);
-      synchronized (this) {
-        vms.putAll(begun);
-      }
     }
   }
 
-  private void forget(HostedVm vm) {
+  /** All is as it was before. */
+  private void forget(HostedVm vm, Optional<HostedVm> before) {
     String name = vm.wanted().name();
     try {
       vm.end();
     } finally {
       synchronized (this) {
-        vms.remove(name, vm);
+        before.ifPresentOrElse(b -> vms.put(name, b), () -> vms.remove(name));
       }
-      hosting.wanted().remove(name);
+      if (before.isPresent()) {
+        before.get().write(before.get().wanted());
+      } else {
+        hosting.wanted().remove(name);
+      }
     }
   }
 

@@ -120,6 +120,8 @@ class DaemonCommandTest {
       assertThat(identity("lab/edu.sock")).isEqualTo(EDU);
       Ran ps = ask("ps");
       assertThat(ps.out()).contains("failed").contains("host.json");
+      assertThat(ask("up", "-d", request).status()).isEqualTo(Main.BAD_INPUT);
+      assertThat(written()).as("what is refused changes nothing").hasSize(2);
       assertThat(ask("down", "first").status()).isZero();
       assertThat(ask("ps").out()).doesNotContain("first");
     }
