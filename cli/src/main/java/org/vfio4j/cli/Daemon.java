@@ -194,9 +194,7 @@ final class Daemon implements AutoCloseable {
     Set<String> names = ours.stream().map(RunningVm::name).collect(Collectors.toSet());
     long self = ProcessHandle.current().pid();
     Stream<RunningVm> strangers =
-        RunningVms.of(Path.of("/")).stream()
-            .filter(r -> r.pid().isEmpty() || r.pid().getAsLong() != self)
-            .filter(r -> !names.contains(r.name()));
+        RunningVms.beside(Path.of("/"), self).stream().filter(r -> !names.contains(r.name()));
     return Stream.concat(ours.stream(), strangers).toList();
   }
 

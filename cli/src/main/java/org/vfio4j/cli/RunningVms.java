@@ -12,9 +12,11 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -41,10 +43,15 @@ final class RunningVms {
    * The processes of a machine that have a group or a device open, by the number of the process.
    */
   static List<RunningVm> of(Path root) {
-    return new RunningVms(root).read();
+    return new RunningVms(root).read(OptionalLong.empty());
   }
 
-  private List<RunningVm> read() {
+  /** The same of what one process has not. */
+  static List<RunningVm> beside(Path root, long process) {
+    return new RunningVms(root).read(OptionalLong.of(process));
+  }
+
+  private List<RunningVm> read(OptionalLong but) {
     List<RunningVm> running = new ArrayList<>();
     Set<String> names = new HashSet<>();
     TreeSet<Long> processes = new TreeSet<>();
@@ -53,10 +60,29 @@ final class RunningVms {
         processes.add(Long.parseLong(entry.getFileName().toString()));
       }
     }
-    for (long pid : processes) {
-      held(pid).map(vm -> unique(vm, names)).ifPresent(running::add);
+    // A group is opened once. Who has it besides keeps it for that process: systemd, 'vfio keep'.
+    Map<Long, RunningVm> held = new TreeMap<>();
+    Set<Integer> groups = new HashSet<>();
+    but.ifPresent(pid -> held(pid).ifPresent(vm -> groups.addAll(vm.groups())));
+    for (long pid : processes.descendingSet()) {
+      held(pid)
+          .map(vm -> without(vm, groups))
+          .filter(vm -> !vm.groups().isEmpty() || !vm.devices().isEmpty())
+          .filter(vm -> !vm.pid().equals(but))
+          .ifPresent(
+              vm -> {
+                groups.addAll(vm.groups());
+                held.put(pid, vm);
+              });
     }
+    held.values().forEach(vm -> running.add(unique(vm, names)));
     return running;
+  }
+
+  private static RunningVm without(RunningVm vm, Set<Integer> groups) {
+    Set<Integer> left = new TreeSet<>(vm.groups());
+    left.removeAll(groups);
+    return new RunningVm(vm.name(), vm.pid(), vm.viommu(), left, vm.devices());
   }
 
   private Optional<RunningVm> held(long pid) {

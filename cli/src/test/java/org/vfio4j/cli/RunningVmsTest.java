@@ -52,6 +52,21 @@ class RunningVmsTest {
             RunningVm.ofProcess("dpdk_app-1003", 1003, Set.of(16)));
   }
 
+  /** Whoever keeps descriptors for a process has its groups open as well. */
+  @Test
+  void shouldFindAGroupOnce() throws IOException {
+    process(1, "systemd", "/sbin/init", "/dev/vfio/12");
+    process(300, "java", "java keep", "/dev/vfio/14");
+    process(301, "vfio", "java daemon", "/dev/vfio/12", "/dev/vfio/14");
+    process(302, "qemu", "qemu -name db", "/dev/vfio/15");
+    assertThat(RunningVms.of(root))
+        .containsExactly(
+            RunningVm.ofProcess("vfio", 301, Set.of(12, 14)),
+            RunningVm.ofProcess("db", 302, Set.of(15)));
+    assertThat(RunningVms.beside(root, 301))
+        .containsExactly(RunningVm.ofProcess("db", 302, Set.of(15)));
+  }
+
   @Test
   void shouldFindTheFunctionBehindADeviceOfItsOwn() throws IOException {
     Path function = root.resolve("sys/devices/pci0000:00/0000:00:05.0");
