@@ -10,6 +10,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
+import org.vfio4j.host.Fact;
 import org.vfio4j.host.FunctionSign;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.Mdev;
@@ -18,6 +19,7 @@ import org.vfio4j.host.MdevType;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciFunction;
 import org.vfio4j.host.Role;
+import org.vfio4j.host.Vgpu;
 
 /** What is worth saying about a function beside its ids, class and driver. */
 final class DeviceNotes {
@@ -65,6 +67,7 @@ final class DeviceNotes {
                 notes.add(
                     "PF, " + n + function.totalVfs().map(t -> " of " + t).orElse("") + " VFs on"));
     addMdevs(function, notes);
+    function.vgpu().ifPresent(v -> notes.add(vgpu(v)));
     boolean wanted = function.classCode().map(c -> !PLATFORM.contains(c.base())).orElse(true);
     if (wanted && !function.resettable().orElse(true)) {
       notes.add("no reset");
@@ -82,6 +85,23 @@ final class DeviceNotes {
     for (Mdev mdev : mdevs.getOrDefault(function.address(), List.of())) {
       notes.add("mdev " + mdev.uuid() + mdev.group().map(g -> " in group " + g).orElse(""));
     }
+    long defined =
+        host.mdevDefinitions().stream()
+            .filter(d -> d.parent().equals(function.address().toString()))
+            .count();
+    if (defined > 0) {
+      notes.add(Text.count(defined, "mdev") + " defined");
+    }
+  }
+
+  private static String vgpu(Vgpu vgpu) {
+    String made =
+        vgpu.creatable().map(l -> ", can be of " + Text.count(l.size(), "type")).orElse("");
+    return switch (vgpu.current()) {
+      case Fact.Known<Integer>(Integer type) -> "vGPU of type " + type;
+      case Fact.None<Integer> _ -> "vGPU without a type" + made;
+      case Fact.Unknown<Integer> _ -> "vGPU, its type is not known";
+    };
   }
 
   private static String offer(MdevType type) {

@@ -14,7 +14,6 @@ import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.IommuFacts;
 import org.vfio4j.host.IommuState;
 import org.vfio4j.host.Loss;
-import org.vfio4j.host.Mdev;
 import org.vfio4j.host.PciFunction;
 import org.vfio4j.host.PciIds;
 import org.vfio4j.host.Role;
@@ -49,7 +48,7 @@ final class HostText {
     } else {
       new HostBlocks(console, host, groups, names).print();
     }
-    printMdevs();
+    new MdevText(console, host).print();
     printShared();
     printSummary();
     printIommu();
@@ -87,7 +86,8 @@ final class HostText {
     heading(head);
     for (Loss loss : losses.subList(0, Math.min(MAX_LOSSES, losses.size()))) {
       String text = Text.cut(Text.printable(loss.text()), LOSS_TEXT);
-      String shown = "line " + loss.line() + ": " + loss.reason().sentence() + ": " + text;
+      String line = loss.line() == 0 ? "" : "line " + loss.line() + ": ";
+      String shown = line + loss.reason().sentence() + ": " + text;
       console.out().println(Text.wrap(shown, console.width(), "  ", "      "));
     }
     if (losses.size() > MAX_LOSSES) {
@@ -101,6 +101,9 @@ final class HostText {
     counts.add(Text.count(host.groups().size(), "group"));
     if (!host.mdevs().isEmpty()) {
       counts.add(Text.count(host.mdevs().size(), "mediated device"));
+    }
+    if (!host.mdevDefinitions().isEmpty()) {
+      counts.add(Text.count(host.mdevDefinitions().size(), "definition") + " of mdevctl");
     }
     String name = Text.printable(host.name());
     line(name + ": ", String.join(", ", counts) + "; from " + Words.of(host.origin()), Style.bold);
@@ -163,24 +166,6 @@ final class HostText {
     String indent = " ".repeat(Text.width(label));
     for (int i = 0; i < lines.size(); i++) {
       console.out().println((i == 0 ? console.paint(style, label) : indent) + lines.get(i));
-    }
-  }
-
-  private void printMdevs() {
-    if (host.mdevs().isEmpty()) {
-      return;
-    }
-    console.out().println();
-    console.out().println(console.paint(Style.bold, "Mediated devices"));
-    for (Mdev mdev : host.mdevs()) {
-      String text =
-          mdev.uuid()
-              + mdev.type().map(t -> " " + t).orElse("")
-              + " on "
-              + mdev.parent()
-              + mdev.group().map(g -> ", group " + g).orElse("")
-              + mdev.driver().value().map(d -> ", " + d).orElse("");
-      console.out().println(Text.wrap(Text.printable(text), console.width(), "  ", "      "));
     }
   }
 

@@ -16,6 +16,7 @@ import org.vfio4j.host.tree.Tree;
 /** The mediated devices of a capture, and what offers them. */
 final class CaptureMdevs {
   private static final Set<String> MDEV = Set.of("uuid", "parent", "type", "group", "driver");
+  private static final Set<String> DEFINITION = Set.of("uuid", "parent", "type", "start", "attrs");
   private static final Set<String> TYPE =
       Set.of("id", "name", "api", "availableInstances", "description");
 
@@ -37,6 +38,7 @@ final class CaptureMdevs {
     root.field("mdevParents").ifPresent(l -> l.asList().forEach(p -> parent(p.asObject())));
     boolean parents = root.field("mdevParents").isPresent() && !partial;
     root.field("mdevs").ifPresent(l -> l.asList().forEach(m -> mdev(m.asObject(), parents)));
+    root.field("mdevDefinitions").ifPresent(l -> l.asList().forEach(d -> definition(d.asObject())));
   }
 
   private void parent(Tree.Obj from) {
@@ -70,10 +72,53 @@ final class CaptureMdevs {
     offered.put(name, types.stream().map(MdevType::id).collect(Collectors.toSet()));
   }
 
+  private static UUID uuid(Tree.Obj from) {
+    Tree name = from.required("uuid");
+    return Mdev.parseUuid(name.asText()).orElseThrow(() -> name.at().error("no UUID"));
+  }
+
+  private void definition(Tree.Obj from) {
+    from.only(DEFINITION);
+    MdevDefinition.Start start =
+        CaptureFields.word(
+            from.required("start"), MdevDefinition.Start.values(), MdevDefinition.Start::word);
+    List<MdevDefinition.Attribute> attributes =
+        from.field("attrs").map(l -> l.map(MdevDefinition::attribute)).orElse(List.of());
+    MdevDefinition definition;
+    try {
+      definition =
+          new MdevDefinition(
+              uuid(from),
+              from.required("parent").asText(),
+              from.required("type").asText(),
+              start,
+              attributes);
+    } catch (IllegalArgumentException e) {
+      throw from.at().error(String.valueOf(e.getMessage()));
+    }
+    if (!host.mdevDefinition(definition)) {
+      throw from.at().error("a second definition of this UUID for this parent");
+    }
+  }
+
+  /** What is made of a function by its vendor's driver. */
+  static Vgpu vgpu(Tree.Obj from) {
+    from.only(Set.of("current", "creatable"));
+    Optional<List<Vgpu.Type>> creatable =
+        from.field("creatable").map(l -> l.map(t -> vgpuType(t.asObject())));
+    return new Vgpu(
+        CaptureFields.fact(from, "current", t -> t.asInt(1, Integer.MAX_VALUE)), creatable);
+  }
+
+  private static Vgpu.Type vgpuType(Tree.Obj from) {
+    from.only(Set.of("id", "name"));
+    return new Vgpu.Type(
+        from.required("id").asInt(1, Integer.MAX_VALUE), from.required("name").asText());
+  }
+
   private void mdev(Tree.Obj from, boolean allParents) {
     from.only(MDEV);
-    Tree name = from.required("uuid");
-    UUID uuid = Mdev.parseUuid(name.asText()).orElseThrow(() -> name.at().error("no UUID"));
+    UUID uuid = uuid(from);
     Optional<Integer> group = from.field("group").map(t -> t.asInt(0, Integer.MAX_VALUE));
     Fact<String> driver = CaptureFields.fact(from, "driver", Tree::asText);
     Tree parent = from.required("parent");

@@ -54,6 +54,7 @@ final class CaptureReader {
           "groups",
           "mdevParents",
           "mdevs",
+          "mdevDefinitions",
           "commandLine",
           "moduleParameters",
           "iommuSigns",
@@ -82,6 +83,7 @@ final class CaptureReader {
           "identityMaps",
           "rmrrLocked",
           "description",
+          "vgpu",
           "signs");
   private static final Set<String> IOMMU =
       Set.of(
@@ -200,6 +202,7 @@ final class CaptureReader {
         from.field("identityMaps").map(t -> t.map(CaptureReader::region)).orElse(List.of()));
     to.rmrrLocked(from.field("rmrrLocked").map(Tree::asBoolean));
     to.description(CaptureFields.text(from, "description"));
+    to.vgpu(from.field("vgpu").map(v -> CaptureMdevs.vgpu(v.asObject())));
     Optional<Boolean> resettable = from.field("resettable").map(Tree::asBoolean);
     if (resettable.isPresent() && !to.build().resettable().equals(resettable)) {
       throw from.required("resettable").at().error("'reset' says otherwise");

@@ -51,6 +51,7 @@ public final class CaptureWriter {
     addLines(parts, "groups", groups, CaptureWriter::writeGroup);
     addLines(parts, "mdevParents", host.mdevParents(), CaptureWriter::writeParent);
     addLines(parts, "mdevs", host.mdevs(), CaptureWriter::writeMdev);
+    addLines(parts, "mdevDefinitions", host.mdevDefinitions(), CaptureWriter::writeDefinition);
     addLines(parts, "losses", host.losses(), CaptureWriter::writeLoss);
     return "{\n  " + String.join(",\n  ", parts) + "\n}\n";
   }
@@ -162,6 +163,7 @@ public final class CaptureWriter {
     }
     bool(g, "rmrrLocked", f.rmrrLocked());
     text(g, "description", f.description());
+    f.vgpu().ifPresent(v -> writeVgpu(g, v));
     if (!f.signs().isEmpty()) {
       texts(g, "signs", f.signs().stream().map(FunctionSign::word).sorted().toList());
     }
@@ -211,6 +213,40 @@ public final class CaptureWriter {
     text(g, "type", mdev.type());
     number(g, "group", mdev.group());
     text(g, "driver", mdev.driver());
+  }
+
+  private static void writeDefinition(JsonGenerator g, MdevDefinition definition) {
+    g.writeStringProperty("uuid", definition.uuid().toString());
+    g.writeStringProperty("parent", definition.parent());
+    g.writeStringProperty("type", definition.type());
+    g.writeStringProperty("start", definition.start().word());
+    if (!definition.attributes().isEmpty()) {
+      g.writeArrayPropertyStart("attrs");
+      for (MdevDefinition.Attribute attribute : definition.attributes()) {
+        g.writeStartObject();
+        g.writeStringProperty(attribute.name(), attribute.value());
+        g.writeEndObject();
+      }
+      g.writeEndArray();
+    }
+  }
+
+  private static void writeVgpu(JsonGenerator g, Vgpu vgpu) {
+    g.writeObjectPropertyStart("vgpu");
+    number(g, "current", vgpu.current());
+    vgpu.creatable()
+        .ifPresent(
+            types -> {
+              g.writeArrayPropertyStart("creatable");
+              for (Vgpu.Type type : types) {
+                g.writeStartObject();
+                g.writeNumberProperty("id", type.id());
+                g.writeStringProperty("name", type.name());
+                g.writeEndObject();
+              }
+              g.writeEndArray();
+            });
+    g.writeEndObject();
   }
 
   private static void writeIommu(JsonGenerator g, IommuFacts iommu) {

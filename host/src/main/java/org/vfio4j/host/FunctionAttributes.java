@@ -53,6 +53,7 @@ final class FunctionAttributes {
     out.iommuUnit(store.link("iommu").value());
     readReset(store, out);
     readVirtualFunctions(store, out);
+    out.vgpu(Vgpu.read(store));
     store.bytes("config").map(ConfigDump::new).ifPresent(c -> readConfig(c, out));
   }
 

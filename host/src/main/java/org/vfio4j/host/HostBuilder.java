@@ -3,6 +3,7 @@
 
 package org.vfio4j.host;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.HashMap;
@@ -49,6 +50,7 @@ final class HostBuilder {
   private final NavigableMap<Integer, GroupNotes> groups = new TreeMap<>();
   private final NavigableMap<String, MdevOffers> mdevParents = new TreeMap<>();
   private final Map<UUID, Mdev> mdevs = new HashMap<>();
+  private final Map<Path, MdevDefinition> definitions = new TreeMap<>();
   private final Map<Role, List<PciAddress>> roles = new HashMap<>();
   private final Set<Role> partlyKnown = EnumSet.noneOf(Role.class);
   private final Map<PciAddress, List<String>> because = new HashMap<>();
@@ -77,7 +79,11 @@ final class HostBuilder {
   }
 
   boolean isEmpty() {
-    return functions.isEmpty() && groups.isEmpty();
+    return functions.isEmpty() && groups.isEmpty() && !hasMdevs();
+  }
+
+  private boolean hasMdevs() {
+    return !mdevParents.isEmpty() || !mdevs.isEmpty() || !definitions.isEmpty();
   }
 
   boolean hasGroups() {
@@ -222,6 +228,11 @@ final class HostBuilder {
     places.put(mdev.uuid().toString(), place);
   }
 
+  /** Adds a definition; false, and nothing is added, if there is one of its name and parent. */
+  boolean mdevDefinition(MdevDefinition definition) {
+    return definitions.putIfAbsent(definition.file(), definition) == null;
+  }
+
   /** Says that a role is known, and who carries it. */
   void role(Role role, List<PciAddress> carriers) {
     role(role, carriers, false);
@@ -338,8 +349,9 @@ final class HostBuilder {
                     notes.regions)));
     List<MdevOffers> parents = List.copyOf(mdevParents.values());
     List<Mdev> children = List.copyOf(mdevs.values());
+    List<MdevDefinition> defined = List.copyOf(definitions.values());
     Roles duties = new Roles(roles, partlyKnown, because);
-    TopologyRules.firstViolation(partial, built, hostGroups, parents, children, duties)
+    TopologyRules.firstViolation(partial, built, hostGroups, parents, children, defined, duties)
         .ifPresent(
             v -> {
               Place place = places.getOrDefault(v.subject(), new Place(0, ""));
@@ -354,6 +366,7 @@ final class HostBuilder {
         hostGroups,
         parents,
         children,
+        defined,
         iommu,
         duties,
         setup,

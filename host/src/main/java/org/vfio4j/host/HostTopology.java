@@ -25,6 +25,8 @@ import java.util.function.Function;
  *     groups of mediated devices are in {@code mdevs}
  * @param mdevParents devices that offer mediated devices, sorted by name
  * @param mdevs the mediated devices that exist, sorted by UUID
+ * @param mdevDefinitions the mediated devices that mdevctl keeps, whether they exist or not, sorted
+ *     by parent and UUID
  * @param iommu what is known of the IOMMU
  * @param roles which functions carry the host's own disk, network and console
  * @param setup how the host was started
@@ -39,10 +41,14 @@ public record HostTopology(
     List<HostGroup> groups,
     List<MdevOffers> mdevParents,
     List<Mdev> mdevs,
+    List<MdevDefinition> mdevDefinitions,
     IommuFacts iommu,
     Roles roles,
     HostSetup setup,
     List<Loss> losses) {
+
+  private static final Comparator<MdevDefinition> DEFINITIONS =
+      Comparator.comparing(MdevDefinition::parent).thenComparing(d -> d.uuid().toString());
 
   /**
    * Sorts, copies and checks.
@@ -55,7 +61,9 @@ public record HostTopology(
     mdevParents = sorted(mdevParents, Comparator.comparing(MdevOffers::device));
     losses = List.copyOf(losses);
     mdevs = sorted(mdevs, Comparator.comparing(m -> m.uuid().toString()));
-    TopologyRules.firstViolation(partial, functions, groups, mdevParents, mdevs, roles)
+    mdevDefinitions = sorted(mdevDefinitions, DEFINITIONS);
+    TopologyRules.firstViolation(
+            partial, functions, groups, mdevParents, mdevs, mdevDefinitions, roles)
         .ifPresent(
             v -> {
               throw new IllegalArgumentException(v.subject() + ": " + v.message());
@@ -87,6 +95,7 @@ public record HostTopology(
         groups,
         mdevParents,
         mdevs,
+        List.of(),
         iommu,
         roles,
         HostSetup.UNKNOWN,
@@ -123,6 +132,11 @@ public record HostTopology(
   /** The mediated device with this UUID. */
   public Optional<Mdev> mdev(UUID uuid) {
     return mdevs.stream().filter(m -> m.uuid().equals(uuid)).findFirst();
+  }
+
+  /** The definitions of this UUID: one, or one each of several parents. */
+  public List<MdevDefinition> mdevDefinitions(UUID uuid) {
+    return mdevDefinitions.stream().filter(d -> d.uuid().equals(uuid)).toList();
   }
 
   /** The mdev parent with this kernel name. */
@@ -166,6 +180,11 @@ public record HostTopology(
   /** The same host with an IOMMU of which other things are known. */
   public HostTopology with(IommuFacts other) {
     return copy(c -> c.iommu = other);
+  }
+
+  /** The same host with other definitions of mediated devices. */
+  public HostTopology withMdevDefinitions(List<MdevDefinition> others) {
+    return copy(c -> c.mdevDefinitions = others);
   }
 
   /** The same host under another name. */
@@ -216,6 +235,7 @@ public record HostTopology(
         copy.groups,
         copy.mdevParents,
         mdevs,
+        copy.mdevDefinitions,
         copy.iommu,
         roles,
         copy.setup,
@@ -229,6 +249,7 @@ public record HostTopology(
     private List<PciFunction> functions;
     private List<HostGroup> groups;
     private List<MdevOffers> mdevParents;
+    private List<MdevDefinition> mdevDefinitions;
     private IommuFacts iommu;
     private HostSetup setup;
     private List<Loss> losses;
@@ -239,6 +260,7 @@ public record HostTopology(
       functions = host.functions;
       groups = host.groups;
       mdevParents = host.mdevParents;
+      mdevDefinitions = host.mdevDefinitions;
       iommu = host.iommu;
       setup = host.setup;
       losses = host.losses;

@@ -106,6 +106,7 @@ final class Joining {
           List.copyOf(groups.values()),
           first.mdevParents(),
           first.mdevs(),
+          first.mdevDefinitions(),
           iommu,
           new Roles(carriers, EnumSet.allOf(Role.class), first.roles().because()),
           setup,
@@ -211,6 +212,7 @@ final class Joining {
         b.rmrrLocked().or(a::rmrrLocked),
         b.description().or(a::description),
         later(a.driverOverride(), b.driverOverride()),
+        b.vgpu().or(a::vgpu),
         both(a.signs(), b.signs()));
   }
 

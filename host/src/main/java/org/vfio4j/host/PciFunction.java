@@ -37,6 +37,7 @@ import org.vfio4j.iommu.ReservedRegion;
  *     of such a range
  * @param description name of the device, in words
  * @param driverOverride the driver that alone may bind to it ({@code driver_override}); none: any
+ * @param vgpu what the vendor's driver makes of it, where that is a virtual GPU
  * @param signs trouble that the source tells of; an empty set is no proof that there is none
  */
 public record PciFunction(
@@ -62,6 +63,7 @@ public record PciFunction(
     Optional<Boolean> rmrrLocked,
     Optional<String> description,
     Fact<String> driverOverride,
+    Optional<Vgpu> vgpu,
     Set<FunctionSign> signs) {
 
   /** Copies the lists; where the reset methods are known, so is whether there is one. */
@@ -103,7 +105,8 @@ public record PciFunction(
             .identityMaps(identityMaps)
             .rmrrLocked(rmrrLocked)
             .description(description)
-            .driverOverride(driverOverride);
+            .driverOverride(driverOverride)
+            .vgpu(vgpu);
     signs.forEach(copy::sign);
     return copy;
   }
@@ -149,6 +152,7 @@ public record PciFunction(
     private Optional<Boolean> rmrrLocked = Optional.empty();
     private Optional<String> description = Optional.empty();
     private Fact<String> driverOverride = Fact.unknown();
+    private Optional<Vgpu> vgpu = Optional.empty();
     private final Set<FunctionSign> signs = EnumSet.noneOf(FunctionSign.class);
 
     private Builder(PciAddress address) {
@@ -292,6 +296,12 @@ public record PciFunction(
       return this;
     }
 
+    /** Sets what the vendor's driver makes of it. */
+    public Builder vgpu(Optional<Vgpu> value) {
+      vgpu = value;
+      return this;
+    }
+
     /** The function as collected so far. */
     public PciFunction build() {
       return new PciFunction(
@@ -317,6 +327,7 @@ public record PciFunction(
           rmrrLocked,
           description,
           driverOverride,
+          vgpu,
           signs);
     }
   }

@@ -127,6 +127,7 @@ final class SysfsReader {
     host.settleResets();
     readGroups();
     readMdevs();
+    MdevctlFolder.read(root, host);
     host.iommu(readIommu());
     SysfsRoles.read(sys, root, addressed, host);
     readKernel(root.resolve("proc"));

@@ -38,6 +38,7 @@ final class TopologyRules {
       List<HostGroup> groups,
       List<MdevOffers> parents,
       List<Mdev> mdevs,
+      List<MdevDefinition> definitions,
       Roles roles) {
     TopologyRules rules = new TopologyRules(partial, functions);
     return rules
@@ -46,6 +47,7 @@ final class TopologyRules {
         .or(rules::bridges)
         .or(() -> rules.groups(groups))
         .or(() -> rules.mdevs(groups, parents, mdevs))
+        .or(() -> definitions(definitions))
         .or(() -> rules.roles(roles));
   }
 
@@ -176,6 +178,20 @@ final class TopologyRules {
       if (mdev.group().isPresent() && !taken.add(mdev.group().get())) {
         return bad(
             mdev.uuid(), "group", "group " + mdev.group().get() + " holds another device already");
+      }
+    }
+    return Optional.empty();
+  }
+
+  /** A definition outlives its parent, and what it says of one need not be so. */
+  private static Optional<Violation> definitions(List<MdevDefinition> definitions) {
+    Set<Object> names = new HashSet<>();
+    for (MdevDefinition definition : definitions) {
+      if (!names.add(List.of(definition.parent(), definition.uuid()))) {
+        return bad(
+            definition.uuid(),
+            "uuid",
+            "two definitions of %s for %s".formatted(definition.uuid(), definition.parent()));
       }
     }
     return Optional.empty();

@@ -101,6 +101,10 @@ class CaptureFormatTest {
                 Optional.of("one"),
                 Optional.of(9),
                 Fact.known("vfio_mdev"))),
+        List.of(
+            MdevDefinition.wrapped(
+                UUID.fromString("83b8f4f2-509f-382f-3c1e-e6bfe0fa1001"),
+                PciAddress.parse("0a:00.0"))),
         new IommuFacts(
             Optional.of(true),
             Optional.of(false),

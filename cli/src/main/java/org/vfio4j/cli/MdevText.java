@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copyright the vfio4j authors
+
+package org.vfio4j.cli;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.SequencedMap;
+import java.util.stream.Collectors;
+import org.vfio4j.host.HostTopology;
+import org.vfio4j.host.Mdev;
+import org.vfio4j.host.MdevDefinition;
+import org.vfio4j.host.MdevDefinition.Start;
+import org.vfio4j.host.MdevOffers;
+import org.vfio4j.host.PciAddress;
+import org.vfio4j.host.PciFunction;
+import org.vfio4j.host.Vgpu;
+import picocli.CommandLine.Help.Ansi.Style;
+
+/** A host's mediated devices, those that exist and those that mdevctl keeps, and virtual GPUs. */
+final class MdevText {
+  private final Console console;
+  private final HostTopology host;
+
+  MdevText(Console console, HostTopology host) {
+    this.console = console;
+    this.host = host;
+  }
+
+  /** Prints what there is of them. */
+  void print() {
+    List<String> lines = new ArrayList<>();
+    host.mdevs().forEach(m -> lines.add(active(m)));
+    host.mdevDefinitions().stream()
+        .filter(d -> !d.isActive(host))
+        .forEach(d -> lines.add(inactive(d)));
+    section("Mediated devices", lines);
+    section("What can be made of virtual functions (vGPU types)", creatable());
+  }
+
+  private void section(String title, List<String> lines) {
+    if (lines.isEmpty()) {
+      return;
+    }
+    console.out().println();
+    console.out().println(console.paint(Style.bold, title));
+    for (String line : lines) {
+      console.out().println(Text.wrap(Text.printable(line), console.width(), "  ", "      "));
+    }
+  }
+
+  private String active(Mdev mdev) {
+    Optional<MdevDefinition> definition =
+        host.mdevDefinitions(mdev.uuid()).stream().filter(d -> d.isActive(host)).findFirst();
+    return mdev.uuid()
+        + mdev.type().map(t -> " " + t).orElse("")
+        + " on "
+        + mdev.parent()
+        + mdev.group().map(g -> ", group " + g).orElse("")
+        + mdev.driver().value().map(d -> ", " + d).orElse("")
+        + definition.map(d -> "; defined, " + how(d)).orElse("");
+  }
+
+  private static String how(MdevDefinition definition) {
+    int attributes = definition.attributes().size();
+    return switch (definition.start()) {
+          case AUTO -> "starts with its parent (auto)";
+          case MANUAL -> "starts when asked (manual)";
+        }
+        + (attributes == 0 ? "" : ", with " + Text.count(attributes, "attribute"));
+  }
+
+  private String inactive(MdevDefinition definition) {
+    Optional<PciAddress> wrapped = definition.wrappedFunction();
+    if (wrapped.isPresent()) {
+      return definition.uuid()
+          + " wrapped "
+          + wrapped.get()
+          + ": defined for 'vfio up'"
+          + (definition.start() == Start.AUTO
+              ? "; mdevctl tries to start it with its parent and cannot: make it manual"
+              : "");
+    }
+    return definition.uuid()
+        + " "
+        + definition.type()
+        + " on "
+        + definition.parent()
+        + ": not active; defined, "
+        + how(definition)
+        + lack(definition);
+  }
+
+  /** Why it does not start as things are. */
+  private String lack(MdevDefinition definition) {
+    Optional<Mdev> other = host.mdev(definition.uuid());
+    if (other.isPresent()) {
+      return "; the device of this name is another one, on " + other.get().parent();
+    }
+    Optional<MdevOffers> parent = host.mdevParent(definition.parent());
+    if (parent.isEmpty()) {
+      return "; nothing offers mediated devices there now";
+    }
+    return parent.get().types().stream()
+        .filter(t -> t.id().equals(definition.type()))
+        .findFirst()
+        .map(t -> t.availableInstances().orElse(1) == 0 ? "; no instance is left" : "")
+        .orElse("; that type is not offered there now");
+  }
+
+  /** Functions that can become the same are said together. */
+  private List<String> creatable() {
+    SequencedMap<List<Vgpu.Type>, List<PciAddress>> functions = new LinkedHashMap<>();
+    for (PciFunction function : host.functions()) {
+      function
+          .vgpu()
+          .filter(v -> v.current().value().isEmpty())
+          .flatMap(Vgpu::creatable)
+          .ifPresent(
+              types ->
+                  functions.computeIfAbsent(types, _ -> new ArrayList<>()).add(function.address()));
+    }
+    List<String> lines = new ArrayList<>();
+    for (Map.Entry<List<Vgpu.Type>, List<PciAddress>> same : functions.entrySet()) {
+      String names =
+          same.getValue().stream().map(PciAddress::toString).collect(Collectors.joining(", "));
+      String types =
+          same.getKey().stream().map(Vgpu.Type::toString).collect(Collectors.joining(", "));
+      lines.add(names + ": " + (types.isEmpty() ? "none now" : types));
+    }
+    return lines;
+  }
+}
