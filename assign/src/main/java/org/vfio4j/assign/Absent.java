@@ -5,7 +5,6 @@ package org.vfio4j.assign;
 
 import java.util.List;
 import java.util.Optional;
-import java.util.UUID;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciFunction;
@@ -29,7 +28,7 @@ final class Absent {
             : host.function(PciAddress.parse(device.device()));
     boolean there =
         device.mode() == Mode.MDEV
-            ? host.mdev(UUID.fromString(device.device())).isPresent()
+            ? new DefinedMdevs(host).parent(device).isPresent()
             : function.isPresent();
     if (!there) {
       return Optional.of(
@@ -41,6 +40,10 @@ final class Absent {
                   device,
                   "host %s has no device %s%s"
                       .formatted(host.name(), device.device(), why(host, device)))));
+    }
+    Optional<DeviceRefusal> undone = new DefinedMdevs(host).refusal(device);
+    if (undone.isPresent()) {
+      return undone;
     }
     // A bridge is nobody's to give away; VFIO takes none.
     return function

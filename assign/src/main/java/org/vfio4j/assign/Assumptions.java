@@ -35,6 +35,7 @@ final class Assumptions {
     for (VmRequest vm : request.vms()) {
       for (DeviceRequest device : vm.devices()) {
         assumptions.ofDevice(device);
+        assumptions.found.addAll(new DefinedMdevs(host).assumed(device));
         PciAddress.tryParse(device.device())
             .filter(a -> device.mode() == Mode.WHOLE || device.mode() == Mode.WRAPPED)
             .ifPresent(
@@ -60,7 +61,8 @@ final class Assumptions {
     List<Loss> losses = host.losses();
     for (Loss loss : losses.subList(0, Math.min(MAX_LOSSES, losses.size()))) {
       String what = "what this says, " + loss.reason().sentence() + ": '" + loss.text() + "'";
-      add("line " + loss.line() + " of the source", what, "nothing");
+      String where = loss.line() == 0 ? "the source" : "line " + loss.line() + " of the source";
+      add(where, what, "nothing");
     }
     if (losses.size() > MAX_LOSSES) {
       add("the source", "what " + (losses.size() - MAX_LOSSES) + " more lines say", "nothing");
@@ -117,6 +119,11 @@ final class Assumptions {
   }
 
   private void ofDevice(DeviceRequest device) {
+    PciAddress.tryParse(device.device())
+        .flatMap(host::function)
+        .filter(f -> device.mode() == Mode.WHOLE && f.offeredByVendor())
+        .filter(f -> f.vgpu().filter(v -> v.current().isUnknown()).isPresent())
+        .ifPresent(f -> add(device.device(), "whether it has a vGPU type", "it has"));
     boolean made = device.mode() == Mode.AUX || device.mode() == Mode.EMULATED;
     if (made && host.mdevParent(device.device()).isEmpty()) {
       String kind = device.mode() == Mode.AUX ? "aux domains" : "mediated devices";

@@ -6,9 +6,7 @@ package org.vfio4j.assign;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import java.util.UUID;
 import org.vfio4j.host.HostTopology;
-import org.vfio4j.host.Mdev;
 import org.vfio4j.host.MdevIsolation;
 import org.vfio4j.host.MdevOffers;
 
@@ -50,10 +48,7 @@ public record Beyond(String vm, DeviceRequest device, String message) {
                   "the host shows no types of mediated devices of %s: its driver offers none there"
                       .formatted(device.device()))
               : ofParent(device.device(), host);
-      case MDEV ->
-          host.mdev(UUID.fromString(device.device()))
-              .map(Mdev::parent)
-              .flatMap(parent -> ofParent(parent, host));
+      case MDEV -> new DefinedMdevs(host).parent(device).flatMap(parent -> ofParent(parent, host));
     };
   }
 

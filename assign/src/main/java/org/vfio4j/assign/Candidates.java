@@ -15,10 +15,14 @@ import org.vfio4j.host.PciFunction;
 final class Candidates {
   private final RequestCandidates ofRequest;
   private final HostCandidates ofHost;
+  private final DefinedMdevs defined;
+  private final Request request;
 
   Candidates(Request request, HostTopology host) {
     ofRequest = new RequestCandidates(request, host);
     ofHost = new HostCandidates(request, host);
+    defined = new DefinedMdevs(host);
+    this.request = request;
   }
 
   /** Changes to try, the least intrusive first. */
@@ -30,6 +34,7 @@ final class Candidates {
       case RefusalCode.Host.NO_IOMMU_GROUP -> found.addAll(ofHost.showGroups(wanted, true));
       case RefusalCode.Host.GROUP_UNKNOWN -> found.addAll(ofHost.showGroups(wanted, false));
       case RefusalCode.Host.MDEV_IN_USE -> found.addAll(ofRequest.eitherOf(vm, wanted, refusal));
+      case RefusalCode.Host.MDEV_NOT_OFFERED -> found.addAll(defined.candidates(wanted, request));
       case RefusalCode.Host _ -> {}
     }
     found.addAll(ofRequest.another(vm, wanted));
@@ -57,6 +62,7 @@ final class Candidates {
         yield found;
       }
       case DEVICE_BUSY -> ofHost.removeVirtual(wanted);
+      case MDEV_INSTANCES -> defined.candidates(wanted, request);
       default -> List.of();
     };
   }

@@ -34,10 +34,12 @@ public final class Check {
   /**
    * The same, telling how far it is; see {@link #verdict(Request, HostTopology, Options)}.
    *
+   * @param asked which VM gets which devices, and what runs on the host already
    * @param progress told after each VM, twice where fixes are looked for
    */
   public static Verdict verdict(
-      Request request, HostTopology host, Options options, Progress progress) {
+      Request asked, HostTopology host, Options options, Progress progress) {
+    Request request = asked.unwrapped(host);
     HostTopology bound = request.bound(host);
     Standing standing = Standing.of(request, bound);
     List<Assumption> assumed = new ArrayList<>(Assumptions.of(request, standing.host()));

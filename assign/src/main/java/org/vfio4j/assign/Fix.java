@@ -16,6 +16,7 @@ import org.vfio4j.host.Fact;
 import org.vfio4j.host.HostGroup;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.IommuFacts;
+import org.vfio4j.host.MdevDefinition;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciFunction;
 
@@ -397,6 +398,53 @@ public sealed interface Fix {
                       Stream.concat(host.groups().stream(), Stream.of(group)).toList()))
           .orElse(host);
     }
+  }
+
+  /**
+   * A definition does not start by itself any more.
+   *
+   * @param definition as it is
+   */
+  record StartManually(MdevDefinition definition) implements OfHost {
+    @Override
+    public HostTopology apply(HostTopology host) {
+      return Fix.redefined(
+          host,
+          definition,
+          new MdevDefinition(
+              definition.uuid(),
+              definition.parent(),
+              definition.type(),
+              MdevDefinition.Start.MANUAL,
+              definition.attributes()));
+    }
+  }
+
+  /**
+   * A definition gets another type of its parent.
+   *
+   * @param definition as it is
+   * @param type the type then
+   */
+  record DefineAs(MdevDefinition definition, String type) implements OfHost {
+    @Override
+    public HostTopology apply(HostTopology host) {
+      return Fix.redefined(
+          host,
+          definition,
+          new MdevDefinition(
+              definition.uuid(),
+              definition.parent(),
+              type,
+              definition.start(),
+              definition.attributes()));
+    }
+  }
+
+  private static HostTopology redefined(
+      HostTopology host, MdevDefinition definition, MdevDefinition other) {
+    return host.withMdevDefinitions(
+        host.mdevDefinitions().stream().map(d -> d.equals(definition) ? other : d).toList());
   }
 
   /** The host with the virtual functions of a function switched off. */

@@ -5,6 +5,7 @@ package org.vfio4j.assign;
 
 import java.util.List;
 import java.util.stream.Collectors;
+import org.vfio4j.host.MdevDefinition;
 import org.vfio4j.host.PciFunction;
 
 /** Fixes in a user's words. */
@@ -45,6 +46,12 @@ final class FixSentence {
       case Fix.NoVirtualFunctions f ->
           "switch the virtual functions of %s off first: write 0 to its sriov_numvfs"
               .formatted(f.function());
+      case Fix.StartManually(MdevDefinition d) ->
+          "keep mdev %s from starting by itself: mdevctl modify -p %s -u %s --manual"
+              .formatted(d.uuid(), d.parent(), d.uuid());
+      case Fix.DefineAs(MdevDefinition d, String type) ->
+          "define mdev %s as %s: mdevctl modify -p %s -u %s -t %s"
+              .formatted(d.uuid(), type, d.parent(), d.uuid(), type);
       case Fix.ShowGroups f ->
           f.off()
               ? "switch the IOMMU on: VT-d or AMD-Vi in firmware, and intel_iommu=on on the"

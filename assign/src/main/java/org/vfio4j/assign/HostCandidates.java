@@ -50,6 +50,9 @@ final class HostCandidates {
 
   /** Whether the host has it, or may have: a driver that is not known is taken for one of its. */
   private static boolean hostDriven(PciFunction function) {
+    if (function.offeredByVendor()) {
+      return false;
+    }
     return switch (function.driver()) {
       case Fact.Known<String>(String name) -> DriverKind.of(name, false) == DriverKind.HOST;
       case Fact.None<String> _ -> false;

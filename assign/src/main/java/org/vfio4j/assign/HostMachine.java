@@ -37,6 +37,9 @@ public final class HostMachine {
   /** What a function of unknown driver is taken to be bound to. */
   static final String UNKNOWN_DRIVER = "unknown";
 
+  /** What has a function that its vendor's driver offers to VMs, whatever that is called. */
+  static final String VENDORS_DRIVER = "vendors-vfio";
+
   /** The window in which x86 takes memory writes for interrupts. */
   static final ReservedRegion X86_MSI =
       new ReservedRegion(0xfee00000L, 0xfeefffffL, ReservedRegion.Type.MSI);
@@ -142,6 +145,9 @@ public final class HostMachine {
   }
 
   private static Optional<String> driver(PciFunction f, boolean grouped) {
+    if (f.offeredByVendor()) {
+      return grouped ? Optional.of(VENDORS_DRIVER) : Optional.empty();
+    }
     return switch (f.driver()) {
       case Fact.Known<String>(String name)
           when grouped || !DriverKind.of(name, false).registersWithVfio() ->
@@ -154,9 +160,7 @@ public final class HostMachine {
 
   private void addParent(MdevOffers parent) {
     String name = parent.device();
-    if (machine.device(name).isEmpty()) {
-      machine.addFunction(SoftFunction.endpoint(name, 0xffff, 0xffff), Optional.empty());
-    }
+    ensure(machine, name);
     MdevParent.Kind kind = kind(parent.isolation());
     for (MdevType type : parent.types()) {
       long used =
@@ -166,6 +170,13 @@ public final class HostMachine {
       int more = type.availableInstances().orElse(0);
       int instances = (int) Math.min(MAX_MDEV_INSTANCES, used + more);
       machine.offer(name, new MdevParent.Type(type.id(), kind, instances));
+    }
+  }
+
+  /** A parent that is no PCI function of the host is one all the same. */
+  static void ensure(SoftMachine machine, String parent) {
+    if (machine.device(parent).isEmpty()) {
+      machine.addFunction(SoftFunction.endpoint(parent, 0xffff, 0xffff), Optional.empty());
     }
   }
 
@@ -179,9 +190,7 @@ public final class HostMachine {
 
   private void addMdev(Mdev mdev) {
     String type = mdev.type().orElse("unknown");
-    if (machine.device(mdev.parent()).isEmpty()) {
-      machine.addFunction(SoftFunction.endpoint(mdev.parent(), 0xffff, 0xffff), Optional.empty());
-    }
+    ensure(machine, mdev.parent());
     boolean offered =
         machine
             .parent(mdev.parent())

@@ -5,11 +5,8 @@ package org.vfio4j.assign;
 
 import java.util.HashSet;
 import java.util.List;
-import java.util.Optional;
 import java.util.Set;
-import java.util.UUID;
 import org.vfio4j.host.HostTopology;
-import org.vfio4j.host.Mdev;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciFunction;
 
@@ -27,16 +24,16 @@ final class Places {
   }
 
   private final HostTopology host;
+  private final DefinedMdevs defined;
 
   Places(HostTopology host) {
     this.host = host;
+    this.defined = new DefinedMdevs(host);
   }
 
   /** The places of a device that a VM asks for, at least one. */
   Set<Place> of(DeviceRequest device) {
-    Optional<Mdev> mdev =
-        device.mode() == Mode.MDEV ? host.mdev(UUID.fromString(device.device())) : Optional.empty();
-    return of(mdev.map(Mdev::parent).orElse(device.device()));
+    return of(defined.parent(device).orElse(device.device()));
   }
 
   /** The places of a function, or of another parent of mediated devices. */

@@ -19,6 +19,7 @@ import org.vfio4j.host.Mdev;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciFunction;
 import org.vfio4j.host.Role;
+import org.vfio4j.host.Vgpu;
 import org.vfio4j.mdev.MdevParent;
 import org.vfio4j.mdev.MediatedDevice;
 import org.vfio4j.soft.SoftMachine;
@@ -61,7 +62,7 @@ final class Preparation {
       Optional<String> before = machine.driver(d.device());
       boolean first = !tried.containsKey(d.device());
       Optional<DeviceRefusal> refusal =
-          tried.computeIfAbsent(d.device(), name -> take(name, driver, attempts));
+          tried.computeIfAbsent(d.device(), name -> take(name, driver, all));
       refusal.ifPresent(attempt::refuse);
       if (refusal.isEmpty() && first && !serves(before, driver)) {
         attempt.steps.add(bindStep(d.device(), driver, before));
@@ -70,7 +71,33 @@ final class Preparation {
           attempt.steps.add(new Step.LoseMdevs(d.device(), before, lost));
         }
       }
+      if (refusal.isEmpty() && d.mode() == Mode.WHOLE) {
+        chooseVgpu(attempt);
+      }
     }
+  }
+
+  /** A virtual function that its vendor's driver offers has to be of a type before. */
+  private void chooseVgpu(DeviceAttempt attempt) {
+    PciFunction function = host.function(PciAddress.parse(attempt.wanted.device())).orElseThrow();
+    Optional<Vgpu> vgpu =
+        function.vgpu().filter(v -> function.offeredByVendor() && v.current().isNone());
+    if (vgpu.isEmpty()) {
+      return;
+    }
+    if (vgpu.get().creatable().filter(List::isEmpty).isPresent()) {
+      ours(
+              RefusalCode.Host.VGPU_NO_TYPE,
+              ("%s has no vGPU type, and none can be made of it now: its GPU%s has no room left, or"
+                      + " only for types of another size")
+                  .formatted(
+                      function.address(),
+                      function.physicalFunction().value().map(p -> " " + p).orElse("")))
+          .ifPresent(attempt::refuse);
+      return;
+    }
+    attempt.steps.add(
+        new Step.ChooseVgpu(function.address(), vgpu.get().creatable().orElse(List.of())));
   }
 
   /** Whether the driver that is there does: a variant of vfio-pci offers the function as well. */
@@ -82,8 +109,12 @@ final class Preparation {
     return DriverKind.offers(one) && DriverKind.offers(other);
   }
 
-  private static Step bindStep(String device, String driver, Optional<String> before) {
-    boolean known = before.filter(HostMachine.UNKNOWN_DRIVER::equals).isEmpty();
+  private Step bindStep(String device, String driver, Optional<String> had) {
+    boolean known = had.filter(HostMachine.UNKNOWN_DRIVER::equals).isEmpty();
+    Optional<String> before =
+        had.filter(HostMachine.VENDORS_DRIVER::equals).isPresent()
+            ? host.function(PciAddress.parse(device)).flatMap(f -> f.driver().value())
+            : had;
     return new Step.Bind(device, driver, before.filter(d -> known), known);
   }
 
@@ -94,6 +125,10 @@ final class Preparation {
   /** Somebody has, or asks for, what the function's driver has made and would take with it. */
   private Optional<DeviceRefusal> inUse(
       String name, Optional<String> driver, List<DeviceAttempt> attempts) {
+    Optional<DeviceRefusal> defined = definedInUse(name, driver, attempts);
+    if (defined.isPresent()) {
+      return defined;
+    }
     for (Mdev mdev : (Iterable<Mdev>) mdevsOf(name)::iterator) {
       String uuid = mdev.uuid().toString();
       Optional<DeviceRefusal.HolderVm> holder =
@@ -120,6 +155,29 @@ final class Preparation {
       }
     }
     return Optional.empty();
+  }
+
+  /** Nor can somebody have started what the driver would make. */
+  private Optional<DeviceRefusal> definedInUse(
+      String name, Optional<String> driver, List<DeviceAttempt> attempts) {
+    return attempts.stream()
+        .filter(
+            a ->
+                new DefinedMdevs(host)
+                    .of(a.wanted)
+                    .filter(d -> d.parent().equals(name))
+                    .isPresent())
+        .findFirst()
+        .map(
+            a ->
+                new DeviceRefusal(
+                    Optional.empty(),
+                    RefusalCode.Host.MDEV_IN_USE,
+                    "bind",
+                    "mdev %s cannot be started when %s, which makes it, leaves %s"
+                        .formatted(a.wanted.device(), driver.orElse("the driver"), name),
+                    Optional.of(new DeviceRefusal.HolderVm(a.vm, List.of(a.wanted.device()))),
+                    List.of()));
   }
 
   private static boolean holds(RunningVm running, Mdev mdev) {

@@ -50,6 +50,10 @@ public sealed interface RefusalCode {
     BRIDGE,
     /** Another VM asks for, or has, a mediated device that would go with the function's driver. */
     MDEV_IN_USE,
+    /** A mediated device is defined and not there, and its parent offers none of its type. */
+    MDEV_NOT_OFFERED,
+    /** The virtual function has no vGPU type, and none can be made of it. */
+    VGPU_NO_TYPE,
     /** The source does not say in which IOMMU group the function is. */
     GROUP_UNKNOWN,
     /** The function is in no IOMMU group. */

@@ -3,6 +3,7 @@
 
 package org.vfio4j.assign;
 
+import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
@@ -11,6 +12,7 @@ import java.util.Set;
 import java.util.function.UnaryOperator;
 import org.vfio4j.host.Fact;
 import org.vfio4j.host.HostTopology;
+import org.vfio4j.host.MdevDefinition;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciFunction;
 import org.vfio4j.host.input.BadInputException;
@@ -106,6 +108,34 @@ public record Request(
       bound = bound.with(function.toBuilder().driver(driver).build());
     }
     return bound;
+  }
+
+  /**
+   * The same with the functions themselves, wrapped, where a VM asks by UUID for what is defined as
+   * such ({@link MdevDefinition#WRAPPED}).
+   *
+   * @throws BadInputException if a VM asks for a function twice then
+   */
+  public Request unwrapped(HostTopology topology) {
+    List<VmRequest> unwrapped = new ArrayList<>();
+    for (VmRequest vm : vms) {
+      try {
+        unwrapped.add(vm.with(vm.devices().stream().map(d -> unwrapped(d, topology)).toList()));
+      } catch (IllegalArgumentException e) {
+        throw new BadInputException(
+            source, 0, "vms." + vm.name() + ".devices", String.valueOf(e.getMessage()));
+      }
+    }
+    return unwrapped.equals(vms) ? this : with(unwrapped);
+  }
+
+  private static DeviceRequest unwrapped(DeviceRequest device, HostTopology topology) {
+    return new DefinedMdevs(topology)
+        .of(device)
+        .flatMap(MdevDefinition::wrappedFunction)
+        .map(f -> DeviceRequest.wrapped(f.toString()))
+        .map(d -> device.at().map(d::at).orElse(d))
+        .orElse(device);
   }
 
   /** The same with other VMs. */

@@ -31,6 +31,7 @@ final class Run {
   private final Set<DeviceRequest> bound;
   private final Progress progress;
   private final SoftMachine machine;
+  private final DefinedMdevs defined;
   private final Map<String, Guest> guests = new LinkedHashMap<>();
   private final Map<String, List<DeviceAttempt>> attempts = new LinkedHashMap<>();
 
@@ -60,6 +61,7 @@ final class Run {
     this.request = request;
     this.host = host;
     this.options = options;
+    this.defined = new DefinedMdevs(host);
     this.machine = HostMachine.of(host, options.kernelFor(host).profile());
   }
 
@@ -75,6 +77,7 @@ final class Run {
                     attempts.values().stream().flatMap(List::stream),
                     bound.stream().map(d -> new DeviceAttempt("", d)))
                 .toList());
+    defined.startByThemselves(machine, request);
     Tokens.of(request, host).forEach((pf, token) -> machine.vfToken(pf.toString(), token));
     int done = 0;
     for (VmRequest vm : request.vms()) {
@@ -134,6 +137,7 @@ final class Run {
   private String made(DeviceAttempt attempt) {
     DeviceRequest wanted = attempt.wanted;
     if (wanted.mode() == Mode.WHOLE || wanted.mode() == Mode.MDEV) {
+      defined.start(machine, wanted).ifPresent(attempt.steps::add);
       return wanted.device();
     }
     MediatedDevice mdev = Preparation.create(machine, wanted, madeOf.size());

@@ -65,11 +65,12 @@ record Standing(HostTopology host, List<Assumption> assumed) {
 
   /** Whether VFIO has the function, by its driver. */
   static boolean offered(PciFunction function) {
-    return function
-        .driver()
-        .value()
-        .filter(d -> DriverKind.of(d, false).registersWithVfio())
-        .isPresent();
+    return function.offeredByVendor()
+        || function
+            .driver()
+            .value()
+            .filter(d -> DriverKind.of(d, false).registersWithVfio())
+            .isPresent();
   }
 
   private static HostTopology settled(
@@ -98,6 +99,9 @@ record Standing(HostTopology host, List<Assumption> assumed) {
 
   /** Whether the group could not be held with the function on this driver. */
   private static boolean blocks(PciFunction function) {
+    if (function.offeredByVendor()) {
+      return false;
+    }
     return switch (function.driver()) {
       case Fact.Known<String>(String name) -> DriverKind.of(name, false) == DriverKind.HOST;
       case Fact.None<String> _ -> false;

@@ -8,6 +8,7 @@ import java.util.Collection;
 import java.util.List;
 import java.util.OptionalInt;
 import java.util.function.BiConsumer;
+import org.vfio4j.host.MdevDefinition;
 import org.vfio4j.host.PciFunction;
 import tools.jackson.core.JsonGenerator;
 import tools.jackson.core.ObjectWriteContext;
@@ -94,6 +95,24 @@ public final class VerdictJson {
         g.writeStringProperty("step", "create-mdev");
         g.writeStringProperty("device", s.parent());
         g.writeStringProperty("type", s.type());
+      }
+      case Step.StartMdev s -> {
+        g.writeStringProperty("step", "start-mdev");
+        g.writeStringProperty("device", s.parent());
+        g.writeStringProperty("type", s.type());
+        texts(g, "mdevs", List.of(s.mdev()));
+      }
+      case Step.ChooseVgpu s -> {
+        g.writeStringProperty("step", "choose-vgpu");
+        g.writeStringProperty("device", s.function().toString());
+        objects(
+            g,
+            "types",
+            s.types(),
+            (to, type) -> {
+              to.writeNumberProperty("id", type.id());
+              to.writeStringProperty("name", type.name());
+            });
       }
       case Step.LoseMdevs s -> {
         g.writeStringProperty("step", "lose-mdevs");
@@ -188,6 +207,11 @@ public final class VerdictJson {
       case Fix.ReleasePhysical f -> texts(g, "functions", List.of(f.function()));
       case Fix.NoVirtualFunctions f -> texts(g, "functions", List.of(f.function()));
       case Fix.ShowGroups f -> texts(g, "functions", List.of(f.function()));
+      case Fix.StartManually(MdevDefinition d) -> texts(g, "mdevs", List.of(d.uuid()));
+      case Fix.DefineAs f -> {
+        texts(g, "mdevs", List.of(f.definition().uuid()));
+        g.writeStringProperty("type", f.type());
+      }
       case Fix.RemapInterrupts _, Fix.AllowUnsafeInterrupts _ -> {}
     }
   }
@@ -211,6 +235,8 @@ public final class VerdictJson {
       case Fix.ReleasePhysical _ -> "release-physical";
       case Fix.NoVirtualFunctions _ -> "no-virtual-functions";
       case Fix.ShowGroups _ -> "show-groups";
+      case Fix.StartManually _ -> "start-manually";
+      case Fix.DefineAs _ -> "define-as";
     };
   }
 

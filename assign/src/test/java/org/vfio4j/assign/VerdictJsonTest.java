@@ -17,12 +17,14 @@ import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.Set;
+import java.util.UUID;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.vfio4j.host.HostTopology;
+import org.vfio4j.host.MdevDefinition;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.profile.KernelProfile;
 
@@ -97,7 +99,9 @@ class VerdictJsonTest {
             new Fix.RaiseEntryLimit(9),
             new Fix.ReleasePhysical(a),
             new Fix.NoVirtualFunctions(a),
-            new Fix.ShowGroups(a, true));
+            new Fix.ShowGroups(a, true),
+            new Fix.StartManually(MdevDefinition.wrapped(UUID.randomUUID(), a)),
+            new Fix.DefineAs(MdevDefinition.wrapped(UUID.randomUUID(), a), "other"));
     assertThat(fixes.stream().map(Object::getClass).distinct()).hasSize(kinds());
     Verdict refused =
         Check.verdict(
@@ -107,6 +111,36 @@ class VerdictJsonTest {
         new Verdict.Refused(
             refused.findings().with(List.of(new VmVerdict("db", 0, List.of(last)))), Set.of());
     assertThat(errors(VerdictJson.text(verdict))).isEmpty();
+  }
+
+  @Test
+  void shouldMatchItsSchemaForDevicesThatAreStartedFirst() {
+    UUID uuid = UUID.fromString("c0ffee00-0000-4000-8000-000000000001");
+    HostTopology host =
+        new SmallHost()
+            .function("0000:01:00.0", 1, "acme")
+            .function(
+                "0000:01:00.1",
+                2,
+                "nvidia",
+                "\"vgpu\":{\"current\":null,\"creatable\":[{\"id\":7,\"name\":\"X-1Q\"}]}")
+            .reserved(1)
+            .reserved(2)
+            .mdevs(
+                """
+                "mdevParents":[{"device":"0000:01:00.0","types":[{"id":"t","availableInstances":1}]}],
+                "mdevDefinitions":
+                [{"uuid":"%s","parent":"0000:01:00.0","type":"t","start":"auto"}]
+                """
+                    .formatted(uuid))
+            .build();
+    Request request =
+        Request.of(
+            VmRequest.of("web", DeviceRequest.mdev(uuid), DeviceRequest.whole("0000:01:00.1")));
+    String json = VerdictJson.text(Check.verdict(request, host, Options.DEFAULT));
+    assertThat(errors(json)).as(json).isEmpty();
+    assertThat(json)
+        .contains("\"step\":\"start-mdev\"", "\"step\":\"choose-vgpu\"", "\"name\":\"X-1Q\"");
   }
 
   /** Warnings, steps as values, what no Linux does, bad input, and why a strict check refuses. */

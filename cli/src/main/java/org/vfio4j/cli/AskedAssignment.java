@@ -71,7 +71,8 @@ record AskedAssignment(Request request, HostTopology host, boolean live) {
       throws IOException {
     String reference = source.orElseGet(() -> named(texts));
     HostTopology host = reference.isEmpty() ? NONE : host(reference, source.isPresent(), first);
-    Request request = RequestText.together(texts.stream().map(t -> t.read(host)).toList());
+    Request request =
+        RequestText.together(texts.stream().map(t -> t.read(host)).toList()).unwrapped(host);
     return new AskedAssignment(request, host, reference.equals(THIS_MACHINE));
   }
 

@@ -71,11 +71,19 @@ final class AskedGroups {
   private Optional<PciFunction> function(String device) {
     return PciAddress.tryParse(device)
         .or(() -> mdev(device).flatMap(Mdev::parentAddress))
+        .or(() -> definedOn(device))
         .flatMap(host::function);
   }
 
   private Optional<Mdev> mdev(String device) {
     return Mdev.parseUuid(device).flatMap(host::mdev);
+  }
+
+  /** The parent of a mediated device that is not there yet. */
+  private Optional<PciAddress> definedOn(String device) {
+    return Mdev.parseUuid(device).map(host::mdevDefinitions).orElse(List.of()).stream()
+        .flatMap(d -> d.parentAddress().stream())
+        .findFirst();
   }
 
   private void collect(Wish wish) {

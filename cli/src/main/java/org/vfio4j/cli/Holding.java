@@ -47,6 +47,9 @@ enum Holding {
     if (function.isBridge().orElse(false)) {
       return BRIDGE;
     }
+    if (function.offeredByVendor()) {
+      return VFIO;
+    }
     return switch (function.driver()) {
       case Fact.Known<String>(String driver) ->
           DriverKind.of(driver, false) == DriverKind.HOST ? HOST : VFIO;

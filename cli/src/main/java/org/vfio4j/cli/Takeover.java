@@ -83,6 +83,14 @@ record Takeover(List<PciAddress> functions, List<String> refusals) {
           "%s carries the %s of this host%s: to take it all the same, add --force %s"
               .formatted(address, joined(roles), because, address));
     }
+    if (function.offeredByVendor()) {
+      refusals.add(
+          "%s is a virtual GPU, which %s gives to VMs itself, and none on vfio-pci: to take it all the same, add --force %s"
+              .formatted(
+                  address,
+                  function.driver().value().map(Text::printable).orElse("its driver"),
+                  address));
+    }
     Set<Role> open = host.roles().openFor(function);
     if (!open.isEmpty() && roles.isEmpty()) {
       refusals.add(

@@ -28,6 +28,7 @@ class HostMdevsTest {
         """
         {"vfio4j-capture": 3, "name": "gpus",
         "functions": [{"address": "%1$s", "group": 1, "driver": "acme"},
+         {"address": "0000:03:00.0", "group": 5, "driver": "igb"},
          {"address": "0000:02:00.0", "group": 2, "driver": "nvidia"},
          {"address": "0000:02:00.4", "group": 3, "driver": "nvidia", "physfn": "0000:02:00.0",
           "vgpu": {"current": null, "creatable": [{"id": 7, "name": "ACME X-1Q"}]}},
@@ -49,7 +50,7 @@ class HostMdevsTest {
                     definition(3, "acme-2", "auto", GPU),
                     definition(4, "acme-3", "manual", GPU),
                     definition(5, "ap", "manual", "matrix"),
-                    definition(6, "vfio4j-wrapped", "manual", "0000:02:00.0"),
+                    definition(6, "vfio4j-wrapped", "manual", "0000:03:00.0"),
                     definition(7, "vfio4j-wrapped", "auto", "0000:02:00.0")));
     return Files.writeString(folder.resolve("gpus.json"), host);
   }
@@ -85,7 +86,7 @@ class HostMdevsTest {
                 + UUID
                 + "5 ap on matrix: not active; defined, starts when asked (manual); nothing"
                 + " offers mediated devices there now",
-            "  " + UUID + "6 wrapped 0000:02:00.0: defined for 'vfio up'",
+            "  " + UUID + "6 wrapped 0000:03:00.0: defined for 'vfio up'",
             "  "
                 + UUID
                 + "7 wrapped 0000:02:00.0: defined for 'vfio up'; mdevctl tries to start it"
@@ -103,6 +104,25 @@ class HostMdevsTest {
             "vGPU without a type, can be of 1 type",
             "vGPU of type 7",
             "  0000:02:00.4: 7 (ACME X-1Q)");
+  }
+
+  @Test
+  void shouldCheckWhatIsDefinedAndDrawItBelowItsParent() throws IOException {
+    host();
+    Path request =
+        Files.writeString(
+            folder.resolve("vms.yaml"),
+            "host: gpus.json\nvms:\n  web:\n    devices: [%s2]\n  db:\n    devices: [%s6]\n"
+                .formatted(UUID, UUID));
+    Path picture = folder.resolve("check.svg");
+    Ran ran = Ran.on(200, false, "check", request, "--svg", picture);
+    assertThat(ran.status()).isZero();
+    assertThat(ran.out())
+        .contains(
+            "start mdev %s2, a acme-1 on %s: mdevctl start -p %s -u %s2"
+                .formatted(UUID, GPU, GPU, UUID),
+            "bind 0000:03:00.0 to vfio-mdev-pci (now igb)");
+    assertThat(Files.readString(picture)).contains("mediated device " + UUID + "2");
   }
 
   @Test

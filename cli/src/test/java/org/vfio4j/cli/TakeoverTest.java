@@ -21,6 +21,7 @@ import org.vfio4j.host.PciClass;
 import org.vfio4j.host.PciFunction;
 import org.vfio4j.host.Role;
 import org.vfio4j.host.Roles;
+import org.vfio4j.host.Vgpu;
 
 /** What is taken, and what is not taken without being asked by name. */
 class TakeoverTest {
@@ -38,6 +39,18 @@ class TakeoverTest {
         .driver(driver)
         .group(group)
         .build();
+  }
+
+  @Test
+  void shouldLeaveAVirtualGpuWithItsVendorUnlessForced() {
+    PciFunction vgpu =
+        function(ALONE, 0x0302, Fact.known("nvidia"), Fact.known(2)).toBuilder()
+            .vgpu(Optional.of(new Vgpu(Fact.known(7), Optional.empty())))
+            .build();
+    HostTopology host = host(Map.of(Role.CONSOLE, List.of())).with(vgpu);
+    assertThat(Takeover.of(host, List.of(ALONE), Set.of(), false).refusals())
+        .anyMatch(r -> r.contains("is a virtual GPU, which nvidia gives to VMs itself"));
+    assertThat(Takeover.of(host, List.of(ALONE), Set.of(ALONE), false).refusals()).isEmpty();
   }
 
   private static HostTopology host(Map<Role, List<PciAddress>> roles) {

@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import org.vfio4j.iommu.ReservedRegion;
+import org.vfio4j.vfio.DriverKind;
 
 /**
  * A PCI function as the source shows it.
@@ -74,6 +75,15 @@ public record PciFunction(
     }
     identityMaps = List.copyOf(identityMaps);
     signs = Set.copyOf(signs);
+  }
+
+  /**
+   * Whether it goes to a VM from its vendor's driver, and is not bound to another one for it: it is
+   * a virtual GPU, on a driver whose name does not say that it is VFIO's.
+   */
+  public boolean offeredByVendor() {
+    return vgpu.isPresent()
+        && driver.value().filter(d -> !DriverKind.of(d, false).registersWithVfio()).isPresent();
   }
 
   /** A builder of a function of which nothing but the address is known. */

@@ -11,8 +11,8 @@ import org.vfio4j.assign.DeviceRequest;
 import org.vfio4j.assign.Request;
 import org.vfio4j.assign.VmRequest;
 import org.vfio4j.host.HostTopology;
-import org.vfio4j.host.Mdev;
 import org.vfio4j.host.PciAddress;
+import org.vfio4j.host.PciFunction;
 
 /**
  * A request as what to put into the configuration of a VMM. What it has no words for, as a device
@@ -78,21 +78,31 @@ public enum Written {
         out.append("    <iommu model='intel'>\n      <driver intremap='on' caching_mode='on'/>\n");
         out.append("    </iommu>\n");
       }
-      vm.devices().forEach(d -> out.append(device(d)));
+      vm.devices().forEach(d -> out.append(device(d, host)));
       vm.serving()
           .builtIn()
           .forEach(b -> out.append("    <!-- ").append(served(b)).append(" -->\n"));
       return out.append("  </devices>\n</domain>\n").toString();
     }
 
-    private String device(DeviceRequest d) {
+    // libvirt must not take it from the driver that makes it.
+    private boolean isVendors(DeviceRequest d, HostTopology host) {
+      return host.function(PciAddress.parse(d.device()))
+          .filter(PciFunction::offeredByVendor)
+          .isPresent();
+    }
+
+    private String device(DeviceRequest d, HostTopology host) {
       if (d.token().isPresent()) {
         return "    <!-- %s: libvirt has no word for its token, vf-token=%s -->\n"
             .formatted(d, d.token().get());
       }
       return switch (d.mode()) {
         case WHOLE ->
-            hostdev("mode='subsystem' type='pci' managed='yes'", pci(PciAddress.parse(d.device())));
+            hostdev(
+                "mode='subsystem' type='pci' managed='%s'"
+                    .formatted(isVendors(d, host) ? "no" : "yes"),
+                pci(PciAddress.parse(d.device())));
         case MDEV ->
             hostdev(
                 "mode='subsystem' type='mdev' model='vfio-pci'",
@@ -145,14 +155,22 @@ public enum Written {
         case MDEV ->
             host.mdev(UUID.fromString(d.device()))
                 .filter(m -> PciAddress.tryParse(m.parent()).isPresent())
-                .flatMap(m -> m.type().map(t -> kind(m, t)));
+                .flatMap(m -> m.type().map(t -> kind(m.parent(), t)))
+                .or(() -> defined(UUID.fromString(d.device()), host));
         case WRAPPED, AUX -> Optional.empty();
       };
     }
 
     // The type by which the kernel knows it, driver first.
-    private String kind(Mdev m, String type) {
-      return m.parent() + ",mdev=" + type;
+    private String kind(String parent, String type) {
+      return parent + ",mdev=" + type;
+    }
+
+    private Optional<String> defined(UUID uuid, HostTopology host) {
+      return host.mdevDefinitions(uuid).stream()
+          .filter(d -> d.parentAddress().isPresent())
+          .map(d -> kind(d.parent(), d.type()))
+          .findFirst();
     }
   };
 
