@@ -211,14 +211,7 @@ final class HostBuilder {
     MdevOffers before = mdevParents.get(parent);
     checkParts(before == null ? 0 : before.types().size(), place);
     mdevParents.merge(
-        parent,
-        new MdevOffers(parent, List.of(type), Optional.empty()),
-        (old, added) -> {
-          boolean known = old.types().stream().anyMatch(t -> t.id().equals(type.id()));
-          List<MdevType> types = new ArrayList<>(old.types());
-          types.addAll(known ? List.of() : added.types());
-          return new MdevOffers(parent, types, old.isolation());
-        });
+        parent, new MdevOffers(parent, List.of(type), Optional.empty()), MdevOffers::and);
   }
 
   void mdev(Mdev mdev, Place place) {
@@ -226,6 +219,21 @@ final class HostBuilder {
       throw error(place, "uuid", "two mediated devices have the UUID " + mdev.uuid());
     }
     places.put(mdev.uuid().toString(), place);
+  }
+
+  /** Adds a mediated device that a text lists, and the type that its parent offers. */
+  void mdevAsListed(UUID uuid, String parent, Optional<String> type, Place place) {
+    mdevs.putIfAbsent(uuid, new Mdev(uuid, parent, type, Optional.empty(), Fact.unknown()));
+    places.putIfAbsent(uuid.toString(), place);
+    type.ifPresent(t -> mdevType(parent, MdevType.of(t), place));
+  }
+
+  /** Adds a definition, in place of one that says less. */
+  void redefine(MdevDefinition definition) {
+    definitions.merge(
+        definition.file(),
+        definition,
+        (old, other) -> other.attributes().size() < old.attributes().size() ? old : other);
   }
 
   /** Adds a definition; false, and nothing is added, if there is one of its name and parent. */

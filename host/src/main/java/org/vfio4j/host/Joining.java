@@ -9,6 +9,7 @@ import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.IdentityHashMap;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
@@ -76,6 +77,21 @@ final class Joining {
       return functions.isEmpty() && groups.isEmpty();
     }
 
+    private List<MdevOffers> mdevParents() {
+      Map<String, MdevOffers> found = new LinkedHashMap<>();
+      for (HostTopology part : parts) {
+        part.mdevParents().forEach(p -> found.merge(p.device(), p, MdevOffers::and));
+      }
+      return List.copyOf(found.values());
+    }
+
+    /** What the parts have of something, each once: the first counts. */
+    private <T> List<T> once(Function<HostTopology, List<T>> part, Function<T, Object> key) {
+      Map<Object, T> found = new LinkedHashMap<>();
+      parts.forEach(p -> part.apply(p).forEach(t -> found.putIfAbsent(key.apply(t), t)));
+      return List.copyOf(found.values());
+    }
+
     /** The host of all parts; where they differ, the later one counts. */
     HostTopology host() {
       HostTopology first = parts.getFirst();
@@ -104,9 +120,9 @@ final class Joining {
           parts.stream().anyMatch(HostTopology::partial),
           repaired.functions(),
           List.copyOf(groups.values()),
-          first.mdevParents(),
-          first.mdevs(),
-          first.mdevDefinitions(),
+          mdevParents(),
+          once(HostTopology::mdevs, Mdev::uuid),
+          once(HostTopology::mdevDefinitions, MdevDefinition::file),
           iommu,
           new Roles(carriers, EnumSet.allOf(Role.class), first.roles().because()),
           setup,

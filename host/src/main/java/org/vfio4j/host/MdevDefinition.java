@@ -139,14 +139,18 @@ public record MdevDefinition(
   /** The same of what was read already. */
   static MdevDefinition of(String parent, UUID uuid, Tree.Obj from) {
     String type = from.required("mdev_type").asText();
-    Start start = from.required("start").asText().equals("auto") ? Start.AUTO : Start.MANUAL;
+    Tree start = from.required("start");
+    if (start.isNull()) {
+      throw start.at().error("null: what starts it is not said");
+    }
+    boolean auto = start instanceof Tree.Text text && text.value().equals("auto");
     List<Attribute> attributes =
         from.field("attrs")
             .filter(a -> !a.isNull())
             .map(a -> a.map(MdevDefinition::attribute))
             .orElse(List.of());
     try {
-      return new MdevDefinition(uuid, parent, type, start, attributes);
+      return new MdevDefinition(uuid, parent, type, auto ? Start.AUTO : Start.MANUAL, attributes);
     } catch (IllegalArgumentException e) {
       throw from.at().error(String.valueOf(e.getMessage()));
     }

@@ -4,7 +4,9 @@
 package org.vfio4j.host;
 
 import java.util.Comparator;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -19,6 +21,14 @@ public record MdevOffers(String device, List<MdevType> types, Optional<MdevIsola
   /** Copies and sorts. */
   public MdevOffers {
     types = types.stream().sorted(Comparator.comparing(MdevType::id)).toList();
+  }
+
+  /** The same with what another source says; what this one says of a type counts, if anything. */
+  MdevOffers and(MdevOffers other) {
+    Map<String, MdevType> all = new LinkedHashMap<>();
+    types.forEach(t -> all.put(t.id(), t));
+    other.types().forEach(t -> all.merge(t.id(), t, (own, its) -> own.isNameOnly() ? its : own));
+    return new MdevOffers(device, List.copyOf(all.values()), isolation.or(other::isolation));
   }
 
   /** The address, where the parent is a PCI function. */

@@ -26,6 +26,11 @@ public record MdevType(
     return new MdevType(id, Optional.empty(), Optional.empty(), Optional.empty(), Optional.empty());
   }
 
+  /** Whether nothing but the id is known. */
+  boolean isNameOnly() {
+    return equals(of(id));
+  }
+
   /** Checks the bounds. */
   public MdevType {
     if (id.isEmpty() || availableInstances.orElse(0) < 0) {

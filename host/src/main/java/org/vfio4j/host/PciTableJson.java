@@ -16,7 +16,7 @@ import tools.jackson.core.JsonToken;
 import tools.jackson.core.ObjectReadContext;
 import tools.jackson.core.json.JsonFactory;
 
-/** The same devices as JSON: Proxmox' {@code pvesh} and {@code lshw -json}. */
+/** JSON of Proxmox' {@code pvesh}, of {@code lshw -json}, and of mdevctl. */
 final class PciTableJson implements TextForm {
 
   private static final int MAX_LENGTH = 8 << 20;
@@ -76,6 +76,11 @@ final class PciTableJson implements TextForm {
     String json = block.toString();
     block.setLength(0);
     depth = 0;
+    if (MdevctlJson.accepts(json)) {
+      MdevctlJson.read(json, MdevctlText.listsActive(reading.command()), reading)
+          .ifPresent(why -> reading.lost(first, why));
+      return;
+    }
     try (JsonParser parser = new JsonFactory().createParser(ObjectReadContext.empty(), json)) {
       if (!objects(parser, reading) && SaysNothing.namesSomething(json)) {
         reading.lost(first, Loss.Reason.NOT_READ);

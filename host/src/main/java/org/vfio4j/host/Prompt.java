@@ -11,12 +11,12 @@ final class Prompt {
   private static final String COMMANDS =
       "(?:sudo |su |cat |dmesg|lspci|ls |find |for |readlink|tree|driverctl|dpdk-|\\./|sh |bash"
           + " |virsh|lshw|journalctl|pvesh|shopt|uname|grep|egrep|echo|modprobe|lsmod|vfio"
-          + " |ls-iommu|nl )";
+          + " |ls-iommu|nl |mdevctl |lsmdev)";
 
   /** What is a command wherever a line begins with it, for it has options or pipes. */
   private static final String PLAIN =
       "(?=(?:sudo"
-          + " )?(?:lspci|dmesg|lshw|journalctl|virsh|driverctl|dpdk-devbind(?:\\.py)?|readlink|cat|ls|find|tree)(?:"
+          + " )?(?:lspci|dmesg|lshw|journalctl|virsh|driverctl|dpdk-devbind(?:\\.py)?|readlink|cat|ls|find|tree|mdevctl)(?:"
           + " -| \\||  ?/|$))";
 
   /** The first group is the command. */

@@ -41,32 +41,34 @@ final class TextReader {
   private final TextReading reading;
   private final Listings listings = new Listings();
   private final SaysNothing saysNothing = SaysNothing.load();
-  private final List<TextForm> forms =
-      List.of(
-          new NodedevXml(),
-          new PciTableJson(),
-          new VmmRecords(),
-          new LshwBlocks(),
-          new PciTable(),
-          new LspciTree(),
-          new NodedevTree(),
-          new GroupPaths(),
-          new DriverLists(),
-          listings,
-          new LogForm(saysNothing));
+  private final List<TextForm> forms;
   private TextLine last = new TextLine(0, "", "");
   private boolean lastTaken = true;
   private String commandLine = "";
 
-  private TextReader(String source) {
+  private TextReader(String source, List<TextLine> lines) {
     this.source = source;
     this.reading = new TextReading(source);
+    this.forms =
+        List.of(
+            new MdevctlText(lines),
+            new NodedevXml(),
+            new PciTableJson(),
+            new VmmRecords(),
+            new LshwBlocks(),
+            new PciTable(),
+            new LspciTree(),
+            new NodedevTree(),
+            new GroupPaths(),
+            new DriverLists(),
+            listings,
+            new LogForm(saysNothing));
   }
 
   /** Reads the hosts of a text. */
   static List<HostTopology> read(String source, String name, String text) {
-    TextReader reader = new TextReader(source);
     List<TextLine> lines = TextLine.of(text);
+    TextReader reader = new TextReader(source, lines);
     lines.forEach(reader::line);
     reader.end(text.endsWith("\n") || text.endsWith("\r"));
     return Joining.hosts(source, name, reader.reading);
