@@ -8,7 +8,9 @@ import java.util.Objects;
 import java.util.Optional;
 import java.util.UUID;
 import org.jspecify.annotations.Nullable;
+import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.Mdev;
+import org.vfio4j.host.MdevDefinition;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.input.Position;
 
@@ -111,6 +113,14 @@ public record DeviceRequest(
   /** The same, for another device. */
   public DeviceRequest of(String other) {
     return new DeviceRequest(mode, other, type, token, at);
+  }
+
+  /**
+   * The definition that is started for it: of several of its UUID that whose parent offers its
+   * type. Empty where the host has the device, or it is not defined, or is none of a kernel's.
+   */
+  public Optional<MdevDefinition> definition(HostTopology host) {
+    return new DefinedMdevs(host).of(this);
   }
 
   /** Whether a VM can ask for it once only: a parent can give a VM several devices. */

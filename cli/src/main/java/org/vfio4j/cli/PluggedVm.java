@@ -78,7 +78,10 @@ record PluggedVm(VmRequest vm, Path base, String folder, List<Plug> plugs) {
   }
 
   private static List<Plug.Source> sources(AskedAssignment asked, VmRequest vm) {
-    Stream<Plug.Source> ofHost = vm.devices().stream().map(d -> source(asked, vm, d));
+    Stream<Plug.Source> ofHost =
+        vm.devices().stream()
+            .filter(d -> !KernelDevices.takes(asked, d))
+            .map(d -> source(asked, vm, d));
     return Stream.concat(ofHost, vm.serving().builtIn().stream().map(Plug.Own::new)).toList();
   }
 

@@ -15,6 +15,7 @@ import java.util.stream.Stream;
 import org.vfio4j.assign.Sizes;
 import org.vfio4j.assign.Verdict;
 import org.vfio4j.broker.Broker;
+import org.vfio4j.linux.bind.KernelMdevs;
 import org.vfio4j.linux.device.LockedMemory;
 import org.vfio4j.linux.iommu.Kernels;
 import org.vfio4j.linux.iommu.LinuxIommu;
@@ -264,6 +265,7 @@ final class UpCommand implements Callable<Integer> {
     if (broker.isPresent()) {
       drivers(asked, vms, all, report, outliving);
     }
+    KernelDevices.start(asked, KernelMdevs.ofThisMachine(), all, report, outliving);
     served.forEach(ServedVm::prepare);
     report.resumed(broker.map(Broker::resume).orElse(List.of()));
     if (!outliving.resumed()) {

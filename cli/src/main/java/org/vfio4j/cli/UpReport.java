@@ -84,6 +84,37 @@ final class UpReport {
     return text + "\n  Give QEMU 10.1 or newer:\n" + vm.qemu().shell("  ") + "\n";
   }
 
+  /** A mediated device is there now, or is not any more. */
+  void mdev(String uuid, boolean started) {
+    lines.event(
+        started ? "started" : "stopped",
+        g -> Json.put(g, "device", uuid),
+        () -> "mdev %s: %s".formatted(uuid, started ? "started" : "stopped"));
+  }
+
+  /**
+   * A device of a VM is not served here: its QEMU opens it.
+   *
+   * @param arguments for QEMU
+   * @param xml for libvirt's domain XML
+   */
+  void takenByQemu(String vm, String device, String arguments, String xml) {
+    lines.event(
+        "taken-by-qemu",
+        g -> {
+          Json.put(g, "vm", vm);
+          Json.put(g, "device", device);
+          Json.put(g, "qemu", arguments);
+          Json.put(g, "libvirt", xml);
+        },
+        () ->
+            "%s: %s is not served here; QEMU, with a right to its file in /dev/vfio, takes it by\n  %s"
+                .formatted(
+                    lines.paint(Style.bold, Text.printable(vm)),
+                    device,
+                    libvirt ? xml : arguments));
+  }
+
   /** Somebody else has what a VM is to get. */
   void held(String what) {
     lines.event(

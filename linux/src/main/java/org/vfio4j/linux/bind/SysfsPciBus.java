@@ -5,26 +5,20 @@ package org.vfio4j.linux.bind;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.vfio4j.linux.sysfs.DeviceLinks;
-import org.vfio4j.posix.Constants;
-import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.OpenFiles;
-import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.SystemCalls;
 
 /** {@code /sys/bus/pci}, or a folder that looks like it. */
 final class SysfsPciBus implements PciBus {
   private static final int MODPROBE_SECONDS = 30;
 
-  private final SystemCalls calls;
+  private final AttributeFiles files;
   private final Path pci;
 
   SysfsPciBus(SystemCalls calls) {
@@ -32,7 +26,7 @@ final class SysfsPciBus implements PciBus {
   }
 
   SysfsPciBus(SystemCalls calls, Path pci) {
-    this.calls = calls;
+    this.files = AttributeFiles.of(calls);
     this.pci = pci;
   }
 
@@ -57,30 +51,17 @@ final class SysfsPciBus implements PciBus {
 
   @Override
   public void override(String address, Optional<String> driver) {
-    write(device(address).resolve("driver_override"), driver.orElse("") + "\n");
+    files.write(device(address).resolve("driver_override"), driver.orElse("") + "\n");
   }
 
   @Override
   public void unbind(String address) {
-    write(device(address).resolve("driver/unbind"), address);
+    files.write(device(address).resolve("driver/unbind"), address);
   }
 
   @Override
   public void probe(String address) {
-    write(pci.resolve("drivers_probe"), address);
-  }
-
-  /** In one write(2), whose errno is the driver's answer. */
-  private void write(Path file, String text) {
-    try (Descriptor descriptor = Descriptor.open(calls, file.toString(), Constants.O_WRONLY);
-        Descriptor.Use use = descriptor.use();
-        Arena arena = Arena.ofConfined()) {
-      byte[] bytes = text.getBytes(StandardCharsets.UTF_8);
-      MemorySegment buffer = arena.allocate(bytes.length);
-      buffer.copyFrom(MemorySegment.ofArray(bytes));
-      long written = calls.write(use.number(), buffer, bytes.length);
-      SystemCallException.check(written, "write '%s' to %s".formatted(text.strip(), file));
-    }
+    files.write(pci.resolve("drivers_probe"), address);
   }
 
   @Override

@@ -2,7 +2,8 @@
 // Copyright the vfio4j authors
 
 /**
- * Drivers of PCI functions: handing functions to VFIO and giving them back to whoever had them.
+ * Drivers of PCI functions: handing functions to VFIO and giving them back to whoever had them; and
+ * the mediated devices that drivers make.
  *
  * <p>A function to vfio-pci, and back to the driver it had:
  *
