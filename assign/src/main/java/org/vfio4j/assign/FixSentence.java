@@ -50,8 +50,9 @@ final class FixSentence {
           "keep mdev %s from starting by itself: mdevctl modify -p %s -u %s --manual"
               .formatted(d.uuid(), d.parent(), d.uuid());
       case Fix.DefineAs(MdevDefinition d, String type) ->
-          "define mdev %s as %s: mdevctl modify -p %s -u %s -t %s"
-              .formatted(d.uuid(), type, d.parent(), d.uuid(), type);
+          // mdevctl 1.4 takes a type only beside what starts it.
+          "define mdev %s as %s: mdevctl modify -p %s -u %s -t %s --%s"
+              .formatted(d.uuid(), type, d.parent(), d.uuid(), type, d.start().word());
       case Fix.ShowGroups f ->
           f.off()
               ? "switch the IOMMU on: VT-d or AMD-Vi in firmware, and intel_iommu=on on the"

@@ -103,7 +103,7 @@ class DefinedMdevsTest {
     assertThat(refusal(verdict, 1).errno()).contains(Errno.ENOSPC);
     assertThat(fixes(refusal(verdict, 1)))
         .containsExactly(
-            "define mdev %s as big: mdevctl modify -p %s -u %s -t big"
+            "define mdev %s as big: mdevctl modify -p %s -u %s -t big --manual"
                 .formatted(uuid(2), GPU, uuid(2)));
   }
 
@@ -165,7 +165,7 @@ class DefinedMdevsTest {
     DeviceRefusal refusal = refusal(check(host, mdev(1)), 0);
     assertThat(refusal.code()).isEqualTo(RefusalCode.Host.MDEV_NOT_OFFERED);
     assertThat(refusal.message()).endsWith("which offers no such type, only big, small");
-    assertThat(fixes(refusal)).first().asString().endsWith("-t big");
+    assertThat(fixes(refusal)).first().asString().endsWith("-t big --manual");
   }
 
   @Test
