@@ -30,6 +30,9 @@ import org.vfio4j.type1.Type1Parameters;
  * attach, a map or a reset holds.
  */
 public final class Broker implements AutoCloseable {
+  /** What the names of all that a broker keeps begin with; others' begin with other letters. */
+  private static final String OWN = "vmdeigc";
+
   static final Logger LOG = System.getLogger("org.vfio4j.broker");
 
   /** How often the kernel is asked whether a group is free that somebody has kept open. */
@@ -172,7 +175,7 @@ public final class Broker implements AutoCloseable {
     left.clear();
     iommu.resumed();
     // Before anybody is served: what comes is kept under the same names.
-    kept.closeRest(name -> !name.startsWith("l") && !name.startsWith("s"));
+    kept.closeRest(name -> OWN.indexOf(name.charAt(0)) >= 0);
     vms.forEach(this::changed);
     givenBack();
     return resumed;

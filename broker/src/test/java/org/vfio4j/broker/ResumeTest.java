@@ -42,11 +42,14 @@ import org.vfio4j.iommu.DmaFaultException;
 import org.vfio4j.linux.iommu.LinuxIommu;
 import org.vfio4j.linux.sysfs.Sysfs;
 import org.vfio4j.linux.testing.FakeHost;
+import org.vfio4j.linux.uapi.Ioctls;
 import org.vfio4j.posix.EventFd;
 import org.vfio4j.posix.KeptDescriptors;
 import org.vfio4j.posix.MappedMemory;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.SystemCalls;
+import org.vfio4j.posix.testing.LastingStore;
+import org.vfio4j.posix.testing.MortalCalls;
 import org.vfio4j.posix.testing.OpenDescriptors;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.user.Client;
@@ -100,7 +103,13 @@ class ResumeTest {
     private Runnable removal = () -> {};
 
     Process(long life) {
-      calls = new MortalCalls(host.kernel(), life);
+      calls =
+          new MortalCalls(host.kernel(), life) {
+            @Override
+            protected boolean opens(int request) {
+              return request == Ioctls.VFIO_GROUP_GET_DEVICE_FD;
+            }
+          };
     }
 
     void start() {

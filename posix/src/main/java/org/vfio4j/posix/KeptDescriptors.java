@@ -52,6 +52,11 @@ public final class KeptDescriptors {
     return List.copyOf(left.keySet());
   }
 
+  /** What was left under a name and nobody has taken, to look at: it stays this object's. */
+  public synchronized Optional<Descriptor> look(String name) {
+    return Optional.ofNullable(left.get(name));
+  }
+
   /** Takes what was left under a name over. It is kept until it is closed. */
   public synchronized Optional<Descriptor> take(String name) {
     return Optional.ofNullable(left.remove(name));

@@ -79,6 +79,9 @@ final class Libc implements SystemCalls {
   private static final MethodHandle PROCESS_VM_WRITEV = processVm("process_vm_writev");
   private static final MethodHandle LSEEK =
       function("lseek", JAVA_LONG, JAVA_INT, JAVA_LONG, JAVA_INT);
+  private static final MethodHandle PIPE2 = function("pipe2", JAVA_INT, ADDRESS, JAVA_INT);
+  private static final MethodHandle SPLICE =
+      function("splice", JAVA_LONG, JAVA_INT, ADDRESS, JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT);
   private static final MethodHandle EVENTFD = function("eventfd", JAVA_INT, JAVA_INT, JAVA_INT);
   private static final MethodHandle POLL = function("poll", JAVA_INT, ADDRESS, JAVA_LONG, JAVA_INT);
   private static final MethodHandle FCNTL =
@@ -367,6 +370,27 @@ final class Libc implements SystemCalls {
     MemorySegment state = STATES.get();
     try {
       return checked((long) LSEEK.invokeExact(state, fd, offset, whence), state);
+    } catch (Throwable t) {
+      throw unchecked(t);
+    }
+  }
+
+  @Override
+  public int pipe(MemorySegment pair, int flags) {
+    MemorySegment state = STATES.get();
+    try {
+      return checked((int) PIPE2.invokeExact(state, pair, flags), state);
+    } catch (Throwable t) {
+      throw unchecked(t);
+    }
+  }
+
+  @Override
+  public long splice(int from, int to, long length, int flags) {
+    MemorySegment state = STATES.get();
+    MemorySegment none = MemorySegment.NULL;
+    try {
+      return checked((long) SPLICE.invokeExact(state, from, none, to, none, length, flags), state);
     } catch (Throwable t) {
       throw unchecked(t);
     }

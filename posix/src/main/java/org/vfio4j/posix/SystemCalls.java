@@ -114,6 +114,12 @@ public interface SystemCalls {
   /** {@code process_vm_writev(2)} of one range: bytes written; see {@link #processVmRead}. */
   long processVmWrite(int pid, MemorySegment local, MemorySegment remote);
 
+  /** {@code pipe2(2)}; writes two descriptors of 4 bytes, to read from and to write to. */
+  int pipe(MemorySegment pair, int flags);
+
+  /** {@code splice(2)} from a pipe to a socket: bytes that have left the one for the other. */
+  long splice(int from, int to, long length, int flags);
+
   /** {@code lseek(2)}: the new offset. */
   long lseek(int fd, long offset, int whence);
 

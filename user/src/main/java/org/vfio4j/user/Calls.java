@@ -82,10 +82,12 @@ final class Calls implements RemoteMemory, AutoCloseable {
    * Calls to one client.
    *
    * @param maxTransfer bytes of data in one message
+   * @param first id; who goes on with a connection takes one that replies under way do not have
    * @param server the thread that reads from the client, which must not wait for it here
    */
-  Calls(MessageWriter writer, int maxTransfer, Duration timeout, Thread server) {
+  Calls(MessageWriter writer, int maxTransfer, int first, Duration timeout, Thread server) {
     this.writer = writer;
+    nextId = first;
     this.maxTransfer = maxTransfer;
     this.timeoutNanos = timeout.toNanos();
     this.server = server;

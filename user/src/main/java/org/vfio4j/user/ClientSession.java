@@ -9,6 +9,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Optional;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.VfioException;
+import org.vfio4j.posix.Outbox;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.UnixSocket;
 import org.vfio4j.posix.Uses;
@@ -36,6 +37,7 @@ final class ClientSession implements AutoCloseable {
   private final ReplyWriter replies;
   private final Optional<LateAnswers> watch;
   private final boolean exact;
+  private final Optional<Outbox> outbox;
 
   /** The command that another process has answered already, and has left to be done; or -1. */
   private int toldBefore = -1;
@@ -65,6 +67,7 @@ final class ClientSession implements AutoCloseable {
     this.replies = replies;
     this.watch = watch;
     exact = device.exact();
+    outbox = device.outbox();
   }
 
   /** The next message has been answered already, if it has this number: it is done only. */
@@ -150,11 +153,12 @@ final class ClientSession implements AutoCloseable {
     if (watched) {
       watch.get().begin(Header.id(in, at), Header.command(in, at));
     }
+    begin(reader);
     int errno = 0;
     int size = 0;
     Uses beside = Uses.NONE;
     try {
-      if (writesRegister(in, at)) {
+      if (outbox.isEmpty() && writesRegister(in, at)) {
         // Who goes on with the connection in our place must not write it again.
         take(reader, wanted, 0);
       }
@@ -172,15 +176,66 @@ final class ClientSession implements AutoCloseable {
       errno = Errno.EIO.number();
     }
     try (Uses open = beside) {
-      boolean mine = wanted && (!watched || watch.get().claim());
+      answer(reader, wanted && (!watched || watch.get().claim()), errno, size, open);
+    }
+  }
+
+  /** The message that the reader is at is begun. */
+  void begin(MessageReader reader) {
+    if (outbox.isPresent()) {
+      MemorySegment in = reader.buffer();
+      device.beginning(Header.id(in, reader.at()), Header.command(in, reader.at()));
+    }
+  }
+
+  /**
+   * Takes the message that the reader is at, and answers it with what stands in the buffer behind
+   * the place of the header.
+   *
+   * @param mine whether the client is answered by this session
+   * @param errno that it is answered, or 0
+   * @param size of the whole reply, in bytes
+   * @param beside descriptors that go with it
+   */
+  void answer(MessageReader reader, boolean mine, int errno, int size, Uses beside) {
+    MemorySegment in = reader.buffer();
+    int at = reader.at();
+    if (outbox.isPresent() && size <= Outbox.CAPACITY && beside == Uses.NONE) {
+      int waiting = mine ? replies.put(outbox.get(), in, at, size, errno) : 0;
+      reader.consume();
+      if (mine) {
+        replies.send(outbox.get(), waiting);
+      }
+    } else {
       take(reader, mine, errno);
       if (mine && errno != 0) {
         replies.fail(in, at, errno);
       } else if (mine) {
-        replies.reply(in, at, size, open);
+        replies.reply(in, at, size, beside);
       }
     }
     answered();
+  }
+
+  /**
+   * Sends the reply that another process had put into the outbox, whose command may have been left
+   * in the socket.
+   *
+   * @param at whether the reader is at a message that was in the socket
+   * @return whether it still is at one that is to be served
+   */
+  boolean sendLeft(MessageReader reader, boolean at) {
+    int waiting = outbox.map(Outbox::waiting).orElse(0);
+    if (waiting == 0) {
+      return at;
+    }
+    boolean answered = at && device.begun(Header.id(reader.buffer(), reader.at()));
+    if (answered) {
+      reader.consume();
+    }
+    replies.send(outbox.orElseThrow(), waiting);
+    answered();
+    return at && !answered;
   }
 
   /** The client has been answered. */

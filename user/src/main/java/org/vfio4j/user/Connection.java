@@ -9,6 +9,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.Optional;
+import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Function;
 import org.vfio4j.error.Errno;
@@ -153,9 +154,7 @@ final class Connection {
         Negotiated agreed = agreement.negotiated();
         try (ClientSession session = attach(agreed, reader, replies)) {
           begun = true;
-          session.take(reader, true, 0);
-          welcome(agreement, reader, replies);
-          session.answered();
+          welcome(agreement, reader, replies, session);
           reader.limit(agreed.maxMessage());
           session.run(reader);
         }
@@ -180,7 +179,9 @@ final class Connection {
   /** Serves one that another process has served, from the first message it was not answered. */
   private void goOn(LeftClient left, MessageReader reader, ReplyWriter replies) {
     Negotiated agreed = Negotiated.of(left.agreed());
-    Calls calls = new Calls(writer, agreed.maxTransfer(), TIMEOUT, Thread.currentThread());
+    // Replies to the process before may be under way: these are nobody's.
+    int first = ThreadLocalRandom.current().nextInt(1 << 16);
+    Calls calls = new Calls(writer, agreed.maxTransfer(), first, TIMEOUT, Thread.currentThread());
     boolean done = false;
     try (ClientSession session = begin(agreed, calls, replies, left.alive(), device::resume)) {
       done = true;
@@ -189,17 +190,15 @@ final class Connection {
       if (!waits) {
         left.reply().ifPresent(reply -> standIn(reply, replies, session));
       }
-      if (reader.next()) {
+      waits = session.sendLeft(reader, waits && reader.next());
+      if (waits || reader.next()) {
         if (waits) {
           settle(left, reader, session, replies);
         } else {
           session.arrived();
         }
         if (Header.command(reader.buffer(), reader.at()) == Command.VERSION) {
-          Agreement again = negotiate(reader, replies);
-          session.take(reader, true, 0);
-          welcome(again, reader, replies);
-          session.answered();
+          welcome(negotiate(reader, replies), reader, replies, session);
         } else {
           session.handle(reader);
         }
@@ -265,15 +264,18 @@ final class Connection {
     }
   }
 
-  private void welcome(Agreement agreement, MessageReader reader, ReplyWriter replies) {
+  private void welcome(
+      Agreement agreement, MessageReader reader, ReplyWriter replies, ClientSession session) {
     Version answer = agreement.answer();
+    session.begin(reader);
     answer.encode(replies.buffer(), Header.SIZE);
-    replies.reply(reader.buffer(), reader.at(), Header.SIZE + answer.length(), Uses.NONE);
+    boolean wanted = ReplyWriter.wanted(reader.buffer(), reader.at());
+    session.answer(reader, wanted, 0, Header.SIZE + answer.length(), Uses.NONE);
     LOG.log(Level.DEBUG, "{0}: agreed on {1}", name, agreement.negotiated());
   }
 
   private ClientSession attach(Negotiated agreed, MessageReader reader, ReplyWriter replies) {
-    Calls calls = new Calls(writer, agreed.maxTransfer(), TIMEOUT, Thread.currentThread());
+    Calls calls = new Calls(writer, agreed.maxTransfer(), 0, TIMEOUT, Thread.currentThread());
     boolean done = false;
     try {
       ClientSession begun = begin(agreed, calls, replies, System.nanoTime(), device::attach);

@@ -4,6 +4,7 @@
 package org.vfio4j.user;
 
 import java.lang.foreign.MemorySegment;
+import org.vfio4j.posix.Outbox;
 import org.vfio4j.posix.UnixSocket;
 import org.vfio4j.posix.Uses;
 
@@ -22,6 +23,11 @@ final class MessageWriter {
    */
   void send(MemorySegment message, int size) {
     send(message, size, Uses.NONE);
+  }
+
+  /** Sends what waits in an outbox. */
+  synchronized void send(Outbox from, int size) {
+    from.send(socket, size);
   }
 
   /** Sends a message with descriptors beside it, whose uses the caller ends. */

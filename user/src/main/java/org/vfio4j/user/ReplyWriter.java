@@ -5,6 +5,7 @@ package org.vfio4j.user;
 
 import java.lang.foreign.MemorySegment;
 import org.vfio4j.error.Errno;
+import org.vfio4j.posix.Outbox;
 import org.vfio4j.posix.Uses;
 import org.vfio4j.user.device.LeftReply;
 import org.vfio4j.user.wire.Command;
@@ -46,6 +47,26 @@ final class ReplyWriter {
       Header.encode(reply, 0, Header.id(in, at), command, size, Header.TYPE_REPLY, 0);
       writer.send(reply, size, beside);
     }
+  }
+
+  /**
+   * Puts an answer where it waits for {@link #send}.
+   *
+   * @param size of the whole reply, in bytes, {@link Outbox#CAPACITY} at most
+   * @param errno that the command failed with; then its reply is its header and no more
+   * @return bytes that wait
+   */
+  int put(Outbox outbox, MemorySegment in, int at, int size, int errno) {
+    int flags = Header.TYPE_REPLY | (errno == 0 ? 0 : Header.ERROR);
+    int whole = errno == 0 ? size : Header.SIZE;
+    Header.encode(reply, 0, Header.id(in, at), Header.command(in, at), whole, flags, errno);
+    outbox.put(reply, whole);
+    return whole;
+  }
+
+  /** Sends what waits there. */
+  void send(Outbox outbox, int size) {
+    writer.send(outbox, size);
   }
 
   /**

@@ -361,6 +361,10 @@ public final class Server implements AutoCloseable {
         Disposal.of(peer.uid()).close(socket);
       }
     }
+    if (service.device().left().isPresent()) {
+      // Its turn has not come before the server was closed.
+      service.device().lost();
+    }
   }
 
   private void serve(Credentials peer, Connection connection) {

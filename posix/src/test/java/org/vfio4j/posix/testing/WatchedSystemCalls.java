@@ -134,6 +134,18 @@ public abstract class WatchedSystemCalls implements SystemCalls {
   }
 
   @Override
+  public int pipe(MemorySegment pair, int flags) {
+    int refused = before("pipe", 0);
+    return refused < 0 ? refused : calls.pipe(pair, flags);
+  }
+
+  @Override
+  public long splice(int from, int to, long length, int flags) {
+    int refused = before("splice", 0);
+    return refused < 0 ? refused : calls.splice(from, to, length, flags);
+  }
+
+  @Override
   public int eventfd(int initial, int flags) {
     int refused = before("eventfd", 0);
     return refused < 0 ? refused : calls.eventfd(initial, flags);

@@ -17,11 +17,18 @@ public final class DeviceBus {
   private final EmulatedDevice device;
   private final UserMemory dma;
   private final UserInterrupts interrupts;
+  private final LastingState state;
 
   DeviceBus(EmulatedDevice device, UserMemory dma, UserInterrupts interrupts) {
     this.device = device;
     this.dma = dma;
     this.interrupts = interrupts;
+    state = device.state();
+  }
+
+  /** Where a {@link LastingModel} writes down what it is. */
+  public LastingState state() {
+    return state;
   }
 
   /** Reads memory; see {@link UserMemory#read}. */

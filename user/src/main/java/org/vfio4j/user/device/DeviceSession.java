@@ -7,6 +7,7 @@ import java.lang.foreign.MemorySegment;
 import java.time.Duration;
 import java.util.List;
 import java.util.Optional;
+import org.vfio4j.posix.Outbox;
 
 /**
  * One client's use of a device: what the kernel asks of a driver in {@code vfio_device_ops}, with
@@ -116,6 +117,28 @@ public interface DeviceSession extends AutoCloseable {
    * taken first, since it must not be done twice. Costs a system call more for each command.
    */
   default boolean exact() {
+    return false;
+  }
+
+  /**
+   * Where replies wait until they are sent, so that another process can tell whether they were: for
+   * a session that is {@link #exact} and knows what it has done of a command that is begun again.
+   * Then a write to a register stays in the socket, too, until it is done.
+   */
+  default Optional<Outbox> outbox() {
+    return Optional.empty();
+  }
+
+  /**
+   * A command is begun, maybe once more after another process had. Only with an {@link #outbox}.
+   *
+   * @param id of the command
+   * @param command its number
+   */
+  default void beginning(int id, int command) {}
+
+  /** Whether another process had begun the command of this id, and may not have answered it. */
+  default boolean begun(int id) {
     return false;
   }
 

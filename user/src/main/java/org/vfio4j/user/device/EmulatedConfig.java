@@ -63,6 +63,11 @@ final class EmulatedConfig {
     return value;
   }
 
+  /** All of it, to be written down or read back. */
+  byte[] bytes() {
+    return bytes;
+  }
+
   byte get(int offset) {
     return bytes[offset];
   }

@@ -12,6 +12,8 @@ import java.util.Optional;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
+import org.vfio4j.posix.KeptDescriptors;
+import org.vfio4j.posix.SystemCalls;
 
 /**
  * A PCI device made of how it looks, told to {@link #builder}, and what it does, a {@link
@@ -45,6 +47,9 @@ public final class EmulatedDevice implements Emulation {
   private volatile int msiVectors;
 
   private boolean pinAsserted;
+
+  /** Where it is written down for another process. */
+  private volatile LastingState state = LastingState.NONE;
 
   /**
    * Where the MSI-X structures are.
@@ -88,6 +93,64 @@ public final class EmulatedDevice implements Emulation {
    */
   public static EmulatedDeviceBuilder builder(int vendor, int device) {
     return new EmulatedDeviceBuilder(vendor, device);
+  }
+
+  /** Whether another process can go on with it: whether its model is a {@link LastingModel}. */
+  public boolean lasts() {
+    return model instanceof LastingModel;
+  }
+
+  /**
+   * This device, of which another process goes on with the client that this one serves.
+   *
+   * @param calls which make what is kept
+   * @param kept where that is
+   * @param name of the server there, as {@link org.vfio4j.user.Server.Builder#kept} has it
+   * @throws IllegalArgumentException if its state does not last
+   * @throws IllegalStateException if a later version of this program has left it, which is not
+   *     touched
+   */
+  public ServedDevice lasting(SystemCalls calls, KeptDescriptors kept, String name) {
+    if (!lasts()) {
+      throw new IllegalArgumentException(this + " ends with its process");
+    }
+    return new LastingDevice(this, new LastingDevice.Keeping(calls, kept, name));
+  }
+
+  /**
+   * Looks at what another process has left of devices of ours.
+   *
+   * @throws IllegalStateException if a later version of this program has left some, in a sentence
+   *     for its user: nothing is to be touched then
+   */
+  public static void checkLeft(KeptDescriptors kept) {
+    for (String left : kept.names()) {
+      if (left.startsWith("j")) {
+        try {
+          kept.look(left).ifPresent(SessionFile::checkVersion);
+        } catch (IllegalArgumentException damaged) {
+          // Told when it is given back.
+        }
+      }
+    }
+  }
+
+  /** What its state is like. */
+  SessionFile.Form form() {
+    LastingModel lasting = (LastingModel) model;
+    int vectors = irqs.stream().mapToInt(Irq::count).sum();
+    return new SessionFile.Form(
+        name, lasting.version(), lasting.words(), lasting.memory(), msixTable.length, vectors);
+  }
+
+  /** Where it is written down. */
+  LastingState state() {
+    return state;
+  }
+
+  /** Writes itself down from now on. */
+  void keep(LastingState next) {
+    state = next;
   }
 
   /** For messages: the identity, as in {@code 8086:2021}. */
@@ -145,7 +208,9 @@ public final class EmulatedDevice implements Emulation {
     for (int done = 0; done < count; ) {
       long at = offset + done;
       int size = piece(at, count - done);
-      writeRegister(region, at, size, get(source, sourceOffset + done, size));
+      if (state.begins()) {
+        writeRegister(region, at, size, get(source, sourceOffset + done, size));
+      }
       done += size;
     }
   }
@@ -202,6 +267,7 @@ public final class EmulatedDevice implements Emulation {
       Msix m = msix.get();
       if (at >= m.table() && at < m.table() + m.tableSize()) {
         put(MemorySegment.ofArray(msixTable), at - m.table(), size, value);
+        state.writeTable(msixTable, (int) at - m.table(), size);
         return;
       }
       if (at >= m.pending() && at < m.pending() + m.pendingSize()) {
@@ -243,6 +309,7 @@ public final class EmulatedDevice implements Emulation {
         config.write(offset + n, value);
         functionReset |= offset + n == flrRegister && value < 0;
       }
+      state.writeConfig(config, offset, count);
       registersChanged();
     }
     if (functionReset) {
@@ -290,8 +357,13 @@ public final class EmulatedDevice implements Emulation {
     if (irqs.get(Pci.INTX).count() == 0) {
       return;
     }
-    long status = config.get(EmulatedConfig.STATUS, 2) & ~EmulatedConfig.STATUS_INTX;
-    config.set(EmulatedConfig.STATUS, 2, status | (pinAsserted ? EmulatedConfig.STATUS_INTX : 0));
+    long before = config.get(EmulatedConfig.STATUS, 2);
+    long status =
+        before & ~EmulatedConfig.STATUS_INTX | (pinAsserted ? EmulatedConfig.STATUS_INTX : 0);
+    if (status != before) {
+      config.set(EmulatedConfig.STATUS, 2, status);
+      state.writeConfig(config, EmulatedConfig.STATUS, 2);
+    }
     boolean disabled =
         (config.get(EmulatedConfig.COMMAND, 2) & EmulatedConfig.COMMAND_INTX_DISABLE) != 0;
     interrupts.ifPresent(i -> i.level(Pci.INTX, 0, pinAsserted && !disabled));
@@ -309,6 +381,7 @@ public final class EmulatedDevice implements Emulation {
     config.reset();
     pinAsserted = false;
     resetTable();
+    writeDown();
     registersChanged();
     // Also what a user waits for who connects eventfds and leaves the registers alone.
     interrupts.ifPresent(UserInterrupts::forget);
@@ -318,8 +391,31 @@ public final class EmulatedDevice implements Emulation {
   public void attached(UserMemory dma, UserInterrupts to) {
     synchronized (this) {
       interrupts = Optional.of(to);
+      writeDown();
     }
     model.attached(new DeviceBus(this, dma, to));
+  }
+
+  private void writeDown() {
+    state.writeConfig(config, 0, config.size());
+    state.writeTable(msixTable, 0, msixTable.length);
+  }
+
+  /**
+   * A user whom another process has served goes on.
+   *
+   * @param connect gives its eventfds back to the vectors, once these know what holds them
+   */
+  void resumed(UserMemory dma, UserInterrupts to, Runnable connect) {
+    synchronized (this) {
+      state.readConfig(config);
+      state.readTable(msixTable);
+      interrupts = Optional.of(to);
+      pinAsserted = (config.get(EmulatedConfig.STATUS, 2) & EmulatedConfig.STATUS_INTX) != 0;
+      registersChanged();
+      connect.run();
+    }
+    ((LastingModel) model).resumed(new DeviceBus(this, dma, to));
   }
 
   @Override

@@ -6,6 +6,7 @@ package org.vfio4j.user.device;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.BiConsumer;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
@@ -22,12 +23,21 @@ public final class EmulatedSession implements DeviceSession {
 
   /** Attaches a device to a client. */
   public EmulatedSession(Emulation device, Peer peer) {
+    this(device, peer, new UserInterrupts(device.irqs()), device::attached);
+  }
+
+  /** The same in another way. */
+  EmulatedSession(
+      Emulation device,
+      Peer peer,
+      UserInterrupts interrupts,
+      BiConsumer<UserMemory, UserInterrupts> attach) {
     this.device = device;
     memory = new UserMemory(peer);
-    interrupts = new UserInterrupts(device.irqs());
+    this.interrupts = interrupts;
     boolean done = false;
     try {
-      device.attached(memory, interrupts);
+      attach.accept(memory, interrupts);
       done = true;
     } finally {
       if (!done) {

@@ -31,8 +31,8 @@ public interface ServedDevice {
   DeviceSession attach(Peer peer);
 
   /**
-   * The client that another process has served, if there is one to go on with. Asked for once,
-   * before anybody else is served; {@link #resume} or {@link #lost} follows.
+   * The client that another process has served, if there is one to go on with. Asked for before
+   * anybody else is served; {@link #resume} or {@link #lost} follows, after which there is none.
    */
   default Optional<LeftClient> left() {
     return Optional.empty();

@@ -6,6 +6,7 @@ package org.vfio4j.user.device;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.IntConsumer;
 import org.jspecify.annotations.Nullable;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.Reason;
@@ -25,6 +26,22 @@ import org.vfio4j.posix.EventFd;
  */
 public final class UserInterrupts implements AutoCloseable {
   private final Kind[] kinds;
+
+  /** Told of each vector that holds something back, or is held, and of each that no longer does. */
+  interface Noted {
+    /** Nobody is told. */
+    Noted NOWHERE = (index, vector, flags) -> {};
+
+    /**
+     * A vector is not as it was; its lock is held.
+     *
+     * @param flags for {@link UserInterrupts#restore}
+     */
+    void changed(int index, int vector, int flags);
+  }
+
+  private static final int PENDING = 1;
+  private static final int MASKED = 2;
 
   /** What the device's own registers say of an index of messages, MSI or MSI-X. */
   public enum Messages {
@@ -48,11 +65,14 @@ public final class UserInterrupts implements AutoCloseable {
     /** What the device asks for most. */
     private volatile boolean live;
 
-    Kind(Irq irq) {
+    Kind(int index, Irq irq, Noted noted) {
       this.irq = irq;
       vectors = new Vector[irq.count()];
-      for (int vector = 0; vector < irq.count(); vector++) {
-        vectors[vector] = new Vector((irq.flags() & Irq.AUTOMASKED) != 0);
+      for (int n = 0; n < irq.count(); n++) {
+        int vector = n;
+        vectors[n] =
+            new Vector(
+                (irq.flags() & Irq.AUTOMASKED) != 0, flags -> noted.changed(index, vector, flags));
       }
     }
 
@@ -113,9 +133,27 @@ public final class UserInterrupts implements AutoCloseable {
     private boolean masked;
     private boolean pending;
     private boolean asserted;
+    private final IntConsumer noted;
+    private int flags;
 
-    Vector(boolean automasked) {
+    Vector(boolean automasked, IntConsumer noted) {
       this.automasked = automasked;
+      this.noted = noted;
+    }
+
+    /** After it was delivered: what is delivered twice is less than what is lost. */
+    private void note() {
+      int now = (pending ? PENDING : 0) | (masked ? MASKED : 0);
+      if (now != flags) {
+        flags = now;
+        noted.accept(now);
+      }
+    }
+
+    synchronized void restore(int was) {
+      flags = was;
+      pending = (was & PENDING) != 0;
+      masked = (was & MASKED) != 0;
     }
 
     synchronized void connect(@Nullable EventFd next) {
@@ -129,11 +167,13 @@ public final class UserInterrupts implements AutoCloseable {
     synchronized void disconnect() {
       connect(null);
       masked = false;
+      note();
     }
 
     synchronized void enliven(boolean on) {
       live = on;
       pending &= on;
+      note();
     }
 
     synchronized void messages(Messages next) {
@@ -144,6 +184,7 @@ public final class UserInterrupts implements AutoCloseable {
 
     synchronized void forget() {
       pending = false;
+      note();
     }
 
     synchronized void mask(boolean on) {
@@ -168,12 +209,12 @@ public final class UserInterrupts implements AutoCloseable {
      */
     private void deliver() {
       EventFd to = eventFd;
-      if (to == null || held || masked || !(pending || asserted)) {
-        return;
+      if (to != null && !held && !masked && (pending || asserted)) {
+        pending = false;
+        masked = automasked;
+        to.signal();
       }
-      pending = false;
-      masked = automasked;
-      to.signal();
+      note();
     }
 
     synchronized boolean pending() {
@@ -187,7 +228,20 @@ public final class UserInterrupts implements AutoCloseable {
 
   /** Those of a device, none of them set up. */
   public UserInterrupts(List<Irq> irqs) {
-    kinds = irqs.stream().map(Kind::new).toArray(Kind[]::new);
+    this(irqs, Noted.NOWHERE);
+  }
+
+  /** The same, with somebody who is told what is held back. */
+  UserInterrupts(List<Irq> irqs, Noted noted) {
+    kinds = new Kind[irqs.size()];
+    for (int index = 0; index < kinds.length; index++) {
+      kinds[index] = new Kind(index, irqs.get(index), noted);
+    }
+  }
+
+  /** A vector is as {@link Noted} was told last, before it has an eventfd. */
+  void restore(int index, int vector, int flags) {
+    kinds[index].vectors[vector].restore(flags);
   }
 
   /**

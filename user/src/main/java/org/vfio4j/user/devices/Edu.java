@@ -10,7 +10,7 @@ import java.util.concurrent.Executors;
 import org.vfio4j.iommu.DmaFaultException;
 import org.vfio4j.user.device.DeviceBus;
 import org.vfio4j.user.device.EmulatedDevice;
-import org.vfio4j.user.device.PciModel;
+import org.vfio4j.user.device.LastingModel;
 
 /**
  * QEMU's educational device (1234:11e8) with the registers of its {@code docs/specs/edu.rst}:
@@ -18,8 +18,11 @@ import org.vfio4j.user.device.PciModel;
  * of 4 KiB in the device. As there, DMA addresses have 28 bits, registers below 0x80 are accessed
  * by four bytes and those from 0x80 on by four or eight; anything else reads as ones and writes
  * nothing. DMA is done at once, not after 100 ms, and DMA outside the buffer does nothing.
+ *
+ * <p>Another process can go on with it: a factorial or DMA that was begun is done, again if it must
+ * be, and its interrupt comes.
  */
-public final class Edu implements PciModel {
+public final class Edu implements LastingModel {
   /** Bytes of BAR 0. */
   public static final int BAR_SIZE = 1 << 20;
 
@@ -51,6 +54,9 @@ public final class Edu implements PciModel {
   private static final int COMMAND_TO_MEMORY = 2;
   private static final int COMMAND_INTERRUPT = 4;
 
+  /** Of what is written down. */
+  private static final int WORDS = 9;
+
   private static final long ADDRESS_MASK = (1L << 28) - 1;
   private static final long ONES = -1L;
 
@@ -71,6 +77,9 @@ public final class Edu implements PciModel {
   private long target;
   private long count;
   private long command;
+
+  /** An interrupt that is written down, and may not have been signalled. */
+  private boolean owed;
 
   private Edu() {}
 
@@ -116,9 +125,15 @@ public final class Edu implements PciModel {
       return;
     }
     switch ((int) offset) {
-      case LIVENESS -> liveness = ~(int) value;
+      case LIVENESS -> {
+        liveness = ~(int) value;
+        writeDown();
+      }
       case FACTORIAL -> compute((int) value);
-      case STATUS -> status = status & ~STATUS_INTERRUPT | (int) value & STATUS_INTERRUPT;
+      case STATUS -> {
+        status = status & ~STATUS_INTERRUPT | (int) value & STATUS_INTERRUPT;
+        writeDown();
+      }
       case RAISE -> raise((int) value);
       case ACKNOWLEDGE -> acknowledge((int) value);
       default -> writeDma((int) offset, value);
@@ -137,23 +152,36 @@ public final class Edu implements PciModel {
       case DMA_COMMAND -> {
         if ((value & COMMAND_RUN) != 0) {
           command = value;
-          int now = life;
-          worker.ifPresent(w -> w.execute(() -> transfer(now)));
         }
       }
       default -> {
         // No such register.
       }
     }
+    writeDown();
+    if ((command & COMMAND_RUN) != 0) {
+      beginTransfer();
+    }
+  }
+
+  private void beginTransfer() {
+    int now = life;
+    worker.ifPresent(w -> w.execute(() -> transfer(now)));
   }
 
   private void compute(int value) {
     if ((status & STATUS_COMPUTING) == 0) {
       status |= STATUS_COMPUTING;
       factorial = value;
-      int now = life;
-      worker.ifPresent(w -> w.execute(() -> multiply(now, value)));
+      writeDown();
+      beginFactorial();
     }
+  }
+
+  private void beginFactorial() {
+    int now = life;
+    int value = factorial;
+    worker.ifPresent(w -> w.execute(() -> multiply(now, value)));
   }
 
   private void multiply(int begun, int value) {
@@ -170,23 +198,35 @@ public final class Edu implements PciModel {
       status &= ~STATUS_COMPUTING;
       if ((status & STATUS_INTERRUPT) != 0) {
         raise(FACTORIAL_INTERRUPT);
+      } else {
+        writeDown();
       }
     }
   }
 
+  /** Writes down what has happened, and that its interrupt is to come, before it does. */
   private void raise(int bits) {
     interrupts |= bits;
-    if (interrupts != 0) {
+    owed = interrupts != 0;
+    writeDown();
+    signal();
+  }
+
+  private void signal() {
+    if (owed) {
       bus.ifPresent(
           b -> {
             b.intx(true);
             b.signal(0);
           });
+      owed = false;
+      writeDown();
     }
   }
 
   private void acknowledge(int bits) {
     interrupts &= ~bits;
+    writeDown();
     if (interrupts == 0) {
       bus.ifPresent(b -> b.intx(false));
     }
@@ -216,6 +256,8 @@ public final class Edu implements PciModel {
         command &= ~COMMAND_RUN;
         if ((command & COMMAND_INTERRUPT) != 0) {
           raise(DMA_INTERRUPT);
+        } else {
+          writeDown();
         }
       }
     }
@@ -230,6 +272,66 @@ public final class Edu implements PciModel {
       }
     } catch (DmaFaultException _) {
       // The device has no register for it: the IOMMU has noted it.
+    }
+    if (!toMemory) {
+      to.state().writeMemory(buffer, (int) at, (int) bytes);
+    }
+  }
+
+  @Override
+  public int version() {
+    return 1;
+  }
+
+  @Override
+  public int words() {
+    return WORDS;
+  }
+
+  @Override
+  public int memory() {
+    return BUFFER_SIZE;
+  }
+
+  private void writeDown() {
+    bus.ifPresent(
+        b ->
+            b.state()
+                .write(
+                    liveness,
+                    factorial,
+                    status,
+                    interrupts,
+                    source,
+                    target,
+                    count,
+                    command,
+                    owed ? 1 : 0));
+  }
+
+  @Override
+  public synchronized void resumed(DeviceBus to) {
+    long[] words = to.state().read();
+    liveness = (int) words[0];
+    factorial = (int) words[1];
+    status = (int) words[2];
+    interrupts = (int) words[3];
+    source = words[4];
+    target = words[5];
+    count = words[6];
+    command = words[7];
+    owed = words[8] != 0;
+    to.state().readMemory(buffer);
+    attached(to);
+    if (interrupts == 0) {
+      to.intx(false);
+    }
+    signal();
+    if ((status & STATUS_COMPUTING) != 0) {
+      beginFactorial();
+    }
+    if ((command & COMMAND_RUN) != 0) {
+      beginTransfer();
     }
   }
 
@@ -252,6 +354,8 @@ public final class Edu implements PciModel {
     target = 0;
     count = 0;
     command = 0;
+    owed = false;
+    writeDown();
   }
 
   @Override
@@ -260,10 +364,15 @@ public final class Edu implements PciModel {
     synchronized (this) {
       ending = worker;
       worker = Optional.empty();
-      reset();
-      bus = Optional.empty();
     }
-    // Waits for what is under way; nothing that is still queued does anything.
-    ending.ifPresent(ExecutorService::close);
+    try {
+      synchronized (this) {
+        reset();
+        bus = Optional.empty();
+      }
+    } finally {
+      // Waits for what is under way; nothing that is still queued does anything.
+      ending.ifPresent(ExecutorService::close);
+    }
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the vfio4j authors
 
-package org.vfio4j.broker;
+package org.vfio4j.posix.testing;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -17,21 +17,21 @@ import org.vfio4j.posix.KeptDescriptors;
 import org.vfio4j.posix.SystemCalls;
 
 /** A descriptor store beside processes that can be killed. */
-final class LastingStore {
+public final class LastingStore {
   private final SystemCalls kernel;
   private final Map<String, Integer> kept = new TreeMap<>();
 
-  LastingStore(SystemCalls kernel) {
+  public LastingStore(SystemCalls kernel) {
     this.kernel = kernel;
   }
 
   /** What is there, by its names. */
-  synchronized Map<String, Integer> kept() {
+  public synchronized Map<String, Integer> kept() {
     return new TreeMap<>(kept);
   }
 
   /** The store, and what is there, as a process has them that is started now. */
-  synchronized KeptDescriptors process(MortalCalls process) {
+  public synchronized KeptDescriptors process(MortalCalls process) {
     Map<String, Descriptor> given = new HashMap<>();
     kept.forEach(
         (name, fd) -> {
@@ -56,12 +56,12 @@ final class LastingStore {
   }
 
   /** Something goes, as it does where a store is full. */
-  void lose(String name) {
+  public void lose(String name) {
     forget(name);
   }
 
   /** Changes a word of a file. */
-  synchronized void write(String name, long at, int value) {
+  public synchronized void write(String name, long at, int value) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment word = arena.allocateFrom(ValueLayout.JAVA_INT, value);
       kernel.pwrite(Objects.requireNonNull(kept.get(name)), word, Integer.BYTES, at);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Copyright the vfio4j authors
 
-package org.vfio4j.broker;
+package org.vfio4j.posix.testing;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -11,20 +11,18 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicLong;
-import org.vfio4j.linux.uapi.Ioctls;
 import org.vfio4j.posix.Constants;
 import org.vfio4j.posix.SystemCalls;
-import org.vfio4j.posix.testing.WatchedSystemCalls;
 
 /**
  * The system calls of a process that can be killed in front of any of them: whatever its threads do
  * afterwards reaches no kernel, and what it had open is closed, as the kernel does it.
  */
-final class MortalCalls extends WatchedSystemCalls {
+public class MortalCalls extends WatchedSystemCalls {
   private static final int NAP_MILLIS = 20;
 
   /** What a thread of a process that is dead meets at its next call. */
-  static final class Killed extends Error {
+  public static final class Killed extends Error {
     private static final long serialVersionUID = 1L;
 
     Killed() {
@@ -45,7 +43,7 @@ final class MortalCalls extends WatchedSystemCalls {
    *
    * @param life how many calls it makes before it is killed
    */
-  MortalCalls(SystemCalls kernel, long life) {
+  public MortalCalls(SystemCalls kernel, long life) {
     super(kernel);
     this.kernel = kernel;
     left = new AtomicLong(life);
@@ -54,7 +52,7 @@ final class MortalCalls extends WatchedSystemCalls {
   /**
    * The process sends so many replies, and is killed in front of the next: its client waits for it.
    */
-  void replies(long count) {
+  public void replies(long count) {
     replies.set(count);
   }
 
@@ -65,22 +63,22 @@ final class MortalCalls extends WatchedSystemCalls {
   }
 
   /** Calls it could still make. */
-  long left() {
+  public long left() {
     return left.get();
   }
 
-  boolean dead() {
+  public boolean dead() {
     return death.getCount() == 0;
   }
 
   /** Kills it now. */
-  void kill() {
+  public void kill() {
     left.set(0);
     death.countDown();
   }
 
   /** Waits until it is killed; then nothing of it is left. */
-  void bury() throws InterruptedException {
+  public void bury() throws InterruptedException {
     death.await();
     synchronized (this) {
       while (inside > 0) {
@@ -95,7 +93,7 @@ final class MortalCalls extends WatchedSystemCalls {
    * Unmaps what it had mapped. Not when it dies: a kernel keeps the pages that devices reach, and a
    * fake one has only the process's addresses of them.
    */
-  void unmap() {
+  public void unmap() {
     mapped.forEach(kernel::munmap);
     mapped.clear();
   }
@@ -173,9 +171,14 @@ final class MortalCalls extends WatchedSystemCalls {
             });
   }
 
+  /** Whether an ioctl gives a descriptor. */
+  protected boolean opens(int request) {
+    return false;
+  }
+
   @Override
   public int ioctl(int fd, int request, long argument) {
-    return request == Ioctls.VFIO_GROUP_GET_DEVICE_FD
+    return opens(request)
         ? opened(() -> super.ioctl(fd, request, argument))
         : (int) made(() -> super.ioctl(fd, request, argument));
   }
@@ -216,6 +219,36 @@ final class MortalCalls extends WatchedSystemCalls {
   @Override
   public int eventfd(int initial, int flags) {
     return opened(() -> super.eventfd(initial, flags));
+  }
+
+  @Override
+  public int pipe(MemorySegment pair, int flags) {
+    return (int)
+        made(
+            () -> {
+              int result = super.pipe(pair, flags);
+              if (result == 0) {
+                open.add(pair.getAtIndex(ValueLayout.JAVA_INT, 0));
+                open.add(pair.getAtIndex(ValueLayout.JAVA_INT, 1));
+              }
+              return result;
+            });
+  }
+
+  @Override
+  public long write(int fd, MemorySegment buffer, long count) {
+    return made(() -> super.write(fd, buffer, count));
+  }
+
+  @Override
+  public long splice(int from, int to, long length, int flags) {
+    reply();
+    return made(() -> super.splice(from, to, length, flags));
+  }
+
+  @Override
+  public int ioSubmit(long context, MemorySegment request) {
+    return (int) made(() -> super.ioSubmit(context, request));
   }
 
   @Override
