@@ -209,14 +209,15 @@ refused_none() {
   fi
 }
 
-# junit MODULE TESTS NAME: JUnit tests that start QEMU by themselves; all must run, and pass.
+# junit MODULE TESTS NAME [ARGUMENT...]: JUnit tests that start QEMU by themselves; all must run, and
+# pass. The arguments are Maven's.
 junit() {
   local root reports tests failed skipped status=0
   root=$(dirname "$here")
   reports=$root/$1/target/surefire-reports
   rm -f "$reports"/TEST-${2%\**}*.xml
   mvn -q -B -ntp -f "$root/pom.xml" -pl "$1" -am test -Dtest="$2" \
-    -Dsurefire.failIfNoSpecifiedTests=false -Dvfio4j.qemu="$here/qemu" || status=$?
+    -Dsurefire.failIfNoSpecifiedTests=false -Dvfio4j.qemu="$here/qemu" "${@:4}" || status=$?
   # total ATTRIBUTE: over the reports of all classes.
   total() {
     cat "$reports"/TEST-${2%\**}*.xml 2>/dev/null | tr '\n' ' ' |

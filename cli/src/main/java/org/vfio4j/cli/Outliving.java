@@ -18,6 +18,7 @@ import org.vfio4j.posix.NotifySocket;
 import org.vfio4j.posix.Signals;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.SystemCalls;
+import org.vfio4j.user.device.EmulatedDevice;
 
 /**
  * What a command has that outlives its process, where whoever started it keeps that: systemd, or
@@ -54,7 +55,13 @@ final class Outliving {
     Map<String, Descriptor> given =
         GivenDescriptors.take(SystemCalls.libc(), environment, ProcessHandle.current().pid());
     Signals.endAtOnce(Signals.SIGTERM);
-    return new Outliving(store, new KeptDescriptors(store.get(), given));
+    KeptDescriptors kept = new KeptDescriptors(store.get(), given);
+    try {
+      EmulatedDevice.checkLeft(kept);
+    } catch (IllegalStateException later) {
+      throw new RefusedException(String.valueOf(later.getMessage()));
+    }
+    return new Outliving(store, kept);
   }
 
   /** Where it is, and what is there. */

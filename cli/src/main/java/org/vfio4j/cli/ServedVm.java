@@ -26,7 +26,9 @@ import org.vfio4j.error.Errno;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.host.input.BadInputException;
 import org.vfio4j.posix.KeptDescriptors;
+import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.user.Server;
+import org.vfio4j.user.device.EmulatedDevice;
 import org.vfio4j.user.device.ServedDevice;
 
 /** A VM whose devices are served: its folder, its sockets, and what is behind them. */
@@ -49,7 +51,11 @@ final class ServedVm {
 
   /** What a socket leads to. */
   private record Behind(
-      ServedDevice device, Optional<Vm> space, Optional<Server> server, ClientEvents clients) {}
+      ServedDevice device,
+      Optional<Vm> space,
+      Optional<String> lasting,
+      Optional<Server> server,
+      ClientEvents clients) {}
 
   /**
    * Looks up who may connect; nothing is begun.
@@ -116,14 +122,18 @@ final class ServedVm {
         new ClientEvents(lines, Optional.of(vm.vm().name()), plug.source().name());
     Behind behind =
         switch (plug.source()) {
-          case Plug.Own own -> ofOurs(OwnDevices.create(own.device()), clients);
-          case Plug.StandIn standIn -> ofOurs(OwnDevices.create(standIn.device()), clients);
+          case Plug.Own own -> ofOurs(OwnDevices.create(own.device()), plug, clients);
+          case Plug.StandIn s -> ofOurs(OwnDevices.create(s.device()), plug, clients);
           case Plug.Function f -> {
             Vm space = space(f);
             PassOptions options =
                 new PassOptions(f.wrapped(), f.handling().mmap(), f.handling().reset());
             yield new Behind(
-                space.device(f.address(), options), Optional.of(space), Optional.empty(), clients);
+                space.device(f.address(), options),
+                Optional.of(space),
+                Optional.empty(),
+                Optional.empty(),
+                clients);
           }
         };
     devices.put(plug, behind);
@@ -135,8 +145,13 @@ final class ServedVm {
     return behind == null || behind.clients().awaitNobody(most);
   }
 
-  private static Behind ofOurs(ServedDevice device, ClientEvents clients) {
-    return new Behind(device, Optional.empty(), Optional.empty(), clients);
+  private Behind ofOurs(EmulatedDevice device, Plug plug, ClientEvents clients) {
+    if (!kept.lasts() || !device.lasts()) {
+      return new Behind(device, Optional.empty(), Optional.empty(), Optional.empty(), clients);
+    }
+    String name = OwnDevices.keptAs(plug.socket());
+    ServedDevice lasting = device.lasting(SystemCalls.libc(), kept, name);
+    return new Behind(lasting, Optional.empty(), Optional.of(name), Optional.empty(), clients);
   }
 
   /** Behind an IOMMU of the guest each device is an address space of its own. */
@@ -203,11 +218,17 @@ final class ServedVm {
   private void serve(Plug plug) {
     Behind behind = Objects.requireNonNull(devices.get(plug));
     Server.Builder builder = Server.at(plug.socket());
-    behind.space().ifPresent(space -> builder.kept(kept, space.name(behind.device())));
+    behind
+        .space()
+        .map(space -> space.name(behind.device()))
+        .or(behind::lasting)
+        .ifPresent(name -> builder.kept(kept, name));
     builder.events(behind.clients());
     Optional<Server> server =
         all.take(() -> ServeCommand.start(access.apply(builder), behind.device(), plug.socket()));
-    devices.put(plug, new Behind(behind.device(), behind.space(), server, behind.clients()));
+    devices.put(
+        plug,
+        new Behind(behind.device(), behind.space(), behind.lasting(), server, behind.clients()));
   }
 
   /**

@@ -65,9 +65,14 @@ final class UpReport {
         () -> text(vm, lasts));
   }
 
-  /** Of devices of ours nothing outlives the process. */
+  /** With some devices of ours no other process can go on. */
   private static boolean ends(Plug plug, boolean lasts) {
-    return lasts && !(plug.source() instanceof Plug.Function);
+    return lasts
+        && switch (plug.source()) {
+          case Plug.Function _ -> false;
+          case Plug.Own own -> !OwnDevices.lasts(own.device());
+          case Plug.StandIn s -> !OwnDevices.lasts(s.device());
+        };
   }
 
   private String text(PluggedVm vm, boolean lasts) {

@@ -20,7 +20,6 @@ final class LastingFiles implements AutoCloseable {
   private final KeptDescriptors kept;
   private final String prefix;
   private final Map<Integer, Kept> byNumber = new HashMap<>();
-  private int last;
 
   private record Key(long device, long inode, boolean writable) {
     static Key of(Descriptor file) {
@@ -48,7 +47,6 @@ final class LastingFiles implements AutoCloseable {
   /** One that another process has kept; taken over, with no use yet. */
   void left(int number, Descriptor file) {
     byNumber.put(number, new Kept(file, Key.of(file)));
-    last = Math.max(last, number);
   }
 
   /** One use more of a file of that number. */
@@ -80,7 +78,10 @@ final class LastingFiles implements AutoCloseable {
           Reason.NO_MEMORY,
           "memory of more than %d files is not kept for another process".formatted(MOST));
     }
-    int number = ++last;
+    int number = 1;
+    while (byNumber.containsKey(number)) {
+      number++;
+    }
     Descriptor mine = file.duplicate();
     boolean done = false;
     try {

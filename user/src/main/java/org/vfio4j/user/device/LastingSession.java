@@ -5,7 +5,9 @@ package org.vfio4j.user.device;
 
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.BitSet;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
@@ -34,8 +36,8 @@ final class LastingSession implements DeviceSession {
 
   private final BitSet places = new BitSet();
 
-  /** The latest number of an eventfd in the store. */
-  private int lastEventFd;
+  /** The number of each vector's eventfd in the store; 0 for none. */
+  private final int[] eventFds;
 
   private SessionFile.Begun begun;
 
@@ -47,6 +49,7 @@ final class LastingSession implements DeviceSession {
     this.device = device;
     kept = keeping.kept();
     name = keeping.name();
+    eventFds = new int[device.form().vectors()];
     begun = new SessionFile.Begun(SessionFile.Begun.NOTHING, 0, 0, 0, 0);
     files = new LastingFiles(kept, prefix('f'));
     file = SessionFile.create(keeping.calls(), device.form(), peer.agreed(), peer.connection());
@@ -85,6 +88,7 @@ final class LastingSession implements DeviceSession {
     name = keeping.name();
     file = from.file();
     outbox = from.outbox();
+    eventFds = new int[device.form().vectors()];
     begun = file.begun();
     left = begun.state() != SessionFile.Begun.NOTHING;
     files = new LastingFiles(kept, prefix('f'));
@@ -139,23 +143,22 @@ final class LastingSession implements DeviceSession {
   }
 
   /** Gives the client's eventfds to their vectors again; those of none are closed. */
-  private void connect(UserInterrupts interrupts, Map<Integer, Descriptor> eventFds) {
+  private void connect(UserInterrupts interrupts, Map<Integer, Descriptor> from) {
     List<Irq> irqs = device.irqs();
-    for (int number : eventFds.keySet()) {
-      lastEventFd = Math.max(lastEventFd, number);
-    }
     for (int index = 0; index < irqs.size(); index++) {
       for (int n = 0; n < irqs.get(index).count(); n++) {
         int record = vector(irqs, index, n);
         interrupts.restore(index, n, file.flags(record));
-        Optional<Descriptor> eventFd = Optional.ofNullable(eventFds.remove(file.eventFd(record)));
+        int number = file.eventFd(record);
+        Optional<Descriptor> eventFd = Optional.ofNullable(from.remove(number));
         if (eventFd.isPresent()) {
+          eventFds[record] = number;
           interrupts.connect(index, n, List.of(eventFd));
         }
       }
     }
-    eventFds.values().forEach(Descriptor::close);
-    eventFds.clear();
+    from.values().forEach(Descriptor::close);
+    from.clear();
   }
 
   @Override
@@ -285,10 +288,12 @@ final class LastingSession implements DeviceSession {
   public void setIrqs(IrqSet set) {
     if (set.action() == IrqSet.Action.TRIGGER) {
       switch (set) {
-        case IrqSet.EventFds(int index, int start, _, List<Optional<Descriptor>> eventFds) ->
-            keep(index, start, eventFds);
+        case IrqSet.EventFds(int index, int start, _, List<Optional<Descriptor>> given) ->
+            keep(vector(irqs(), index, start), given);
         case IrqSet.Whole all when all.count() == 0 ->
-            disconnects(all.index(), 0, irqs().get(all.index()).count());
+            write(
+                vector(irqs(), all.index(), 0),
+                Collections.nCopies(irqs().get(all.index()).count(), 0));
         default -> {
           // It changes no eventfd.
         }
@@ -297,32 +302,33 @@ final class LastingSession implements DeviceSession {
     session.setIrqs(set);
   }
 
-  /** What vectors have before is forgotten when they are given these. */
-  private void keep(int index, int start, List<Optional<Descriptor>> eventFds) {
+  /** What the vectors have before goes when they are given these, and has its name until then. */
+  private void keep(int first, List<Optional<Descriptor>> given) {
     boolean done = false;
     try {
+      BitSet taken = new BitSet();
+      Arrays.stream(eventFds).forEach(taken::set);
       List<Integer> numbers = new ArrayList<>();
-      for (Optional<Descriptor> eventFd : eventFds) {
-        if (eventFd.isPresent()) {
-          kept.hold(prefix('n') + ++lastEventFd, eventFd.get());
-        }
-        numbers.add(eventFd.isPresent() ? lastEventFd : 0);
+      for (Optional<Descriptor> eventFd : given) {
+        int number = eventFd.isPresent() ? taken.nextClearBit(1) : 0;
+        taken.set(number);
+        eventFd.ifPresent(fd -> kept.hold(prefix('n') + number, fd));
+        numbers.add(number);
       }
-      file.eventFds(vector(irqs(), index, start), numbers);
+      write(first, numbers);
       done = true;
     } finally {
       if (!done) {
-        eventFds.forEach(fd -> fd.ifPresent(Descriptor::close));
+        given.forEach(fd -> fd.ifPresent(Descriptor::close));
       }
     }
   }
 
-  private void disconnects(int index, int start, int count) {
-    List<Integer> none = new ArrayList<>();
-    for (int n = 0; n < count; n++) {
-      none.add(0);
+  private void write(int first, List<Integer> numbers) {
+    file.eventFds(first, numbers);
+    for (int n = 0; n < numbers.size(); n++) {
+      eventFds[first + n] = numbers.get(n);
     }
-    file.eventFds(vector(irqs(), index, start), none);
   }
 
   @Override
