@@ -12,12 +12,14 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
+import java.util.UUID;
 import org.vfio4j.assign.DeviceRequest;
 import org.vfio4j.assign.RunningVm;
 import org.vfio4j.assign.VmRequest;
 import org.vfio4j.broker.BrokerState;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.input.BadInputException;
+import org.vfio4j.linux.bind.KernelMdevs;
 
 /**
  * A VM of a daemon, from when it is asked for until it is taken down. One change of it at a time,
@@ -113,8 +115,25 @@ final class HostedVm {
             resumed);
     vm.folder();
     drivers(now, plugged.plugs(), report);
+    KernelDevices.start(now, KernelMdevs.ofThisMachine(), all, report, started());
     vm.prepare();
     served = Optional.of(vm);
+  }
+
+  private KernelDevices.Started started() {
+    return new KernelDevices.Started() {
+      @Override
+      public Optional<List<UUID>> before() {
+        // After a boot they are gone.
+        return Optional.of(wanted.started().stream().map(UUID::fromString).toList())
+            .filter(all -> hosting.outliving().resumed() && !all.isEmpty());
+      }
+
+      @Override
+      public void write(List<UUID> uuids) {
+        HostedVm.this.write(wanted.starting(uuids.stream().map(UUID::toString).toList()));
+      }
+    };
   }
 
   /** Every function is on a driver of VFIO, or is put there. */

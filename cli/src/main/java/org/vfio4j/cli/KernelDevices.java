@@ -7,7 +7,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
-import java.util.stream.Collectors;
 import org.vfio4j.assign.DeviceRequest;
 import org.vfio4j.assign.Mode;
 import org.vfio4j.assign.Step;
@@ -24,9 +23,6 @@ import org.vfio4j.linux.bind.KernelMdevs;
  * started first where they are only defined, and virtual functions that are virtual GPUs.
  */
 final class KernelDevices {
-  /** Under which name it is kept which devices were started. */
-  private static final String STARTED = "started";
-
   private KernelDevices() {}
 
   /** Whether QEMU takes a device of this machine by itself. */
@@ -41,6 +37,17 @@ final class KernelDevices {
     return PciAddress.tryParse(device.device()).flatMap(asked.host()::function);
   }
 
+  /** Where it is written down which devices were started, for the process that follows. */
+  interface Started {
+    /**
+     * Those that a process before this one has started; empty if nothing is to be started again.
+     */
+    Optional<List<UUID>> before();
+
+    /** Writes them down, before they are started. */
+    void write(List<UUID> all);
+  }
+
   /**
    * Starts what is not there, until the end, and says what to give QEMU.
    *
@@ -48,26 +55,15 @@ final class KernelDevices {
    *     whoever ends {@code all}
    */
   static void start(
-      AskedAssignment asked,
-      KernelMdevs mdevs,
-      GivenBack all,
-      UpReport report,
-      Outliving outliving) {
+      AskedAssignment asked, KernelMdevs mdevs, GivenBack all, UpReport report, Started started) {
     asked.request().vms().stream()
         .flatMap(vm -> vm.devices().stream())
         .filter(d -> takes(asked, d))
         .forEach(d -> checkVgpu(asked, d));
-    Optional<Outliving.Text> before = outliving.text(STARTED);
-    if (before.isPresent()) {
-      all.take(before::get);
-      before
-          .get()
-          .text()
-          .lines()
-          .map(UUID::fromString)
-          .forEach(u -> stopAtTheEnd(u, mdevs, all, report));
-    } else if (!outliving.resumed()) {
-      startAll(asked, mdevs, all, report, outliving);
+    Optional<List<UUID>> before = started.before();
+    before.orElse(List.of()).forEach(u -> stopAtTheEnd(u, mdevs, all, report));
+    if (before.isEmpty()) {
+      startAll(asked, mdevs, all, report, started);
     }
     for (VmRequest vm : asked.request().vms()) {
       vm.devices().stream().filter(d -> takes(asked, d)).forEach(d -> tell(vm, d, report));
@@ -89,11 +85,7 @@ final class KernelDevices {
   }
 
   private static void startAll(
-      AskedAssignment asked,
-      KernelMdevs mdevs,
-      GivenBack all,
-      UpReport report,
-      Outliving outliving) {
+      AskedAssignment asked, KernelMdevs mdevs, GivenBack all, UpReport report, Started started) {
     List<MdevDefinition> wanted = new ArrayList<>();
     asked.request().vms().stream()
         .flatMap(vm -> vm.devices().stream())
@@ -104,9 +96,7 @@ final class KernelDevices {
     if (wanted.isEmpty()) {
       return;
     }
-    // Written down before: who comes after a death in between stops them.
-    String names = wanted.stream().map(d -> d.uuid().toString()).collect(Collectors.joining("\n"));
-    all.take(() -> outliving.write(STARTED, names));
+    started.write(wanted.stream().map(MdevDefinition::uuid).toList());
     wanted.forEach(d -> all.take(() -> started(d, mdevs, report)));
   }
 

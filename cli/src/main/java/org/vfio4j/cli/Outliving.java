@@ -7,8 +7,11 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.nio.charset.StandardCharsets;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
+import java.util.stream.Collectors;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.FileStatus;
 import org.vfio4j.posix.GivenDescriptors;
@@ -72,6 +75,25 @@ final class Outliving {
   /** Whether a process before this one has left something. */
   boolean resumed() {
     return resumed;
+  }
+
+  /** Devices of the kernel that were started, written down under a name until the end. */
+  KernelDevices.Started started(String name, GivenBack all) {
+    return new KernelDevices.Started() {
+      @Override
+      public Optional<List<UUID>> before() {
+        Optional<Text> text = text(name);
+        text.ifPresent(t -> all.take(() -> t));
+        Optional<List<UUID>> left = text.map(t -> t.text().lines().map(UUID::fromString).toList());
+        return left.isEmpty() && resumed ? Optional.of(List.of()) : left;
+      }
+
+      @Override
+      public void write(List<UUID> uuids) {
+        String text = uuids.stream().map(UUID::toString).collect(Collectors.joining("\n"));
+        all.take(() -> Outliving.this.write(name, text));
+      }
+    };
   }
 
   /** Says that everything is as asked for. */

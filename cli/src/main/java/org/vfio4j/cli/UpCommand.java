@@ -66,6 +66,7 @@ final class UpCommand implements Callable<Integer> {
   private static final String REQUEST = "request";
 
   private static final String BOUND = "bound";
+  private static final String STARTED = "started";
 
   private final Console console;
 
@@ -265,7 +266,8 @@ final class UpCommand implements Callable<Integer> {
     if (broker.isPresent()) {
       drivers(asked, vms, all, report, outliving);
     }
-    KernelDevices.start(asked, KernelMdevs.ofThisMachine(), all, report, outliving);
+    KernelDevices.start(
+        asked, KernelMdevs.ofThisMachine(), all, report, outliving.started(STARTED, all));
     served.forEach(ServedVm::prepare);
     report.resumed(broker.map(Broker::resume).orElse(List.of()));
     if (!outliving.resumed()) {

@@ -28,6 +28,7 @@ import tools.jackson.databind.json.JsonMapper;
  * @param bind whether its functions are to be bound to vfio-pci
  * @param forced addresses that may be taken although the host lives on them
  * @param bound addresses that are given back to their drivers when the VM goes
+ * @param started mediated devices of the kernel that are stopped when the VM goes
  * @param attached devices that it got later, and
  * @param detached addresses of those that it lost
  * @param going whether it is being taken down
@@ -40,6 +41,7 @@ record WantedVm(
     boolean bind,
     List<String> forced,
     List<String> bound,
+    List<String> started,
     List<DeviceRequest> attached,
     List<String> detached,
     boolean going) {
@@ -51,6 +53,7 @@ record WantedVm(
   WantedVm {
     forced = List.copyOf(forced);
     bound = List.copyOf(bound);
+    started = List.copyOf(started);
     attached = List.copyOf(attached);
     detached = List.copyOf(detached);
   }
@@ -64,7 +67,7 @@ record WantedVm(
       boolean bind,
       List<String> forced) {
     return new WantedVm(
-        name, source, text, host, bind, forced, List.of(), List.of(), List.of(), false);
+        name, source, text, host, bind, forced, List.of(), List.of(), List.of(), List.of(), false);
   }
 
   /** Whether both were handed over alike, whatever has become of them. */
@@ -75,17 +78,25 @@ record WantedVm(
 
   WantedVm binding(List<String> functions) {
     List<String> all = Stream.concat(bound.stream(), functions.stream()).distinct().toList();
-    return new WantedVm(name, source, text, host, bind, forced, all, attached, detached, going);
+    return new WantedVm(
+        name, source, text, host, bind, forced, all, started, attached, detached, going);
   }
 
   /** The same without these among those that are given back. */
   WantedVm released(List<String> functions) {
     List<String> left = bound.stream().filter(f -> !functions.contains(f)).toList();
-    return new WantedVm(name, source, text, host, bind, forced, left, attached, detached, going);
+    return new WantedVm(
+        name, source, text, host, bind, forced, left, started, attached, detached, going);
+  }
+
+  WantedVm starting(List<String> uuids) {
+    return new WantedVm(
+        name, source, text, host, bind, forced, bound, uuids, attached, detached, going);
   }
 
   WantedVm goingDown() {
-    return new WantedVm(name, source, text, host, bind, forced, bound, attached, detached, true);
+    return new WantedVm(
+        name, source, text, host, bind, forced, bound, started, attached, detached, true);
   }
 
   /** The same with one device more. */
@@ -93,7 +104,7 @@ record WantedVm(
     List<DeviceRequest> more = new ArrayList<>(attached);
     more.add(device);
     List<String> fewer = detached.stream().filter(d -> !d.equals(device.device())).toList();
-    return new WantedVm(name, source, text, host, bind, forced, bound, more, fewer, going);
+    return new WantedVm(name, source, text, host, bind, forced, bound, started, more, fewer, going);
   }
 
   /** The same with one device less. */
@@ -101,7 +112,7 @@ record WantedVm(
     List<DeviceRequest> fewer = attached.stream().filter(d -> !d.device().equals(address)).toList();
     List<String> more = new ArrayList<>(detached);
     more.add(address);
-    return new WantedVm(name, source, text, host, bind, forced, bound, fewer, more, going);
+    return new WantedVm(name, source, text, host, bind, forced, bound, started, fewer, more, going);
   }
 
   /**
@@ -135,6 +146,7 @@ record WantedVm(
           g.writeBooleanProperty("bind", bind);
           Json.put(g, "forced", forced);
           Json.put(g, "bound", bound);
+          Json.put(g, "started", started);
           Json.objects(
               g,
               "attached",
@@ -178,6 +190,7 @@ record WantedVm(
           node.path("bind").asBoolean(false),
           texts(node, "forced"),
           texts(node, "bound"),
+          texts(node, "started"),
           node.path("attached").valueStream().map(WantedVm::device).toList(),
           texts(node, "detached"),
           node.path("going").asBoolean(false));
