@@ -4,18 +4,25 @@
 package org.vfio4j.cli;
 
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.EventFd;
+import org.vfio4j.posix.KeptDescriptors;
 import org.vfio4j.posix.Memfd;
+import org.vfio4j.posix.NotifyListener;
+import org.vfio4j.posix.NotifySocket;
 import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.user.Client;
 import org.vfio4j.user.Server;
 import org.vfio4j.user.device.Pci;
+import org.vfio4j.user.device.ServedDevice;
+import org.vfio4j.user.devices.Edu;
 import org.vfio4j.user.devices.Ioat;
 import org.vfio4j.user.wire.DeviceInfo;
 import org.vfio4j.user.wire.DmaMap;
@@ -65,6 +72,7 @@ final class Training {
     }
     Console.ofProcess();
     serve();
+    outlive();
   }
 
   /** A device is served, and a client does with it what a VMM does before it runs. */
@@ -90,6 +98,57 @@ final class Training {
       client.reset();
     } finally {
       Files.deleteIfExists(folder);
+    }
+  }
+
+  /** As {@code up} serves under {@code keep}: a VM waits while the next process starts. */
+  private static void outlive() throws IOException {
+    Path folder = Files.createTempDirectory("vfio");
+    Path request = folder.resolve("vms.yaml");
+    Files.writeString(request, "vms: {box: {devices: [{device: edu}]}}");
+    Path sockets = folder.resolve("s");
+    Path notify = folder.resolve("notify");
+    SystemCalls calls = SystemCalls.libc();
+    Map<String, String> environment =
+        Map.of(NotifySocket.NOTIFY_SOCKET, notify.toString(), NotifySocket.FDSTORE, "100");
+    try (PrintStream stream =
+            new PrintStream(OutputStream.nullOutputStream(), false, StandardCharsets.UTF_8);
+        Screen nowhere = new Screen(stream);
+        NotifyListener store = NotifyListener.at(calls, notify);
+        NotifySocket socket = NotifySocket.of(calls, environment).orElseThrow()) {
+      Thread.ofPlatform().daemon().start(store::run);
+      KeptDescriptors kept = new KeptDescriptors(socket, Map.of());
+      Path alone = folder.resolve("socket");
+      ServedDevice lasting = Edu.create().lasting(calls, kept, "x");
+      try (Server _ = Server.at(alone).kept(kept, "x").start(lasting)) {
+        use(alone);
+      }
+      Console console = new Console(nowhere, nowhere, Console.DEFAULT_WIDTH, false, false, false);
+      Thread serving =
+          Thread.ofPlatform()
+              .start(
+                  () ->
+                      Main.run(console, "up", request.toString(), "--folder", sockets.toString()));
+      Path served = sockets.resolve("box/edu.sock");
+      while (serving.isAlive() && !Files.exists(served)) {
+        Thread.onSpinWait();
+      }
+      use(served);
+      serving.interrupt();
+      serving.join();
+    } catch (InterruptedException e) {
+      throw new InterruptedIOException(e.getMessage());
+    } finally {
+      Files.deleteIfExists(sockets);
+      Files.deleteIfExists(request);
+      Files.deleteIfExists(folder);
+    }
+  }
+
+  private static void use(Path socket) {
+    try (Client client = Client.connect(socket)) {
+      client.info();
+      client.write32(0, 4, client.read32(0, 4));
     }
   }
 
