@@ -100,7 +100,10 @@ shown "killed: both VMs go on"
 
 ask 0 detach detach inner $edu
 grep -q "is given back" "$RESULTS/detach.log" || fail "not given back"
-ask 0 move attach other $edu
+ask 1 left attach other $edu
+grep -q "cannot be reset, and was inner's" "$RESULTS/daemon1.log" || fail "given away as another VM left it"
+grep -q "QEMU refuses device_add" "$RESULTS/left.log" || fail "nobody was told"
+ask 0 move attach other $edu --no-reset
 grep -q "is vfio-0000-02-01.0 of other" "$RESULTS/move.log" || fail "not moved"
 ask 0 ps ps
 grep -q "$edu *in use" "$RESULTS/ps.log" || fail "not in use"

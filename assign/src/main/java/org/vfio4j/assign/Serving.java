@@ -4,6 +4,7 @@
 package org.vfio4j.assign;
 
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -73,6 +74,13 @@ public record Serving(
     if (timeout.filter(t -> !t.isPositive() || t.compareTo(MOST) > 0).isPresent()) {
       throw new IllegalArgumentException("a VMM waits for longer than nothing, a day at most");
     }
+  }
+
+  /** The same with one device handled in another way. */
+  public Serving handling(DeviceRequest device, Handling how) {
+    Map<String, Handling> more = new HashMap<>(handling);
+    more.put(device.device(), how);
+    return new Serving(user, group, mode, timeout, shared, builtIn, more, qmp);
   }
 
   /** How this device is handled. */

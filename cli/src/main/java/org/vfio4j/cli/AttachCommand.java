@@ -38,6 +38,14 @@ final class AttachCommand implements Callable<Integer> {
   @Option(names = "--wrapped", description = "Give it a device that wraps the function.")
   private boolean wrapped;
 
+  @Option(
+      names = "--no-reset",
+      description = {
+        "Give it away although it cannot be reset, and another VM had it: what that VM has left in"
+            + " it is there."
+      })
+  private boolean unreset;
+
   @Mixin private DaemonClient daemon = new DaemonClient();
 
   AttachCommand(Console console) {
@@ -51,6 +59,7 @@ final class AttachCommand implements Callable<Integer> {
             g -> {
               Json.put(g, "device", device);
               g.writeBooleanProperty("wrapped", wrapped);
+              g.writeBooleanProperty("reset", !unreset);
             });
     return daemon.ask(console, "POST", DaemonClient.path("vms", vm, "devices"), body);
   }

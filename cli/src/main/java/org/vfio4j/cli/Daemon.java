@@ -332,7 +332,8 @@ final class Daemon implements AutoCloseable {
    *
    * @return what it is plugged into
    */
-  Plug attach(String name, DeviceRequest device, UpReport report) throws IOException {
+  Plug attach(String name, WantedVm.Attached one, UpReport report) throws IOException {
+    DeviceRequest device = one.device();
     try (Change _ = new Change(List.of(name))) {
       HostedVm vm = required(name);
       AskedAssignment asked =
@@ -342,15 +343,15 @@ final class Daemon implements AutoCloseable {
       if (vm.plugOf(device.device()).isPresent()) {
         throw new RefusedException("%s has %s already".formatted(name, device.device()));
       }
-      Plug plug = vm.plug(device);
+      Plug plug = vm.plug(one);
       // As the host is now, not as it was when the VM came.
-      AskedAssignment now = vm.wanted().plus(device).asked();
+      AskedAssignment now = vm.wanted().plus(one).asked();
       synchronized (admission) {
-        VmRequest one = asked.request().vms().getFirst().with(List.of(device));
-        admit(now, List.of(one), vm.wanted().forced(), "");
+        VmRequest with = asked.request().vms().getFirst().with(List.of(device));
+        admit(now, List.of(with), vm.wanted().forced(), "");
         vm.reserve(now);
       }
-      vm.attach(device, plug, report);
+      vm.attach(one, plug, report);
       return plug;
     }
   }

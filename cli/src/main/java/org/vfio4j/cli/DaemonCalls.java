@@ -17,7 +17,6 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.vfio4j.api.ApiCall;
 import org.vfio4j.api.ApiLines;
-import org.vfio4j.assign.DeviceRequest;
 import org.vfio4j.assign.VerdictJson;
 import org.vfio4j.assign.VmRequest;
 import org.vfio4j.assign.request.RequestText;
@@ -149,15 +148,15 @@ final class DaemonCalls {
   }
 
   private void attach(String vm, JsonNode body, Answering answering) throws IOException {
-    DeviceRequest device = WantedVm.device(body);
-    Plug plug = daemon.attach(vm, device, report(answering, false));
+    WantedVm.Attached one = WantedVm.Attached.read(body);
+    Plug plug = daemon.attach(vm, one, report(answering, false));
     boolean done = false;
     try {
       answering.done(plugging.plug(daemon.plugged(vm), plug));
       done = true;
     } finally {
       if (!done) {
-        daemon.detach(vm, device.device(), true, (_, _) -> {});
+        daemon.detach(vm, one.device().device(), true, (_, _) -> {});
       }
     }
   }

@@ -191,10 +191,10 @@ final class HostedVm {
   }
 
   /** What a device asked for later needs: nothing is begun. */
-  Plug plug(DeviceRequest device) throws IOException {
-    WantedVm more = wanted.plus(device);
+  Plug plug(WantedVm.Attached one) throws IOException {
+    WantedVm more = wanted.plus(one);
     return PluggedVm.of(more.asked(), hosting.base()).getFirst().plugs().stream()
-        .filter(p -> is(p, device.device()))
+        .filter(p -> is(p, one.device().device()))
         .findFirst()
         .orElseThrow();
   }
@@ -218,18 +218,18 @@ final class HostedVm {
   }
 
   /** Serves one device more that is reserved, and writes it down; or none, and reserves none. */
-  void attach(DeviceRequest device, Plug plug, UpReport report) throws IOException {
+  void attach(WantedVm.Attached one, Plug plug, UpReport report) throws IOException {
     WantedVm before = wanted;
     boolean done = false;
     try {
       drivers(asked.orElseThrow(), List.of(plug), report);
       served.orElseThrow().attach(plug).ifPresent(report::held);
-      write(wanted.plus(device));
+      write(wanted.plus(one));
       done = true;
     } finally {
       if (!done) {
         served.orElseThrow().detach(plug);
-        release(device.device());
+        release(one.device().device());
         asked = Optional.of(before.asked());
         write(before);
       }

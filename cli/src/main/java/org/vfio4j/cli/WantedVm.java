@@ -10,11 +10,14 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.vfio4j.assign.DeviceRequest;
+import org.vfio4j.assign.Mode;
 import org.vfio4j.assign.Request;
+import org.vfio4j.assign.Serving;
 import org.vfio4j.assign.VmRequest;
 import org.vfio4j.assign.request.RequestText;
 import org.vfio4j.host.input.BadInputException;
 import tools.jackson.core.JacksonException;
+import tools.jackson.core.JsonGenerator;
 import tools.jackson.databind.JsonNode;
 import tools.jackson.databind.json.JsonMapper;
 
@@ -42,9 +45,31 @@ record WantedVm(
     List<String> forced,
     List<String> bound,
     List<String> started,
-    List<DeviceRequest> attached,
+    List<Attached> attached,
     List<String> detached,
     boolean going) {
+
+  /**
+   * A function that it got while it was served.
+   *
+   * @param reset whether it goes to another VM only after a reset
+   */
+  record Attached(DeviceRequest device, boolean reset) {
+    /** As it is sent, and as it is written. */
+    static Attached read(JsonNode node) {
+      String address = text(node, "device");
+      boolean wrapped = node.path("wrapped").asBoolean(false);
+      return new Attached(
+          wrapped ? DeviceRequest.wrapped(address) : DeviceRequest.whole(address),
+          node.path("reset").asBoolean(true));
+    }
+
+    private void write(JsonGenerator g) {
+      Json.put(g, "device", device.device());
+      g.writeBooleanProperty("wrapped", device.mode() == Mode.WRAPPED);
+      g.writeBooleanProperty("reset", reset);
+    }
+  }
 
   private static final int VERSION = 1;
   private static final JsonMapper JSON = new JsonMapper();
@@ -100,16 +125,17 @@ record WantedVm(
   }
 
   /** The same with one device more. */
-  WantedVm plus(DeviceRequest device) {
-    List<DeviceRequest> more = new ArrayList<>(attached);
-    more.add(device);
-    List<String> fewer = detached.stream().filter(d -> !d.equals(device.device())).toList();
-    return new WantedVm(name, source, text, host, bind, forced, bound, started, more, fewer, going);
+  WantedVm plus(Attached one) {
+    List<Attached> more = new ArrayList<>(attached);
+    more.add(one);
+    return new WantedVm(
+        name, source, text, host, bind, forced, bound, started, more, detached, going);
   }
 
   /** The same with one device less. */
   WantedVm minus(String address) {
-    List<DeviceRequest> fewer = attached.stream().filter(d -> !d.device().equals(address)).toList();
+    List<Attached> fewer =
+        attached.stream().filter(d -> !d.device().device().equals(address)).toList();
     List<String> more = new ArrayList<>(detached);
     more.add(address);
     return new WantedVm(name, source, text, host, bind, forced, bound, started, fewer, more, going);
@@ -129,8 +155,12 @@ record WantedVm(
             .orElseThrow(() -> new BadInputException(source, 0, "vms", "has no VM " + name));
     List<DeviceRequest> devices = new ArrayList<>(vm.devices());
     devices.removeIf(d -> detached.contains(d.device()));
-    devices.addAll(attached);
-    Request request = all.request().with(List.of(vm.with(devices)));
+    Serving serving = vm.serving();
+    for (Attached each : attached) {
+      devices.add(each.device());
+      serving = serving.handling(each.device(), new Serving.Handling(true, each.reset()));
+    }
+    Request request = all.request().with(List.of(vm.with(devices).withServing(serving)));
     return new AskedAssignment(request, all.host(), all.live());
   }
 
@@ -147,14 +177,7 @@ record WantedVm(
           Json.put(g, "forced", forced);
           Json.put(g, "bound", bound);
           Json.put(g, "started", started);
-          Json.objects(
-              g,
-              "attached",
-              attached,
-              (o, device) -> {
-                Json.put(o, "device", device.device());
-                o.writeBooleanProperty("wrapped", wrapped(device));
-              });
+          Json.objects(g, "attached", attached, (o, device) -> device.write(o));
           Json.put(g, "detached", detached);
           if (going) {
             g.writeBooleanProperty("going", true);
@@ -162,10 +185,6 @@ record WantedVm(
           Json.put(g, "text", text);
           g.writeEndObject();
         });
-  }
-
-  private static boolean wrapped(DeviceRequest device) {
-    return device.mode() == org.vfio4j.assign.Mode.WRAPPED;
   }
 
   /**
@@ -191,20 +210,12 @@ record WantedVm(
           texts(node, "forced"),
           texts(node, "bound"),
           texts(node, "started"),
-          node.path("attached").valueStream().map(WantedVm::device).toList(),
+          node.path("attached").valueStream().map(Attached::read).toList(),
           texts(node, "detached"),
           node.path("going").asBoolean(false));
     } catch (JacksonException | IllegalArgumentException e) {
       throw new BadInputException(file, 0, "", "is damaged: " + e.getMessage());
     }
-  }
-
-  /** A function as it is asked for. */
-  static DeviceRequest device(JsonNode node) {
-    String address = text(node, "device");
-    return node.path("wrapped").asBoolean(false)
-        ? DeviceRequest.wrapped(address)
-        : DeviceRequest.whole(address);
   }
 
   /** A text that must be there. */

@@ -65,7 +65,11 @@ class KernelDevicesTest {
     UpReport report = new UpReport(new EventLines(console, false), false);
     try (GivenBack all = GivenBack.atTheEnd("test")) {
       KernelDevices.start(
-          asked, KernelMdevs.in(root.resolve("sys")), all, report, Outliving.ofThisProcess());
+          asked,
+          KernelMdevs.in(root.resolve("sys")),
+          all,
+          report,
+          Outliving.ofThisProcess().started("started", all));
       file("sys/bus/mdev/devices/" + ONE + "/remove", "");
     }
     return out.toString(StandardCharsets.UTF_8);
