@@ -7,7 +7,9 @@ import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import org.vfio4j.host.HostGroup;
 import org.vfio4j.host.HostTopology;
@@ -52,8 +54,33 @@ final class Assumptions {
         .forEach(
             (pf, token) ->
                 assumptions.add(pf.toString(), "the token that its user has set", "" + token));
+    assumptions.ofGpus(request);
     assumptions.ofLosses();
     return new ArrayList<>(assumptions.found);
+  }
+
+  /** The types that can be made are those of now: a first virtual GPU leaves less for a second. */
+  private void ofGpus(Request request) {
+    Map<PciAddress, Set<PciAddress>> choosing = new TreeMap<>();
+    request.vms().stream()
+        .flatMap(vm -> vm.devices().stream())
+        .filter(d -> d.mode() == Mode.WHOLE)
+        .flatMap(d -> PciAddress.tryParse(d.device()).flatMap(host::function).stream())
+        .filter(f -> f.offeredByVendor() && f.vgpu().orElseThrow().current().isNone())
+        .forEach(
+            f ->
+                f.physicalFunction()
+                    .value()
+                    .ifPresent(
+                        gpu ->
+                            choosing.computeIfAbsent(gpu, _ -> new TreeSet<>()).add(f.address())));
+    choosing.forEach(
+        (gpu, functions) -> {
+          if (functions.size() > 1) {
+            String what = "whether %d more vGPUs fit on it".formatted(functions.size());
+            add(gpu.toString(), what, "they do");
+          }
+        });
   }
 
   /** What the source says and could not be read is taken for nothing. */

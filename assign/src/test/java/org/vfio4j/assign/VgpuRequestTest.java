@@ -82,6 +82,25 @@ class VgpuRequestTest {
   }
 
   @Test
+  void shouldAssumeThatSeveralFitOnOneGpu() {
+    String vf =
+        "{\"address\":\"0000:01:00.%d\",\"driver\":\"nvidia\",\"group\":%d,\"physfn\":\"%s\",\"header\":\"normal\","
+            + "\"vgpu\":{\"current\":null,\"creatable\":[{\"id\":7,\"name\":\"X\"}]}}";
+    HostTopology host =
+        new SmallHost()
+            .function(GPU, 1, "nvidia")
+            .raw(vf.formatted(4, 2, GPU))
+            .raw(vf.formatted(5, 3, GPU))
+            .build();
+    Request two = Request.of(VmRequest.of("web", WANTED, DeviceRequest.whole("0000:01:00.5")));
+    Assumption fit = new Assumption(GPU, "whether 2 more vGPUs fit on it", "they do");
+    assertThat(Check.verdict(two, host, Options.DEFAULT).findings().assumed()).contains(fit);
+    Request one = Request.of(VmRequest.of("web", WANTED));
+    assertThat(Check.verdict(one, host, Options.DEFAULT).findings().assumed())
+        .noneMatch(a -> a.subject().equals(GPU));
+  }
+
+  @Test
   void shouldTakeAFunctionOnVfioPciAsAnyOther() {
     assertThat(check(host("vfio-pci", "{\"current\":null,\"creatable\":[]}")).steps()).isEmpty();
   }

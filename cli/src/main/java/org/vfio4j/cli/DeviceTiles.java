@@ -226,13 +226,27 @@ final class DeviceTiles {
     sketch.close();
   }
 
+  private String defined(Mdev mdev) {
+    return host.mdevDefinitions(mdev.uuid()).stream()
+        .filter(d -> d.isActive(host))
+        .map(d -> "defined, " + d.start().word())
+        .findFirst()
+        .orElse("");
+  }
+
   /** A mediated device in one line. */
   void mdev(double x, double y, double room, Mdev mdev) {
     String uuid = mdev.uuid().toString();
     String type = mdev.type().orElse("");
     String group = mdev.group().map(g -> "group " + g).orElse("");
     List<String> all =
-        List.of("mediated device " + uuid, type, mdev.driver().value().orElse(""), group).stream()
+        List.of(
+                "mediated device " + uuid,
+                type,
+                mdev.driver().value().orElse(""),
+                group,
+                defined(mdev))
+            .stream()
             .filter(s -> !s.isBlank())
             .toList();
     chip(new Area(x, y, room, CHIP), Colour.VFIO, uuid.substring(0, 8) + "\u2026", all);

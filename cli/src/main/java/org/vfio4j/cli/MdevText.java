@@ -9,6 +9,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.SequencedMap;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.Mdev;
@@ -22,6 +24,9 @@ import picocli.CommandLine.Help.Ansi.Style;
 
 /** A host's mediated devices, those that exist and those that mdevctl keeps, and virtual GPUs. */
 final class MdevText {
+  private static final Pattern BROKEN =
+      Pattern.compile(MdevDefinition.FOLDER + "/([^/]+)/[0-9a-fA-F-]{36}(?=:)");
+
   private final Console console;
   private final HostTopology host;
 
@@ -37,8 +42,22 @@ final class MdevText {
     host.mdevDefinitions().stream()
         .filter(d -> !d.isActive(host))
         .forEach(d -> lines.add(inactive(d)));
+    inTheWay().forEach(lines::add);
     section("Mediated devices", lines);
     section("What can be made of virtual functions (vGPU types)", creatable());
+  }
+
+  /** One file that is no definition keeps mdevctl from all others of its parent. */
+  private List<String> inTheWay() {
+    return host.losses().stream()
+        .map(l -> BROKEN.matcher(l.text()))
+        .filter(Matcher::lookingAt)
+        .map(
+            m ->
+                "%s cannot be read: while it is there mdevctl lists nothing, and starts nothing on %s by itself"
+                    .formatted(m.group(), m.group(1)))
+        .distinct()
+        .toList();
   }
 
   private void section(String title, List<String> lines) {

@@ -97,6 +97,13 @@ class HostMdevsTest {
   }
 
   @Test
+  void shouldSayInThePictureWhatIsDefined() throws IOException {
+    Path picture = folder.resolve("host.svg");
+    assertThat(Ran.vfio("host", host(), "--svg", picture).status()).isZero();
+    assertThat(Files.readString(picture)).contains("defined, auto");
+  }
+
+  @Test
   void shouldSayWhatCanBeMadeOfAVirtualFunction() throws IOException {
     Ran ran = Ran.on(200, false, "host", host());
     assertThat(ran.out())

@@ -355,6 +355,19 @@ class MdevctlTest {
     assertThat(remove).hasBinaryContent(stopped);
   }
 
+  @Test
+  void shouldSayWhatABrokenFileKeepsMdevctlFrom() throws IOException {
+    define(definition(UUID_ONE, GPU, "small", Start.AUTO));
+    file("etc/mdevctl.d/" + GPU + "/" + TWO, "{");
+    assertThat(mdevctl("start-parent-mdevs", GPU).status()).isNotZero();
+    assertThat(mdevctl("list", "-d").status()).isNotZero();
+    assertThat(create("small")).isEmptyFile();
+    assertThat(Ran.on(300, false, "host", root).lines())
+        .contains(
+            "  etc/mdevctl.d/%s/%s cannot be read: while it is there mdevctl lists nothing, and starts nothing on %s by itself"
+                .formatted(GPU, TWO, GPU));
+  }
+
   /** mdevctl starts at boot what is auto: of a definition of ours it must keep away. */
   @Test
   void shouldNotHaveMdevctlStartWrappedFunctionsAtBoot() throws IOException {
