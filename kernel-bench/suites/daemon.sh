@@ -110,7 +110,7 @@ grep -q "$edu *in use" "$RESULTS/ps.log" || fail "not in use"
 shown "unplugged by the guest, and moved to another running VM"
 
 ask 1 running down inner
-grep -q "uses wrapped $nvme" "$RESULTS/running.log" || fail "a VM that runs was taken down"
+grep -q "uses wrap $nvme" "$RESULTS/running.log" || fail "a VM that runs was taken down"
 qmp quit
 kill $other
 wait $inner $other
