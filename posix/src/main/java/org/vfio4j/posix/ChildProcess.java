@@ -5,6 +5,7 @@ package org.vfio4j.posix;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_SHORT;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.FunctionDescriptor;
@@ -29,6 +30,14 @@ public final class ChildProcess {
   /** Enough for {@code posix_spawn_file_actions_t} of any C library. */
   private static final int FILE_ACTIONS_SIZE = 512;
 
+  /** Enough for {@code posix_spawnattr_t} and {@code sigset_t} of any C library. */
+  private static final int ATTRIBUTES_SIZE = 512;
+
+  private static final int SIGNALS_SIZE = 256;
+
+  /** {@code POSIX_SPAWN_SETSIGDEF}, as glibc and musl number it. */
+  private static final short SET_DEFAULT_SIGNALS = 4;
+
   /** Only the child itself knows its number. */
   private static final String NUMBERED = "LISTEN_PID=$$ exec \"$@\"";
 
@@ -47,6 +56,14 @@ public final class ChildProcess {
 
   private static final MethodHandle END_ACTIONS =
       function("posix_spawn_file_actions_destroy", ADDRESS);
+  private static final MethodHandle ATTRIBUTES = function("posix_spawnattr_init", ADDRESS);
+  private static final MethodHandle SET_FLAGS =
+      function("posix_spawnattr_setflags", ADDRESS, JAVA_SHORT);
+  private static final MethodHandle SET_DEFAULT =
+      function("posix_spawnattr_setsigdefault", ADDRESS, ADDRESS);
+  private static final MethodHandle END_ATTRIBUTES = function("posix_spawnattr_destroy", ADDRESS);
+  private static final MethodHandle NO_SIGNALS = function("sigemptyset", ADDRESS);
+  private static final MethodHandle ADD_SIGNAL = function("sigaddset", ADDRESS, JAVA_INT);
   private static final MethodHandle WAITPID = function("waitpid", JAVA_INT, ADDRESS, JAVA_INT);
   private static final MethodHandle KILL = function("kill", JAVA_INT, JAVA_INT);
 
@@ -76,7 +93,8 @@ public final class ChildProcess {
   }
 
   /**
-   * Starts one.
+   * Starts one, which {@link Signals#SIGINT} ends even where a shell has had this process ignore
+   * it, as it does with what a script starts in the background.
    *
    * @param command looked for in the {@code PATH}; what cannot be started ends with status 126 or
    *     127, as of a shell
@@ -127,17 +145,35 @@ public final class ChildProcess {
     variables.add("LISTEN_FDS=" + given.size());
     variables.add("LISTEN_FDNAMES=" + String.join(":", given.keySet()));
     MemorySegment pid = arena.allocate(JAVA_INT);
-    int result =
-        call(
-            SPAWN,
-            pid,
-            arena.allocateFrom("/bin/sh"),
-            actions,
-            MemorySegment.NULL,
-            strings(arena, words),
-            strings(arena, variables));
-    SystemCallException.check(-result, "posix_spawn");
+    MemorySegment attributes = arena.allocate(ATTRIBUTES_SIZE, 16);
+    SystemCallException.check(-call(ATTRIBUTES, attributes), "posix_spawnattr_init");
+    try {
+      heedInterrupts(arena, attributes);
+      int result =
+          call(
+              SPAWN,
+              pid,
+              arena.allocateFrom("/bin/sh"),
+              actions,
+              attributes,
+              strings(arena, words),
+              strings(arena, variables));
+      SystemCallException.check(-result, "posix_spawn");
+    } finally {
+      call(END_ATTRIBUTES, attributes);
+    }
     return new ChildProcess(pid.get(JAVA_INT, 0));
+  }
+
+  /** What is ignored is ignored by children too, and a JVM does not heed such a signal. */
+  private static void heedInterrupts(Arena arena, MemorySegment attributes) {
+    MemorySegment signals = arena.allocate(SIGNALS_SIZE, 16);
+    call(NO_SIGNALS, signals);
+    call(ADD_SIGNAL, signals, Signals.SIGINT);
+    SystemCallException.check(
+        -call(SET_DEFAULT, attributes, signals), "posix_spawnattr_setsigdefault");
+    SystemCallException.check(
+        -call(SET_FLAGS, attributes, SET_DEFAULT_SIGNALS), "posix_spawnattr_setflags");
   }
 
   private static MemorySegment strings(Arena arena, List<String> strings) {

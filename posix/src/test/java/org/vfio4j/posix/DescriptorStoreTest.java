@@ -3,13 +3,18 @@
 
 package org.vfio4j.posix;
 
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
 import java.lang.foreign.Arena;
+import java.lang.foreign.FunctionDescriptor;
+import java.lang.foreign.Linker;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
@@ -170,6 +175,28 @@ class DescriptorStoreTest {
     assertThat(waits.await()).isEqualTo(128 + Signals.SIGTERM);
     assertThat(ChildProcess.start(List.of("/no/such/command"), path, Map.of()).await())
         .isEqualTo(127);
+  }
+
+  /** A shell has what a script starts in the background ignore Ctrl-C, and all that starts. */
+  @Test
+  @SuppressWarnings("restricted")
+  void shouldStartWhatHeedsAnInterruptThatIsIgnoredHere() throws Throwable {
+    Linker linker = Linker.nativeLinker();
+    MethodHandle signal =
+        linker.downcallHandle(
+            linker.defaultLookup().findOrThrow("signal"),
+            FunctionDescriptor.of(ADDRESS, JAVA_INT, ADDRESS));
+    MemorySegment ignored = MemorySegment.ofAddress(1);
+    MemorySegment before = (MemorySegment) signal.invokeExact(Signals.SIGINT, ignored);
+    // SIGINT is the second bit of what the kernel says.
+    List<String> heeds = List.of("grep", "-q", "^SigIgn:.*[014589cd]$", "/proc/self/status");
+    Map<String, String> path = Map.of("PATH", System.getenv("PATH"));
+    try {
+      assertThat(new ProcessBuilder(heeds).start().waitFor()).as("what Java starts").isEqualTo(1);
+      assertThat(ChildProcess.start(heeds, path, Map.of()).await()).isZero();
+    } finally {
+      MemorySegment _ = (MemorySegment) signal.invokeExact(Signals.SIGINT, before);
+    }
   }
 
   @Test
