@@ -6,6 +6,6 @@
 source "$here/bench.bash"
 
 # --server is for guests; these tests serve in their own JVM.
-junit user 'org.vfio4j.user.qtest.*Test' qtest
+junit user 'org.vfio4j.user.qtest.*Test' qtest -DexcludedGroups=kept # that is a suite of its own
 # A daemon that plugs devices in while QEMU runs.
 junit cli 'org.vfio4j.cli.HotPlugQemuTest' hotplug

@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -25,6 +26,7 @@ import org.vfio4j.user.devices.Edu;
  * An edu in QEMU whose {@code vfio up} is killed again and again, under {@code vfio keep}: {@code
  * vm-bench}, suite kept, which says with {@code vfio4j.vfio} where the command is.
  */
+@Tag("kept")
 @Timeout(300)
 class EduKeptTest {
   private static final long PLACE = 0xc000_0000L;
