@@ -399,6 +399,25 @@ class ResumeTest {
   }
 
   @Test
+  void shouldTakeFromTheDevicesWhatIsLostAboveAllThatIsNot() throws Exception {
+    start(1L << 40);
+    try (Guest guest = new Guest();
+        Guest more = new Guest();
+        EventFd error = EventFd.create(SystemCalls.libc());
+        Client client = connect(0)) {
+      client.setIrqs(SetIrqs.of(SetIrqs.DATA_EVENTFD | SetIrqs.TRIGGER, Pci.ERROR, 0, 1), error);
+      client.map(0, Guest.RAM - PART, Guest.READ_WRITE, guest.ram, 0);
+      client.map(HIGH, PART, Guest.READ_WRITE, more.ram, 0);
+      client.info();
+      Process last = follow(() -> store.lose("m1.2"));
+      assertThat(error.await(Duration.ofSeconds(5))).isPositive();
+      assertThat(dma("d1.0", 0)).isZero();
+      assertThatExceptionOfType(DmaFaultException.class).isThrownBy(() -> dma("d1.0", HIGH));
+      last.close();
+    }
+  }
+
+  @Test
   void shouldGiveBackADeviceThatWasNotKeptAndGoOnWithTheOthers() throws Exception {
     start(1L << 40);
     try (Guest guest = new Guest();

@@ -21,8 +21,8 @@ final class KeptContainer {
   /** Whether a group of it that attaches to that domain is in the domain's container by that. */
   synchronized boolean enters(LinuxDomain next) {
     if (domain.isEmpty()) {
-      domain = Optional.of(next);
       next.resume(calls);
+      domain = Optional.of(next);
       return true;
     }
     boolean same = domain.get() == next;

@@ -19,6 +19,10 @@ import org.vfio4j.linux.uapi.VfioConstants;
  */
 final class KeptMappings {
   private static final System.Logger LOG = System.getLogger(KeptMappings.class.getName());
+
+  /** No IOMMU has an address in it. */
+  private static final long LAST_PAGE = -4096;
+
   private static final int VADDR = VfioConstants.VFIO_DMA_MAP_FLAG_VADDR;
 
   private final ContainerCalls container;
@@ -86,8 +90,9 @@ final class KeptMappings {
       }
       free = each.getKey() + each.getValue();
     }
-    if (free != 0) {
-      unmap(free, -free, 0);
+    // Not to the very end: kernels before 7.x take that for nothing at all.
+    if (Long.compareUnsigned(free - 1, LAST_PAGE - 1) < 0) {
+      unmap(free, LAST_PAGE - free, 0);
     }
   }
 

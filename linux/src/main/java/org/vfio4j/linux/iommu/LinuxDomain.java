@@ -83,13 +83,15 @@ final class LinuxDomain implements IommuDomain {
    * Makes a container this domain's that another process has left, with one of its groups. What is
    * mapped in it stays, and devices go on reaching it, while {@link #map} gives each range the
    * address that it has in this process.
+   *
+   * @throws VfioException what the kernel answers; the container is not this domain's then
    */
   void resume(ContainerCalls kept) {
     learn(kept);
+    resuming = Optional.of(new KeptMappings(kept));
     container = Optional.of(kept);
     groups = 1;
     lingered = false;
-    resuming = Optional.of(new KeptMappings(kept));
     allResuming.add(this);
   }
 
@@ -276,10 +278,15 @@ final class LinuxDomain implements IommuDomain {
     type = Type1.NESTING.number();
   }
 
-  /** A container of the kernel takes any group: it keeps what differs apart by itself. */
+  /**
+   * A container of the kernel takes any group: it keeps what differs apart by itself. Two that
+   * another process has left stay two: a group is not moved while its device is in use.
+   */
   @Override
   public boolean compatible(IommuDomain other) {
-    return other instanceof LinuxDomain d && d.type == type;
+    return other instanceof LinuxDomain d
+        && d.type == type
+        && !(resuming.isPresent() && d.resuming.isPresent());
   }
 
   @Override

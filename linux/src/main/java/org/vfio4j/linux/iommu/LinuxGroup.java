@@ -214,11 +214,14 @@ final class LinuxGroup implements IommuGroup {
 
   /**
    * Is in a container that another process has left it in. Who attaches it to a domain that is not
-   * the container's tries that only, and attaches it to the container's next.
+   * the container's, and has none yet, tries that only, and attaches it to the container's next.
    */
   private void attachLeft(LinuxDomain next, KeptContainer in) {
     if (in.enters(next)) {
       left = Optional.empty();
+    } else if (next.container().isPresent()) {
+      String message = "IOMMU group %d is in another container than that one".formatted(id);
+      throw new VfioException(Errno.EINVAL, Reason.CONTAINER_STATE, message, names());
     }
     domain = Optional.of(next);
   }
@@ -407,6 +410,7 @@ final class LinuxGroup implements IommuGroup {
   private void closeFile() {
     file.ifPresent(GroupCalls::close);
     file = Optional.empty();
+    left = Optional.empty();
   }
 
   /** The kernel's refusal, with what else can be found out: the devices, and who is in the way. */

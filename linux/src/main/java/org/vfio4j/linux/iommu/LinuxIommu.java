@@ -8,6 +8,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -48,6 +49,10 @@ import org.vfio4j.vfio.Vfio;
 public final class LinuxIommu implements Iommu {
   /** Above all numbers that the kernel, or a machine with wrapped devices, gives groups. */
   private static final AtomicInteger NEXT_USER = new AtomicInteger(1 << 28);
+
+  /** What the kernel answers where neither slot nor bus can be reset, or not by a user. */
+  private static final Set<Errno> NO_SUCH_RESET =
+      Set.of(Errno.ENODEV, Errno.EPERM, Errno.EINVAL, Errno.ENOTTY);
 
   private final SystemCalls calls;
   private final Sysfs sysfs;
@@ -177,6 +182,9 @@ public final class LinuxIommu implements Iommu {
     try {
       dependents = device.hotResetInfo();
     } catch (VfioException none) {
+      if (!NO_SUCH_RESET.contains(none.errno())) {
+        throw none;
+      }
       return List.of();
     }
     Optional<Ownership.Owner> owner = groupOf(name).flatMap(g -> g.ownership().who());
