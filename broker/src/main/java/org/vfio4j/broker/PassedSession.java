@@ -182,8 +182,7 @@ final class PassedSession implements DeviceSession {
   @Override
   public void admit() {
     try {
-      memory.admit();
-      owner.changed.run();
+      memory.admit(owner.changed);
       owner.vm.changed();
     } catch (VfioException refused) {
       Broker.LOG.log(Level.ERROR, "%s: %s".formatted(name, refused.getMessage()));

@@ -22,6 +22,7 @@ import org.vfio4j.error.VfioException;
 import org.vfio4j.linux.iommu.ProcessMemory;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.FileStatus;
+import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.type1.AddressSpace;
 import org.vfio4j.type1.Container;
 import org.vfio4j.user.device.DmaSource;
@@ -112,9 +113,18 @@ final class VmMemory {
               VmMemory.this.map(this, new RamFile.Range(iova, size, prot, offset), file);
         }
       } catch (VfioException refused) {
-        failure = failure.or(() -> Optional.of(refused));
+        refused(refused);
+        throw refused;
+      } catch (SystemCallException refused) {
+        Errno errno = Errno.of(refused.errno()).orElse(Errno.EIO);
+        refused(new VfioException(errno, Reason.NO_MEMORY, String.valueOf(refused.getMessage())));
         throw refused;
       }
+    }
+
+    /** Something that it announced is not there: its VM is not started. */
+    void refused(VfioException why) {
+      failure = failure.or(() -> Optional.of(why));
     }
 
     /** Takes ranges back; see {@link Container#unmap}. Bytes that this connection had there. */
@@ -125,12 +135,21 @@ final class VmMemory {
     /**
      * Everything that the VM starts with has come: pins it, or refuses the VM.
      *
+     * @param written has it written down that the VM is admitted; if that fails it is not
      * @throws VfioException with a sentence that says what to change
      */
-    void admit() {
-      if (!admitted) {
-        VmMemory.this.admit(this, peer.orElseThrow());
-        admitted = true;
+    void admit(Runnable written) {
+      if (admitted) {
+        return;
+      }
+      VmMemory.this.admit(this, peer.orElseThrow());
+      admitted = true;
+      boolean done = false;
+      try {
+        written.run();
+        done = true;
+      } finally {
+        admitted = done;
       }
     }
 
@@ -218,9 +237,21 @@ final class VmMemory {
               .formatted(settings.name(), range.iova(), refused.getMessage()));
       // A map that was under way comes again, and is refused again.
       boolean mapped = range.reach() == Journal.Reach.PINNED;
-      holders.forEach(share -> share.broken |= mapped && share.admitted);
+      for (Share share : holders) {
+        share.broken |= mapped && share.admitted;
+        if (!share.admitted) {
+          share.refused(lost(range.iova()));
+        }
+      }
       return Optional.empty();
     }
+  }
+
+  private static VfioException lost(long iova) {
+    return new VfioException(
+        Errno.EINVAL,
+        Reason.BAD_ADDRESS,
+        "its memory at 0x%x was announced to a process that has died, and is lost".formatted(iova));
   }
 
   private RamPiece resumed(Journal.Range range, List<Share> holders) {
@@ -241,16 +272,13 @@ final class VmMemory {
       if (range.reach() != Journal.Reach.NOTED) {
         pin(piece);
       }
+      synchronized (this) {
+        write(piece);
+      }
       done = true;
     } finally {
-      synchronized (this) {
-        if (done) {
-          write(piece);
-        } else {
-          pieces.remove(piece.iova, piece);
-          journal.clear(piece.place);
-          files.release(piece.file);
-        }
+      if (!done) {
+        leave(List.of(piece));
       }
     }
     return piece;
@@ -259,6 +287,18 @@ final class VmMemory {
   /** Each change is written down before it is acted on. */
   private void write(RamPiece piece) {
     journal.write(piece.place, piece.range());
+  }
+
+  /** The same of what is given back, which goes on whatever happens. */
+  private void writeIfPossible(Runnable write) {
+    try {
+      write.run();
+    } catch (SystemCallException refused) {
+      Broker.LOG.log(
+          ERROR,
+          "%s: memory was taken back, and that is not written down: %s"
+              .formatted(settings.name(), refused.getMessage()));
+    }
   }
 
   private static void checkRange(long iova, long size, int prot) {
@@ -292,11 +332,19 @@ final class VmMemory {
 
   private void noted(Share share, long iova, long size) {
     Without without = new Without(size, journal.place());
-    share.without.put(iova, without);
-    journal.write(
-        without.place,
-        new Journal.Range(
-            iova, size, 0, Optional.empty(), Journal.Reach.NEVER, List.of(share.index)));
+    boolean done = false;
+    try {
+      journal.write(
+          without.place,
+          new Journal.Range(
+              iova, size, 0, Optional.empty(), Journal.Reach.NEVER, List.of(share.index)));
+      share.without.put(iova, without);
+      done = true;
+    } finally {
+      if (!done) {
+        writeIfPossible(() -> journal.clear(without.place));
+      }
+    }
   }
 
   private static VfioException exists(long iova, long size) {
@@ -332,6 +380,7 @@ final class VmMemory {
     FileStatus status = RamFile.look(file);
     RamFile.Key key = RamFile.Key.of(status);
     RamPiece piece;
+    boolean added;
     synchronized (this) {
       Optional<RamPiece> there = equal(range, key).filter(p -> p.holders.contains(share));
       if (there.isEmpty()) {
@@ -340,11 +389,22 @@ final class VmMemory {
         there = equal(range, key);
       }
       piece = there.isPresent() ? there.get() : add(range, use(file, status, range));
-      piece.holders.add(share);
-      write(piece);
+      added = piece.holders.add(share);
     }
-    if (share.admitted) {
-      pin(piece);
+    boolean done = false;
+    try {
+      synchronized (this) {
+        write(piece);
+      }
+      if (share.admitted) {
+        pin(piece);
+      }
+      done = true;
+    } finally {
+      if (!done && added) {
+        // What was refused is not there.
+        leave(letGo(share, List.of(piece)));
+      }
     }
   }
 
@@ -425,26 +485,49 @@ final class VmMemory {
         return;
       }
       piece.reach = Journal.Reach.PINNING;
-      write(piece);
     }
-    Journal.Reach then = Journal.Reach.NOTED;
+    boolean mapped = false;
+    boolean done = false;
     try {
+      synchronized (this) {
+        write(piece);
+      }
       long at = piece.file.addressOf(piece.offset);
       container.map(process, at, piece.iova, piece.size, piece.prot);
-      then = Journal.Reach.PINNED;
-    } finally {
+      mapped = true;
       synchronized (this) {
-        piece.reach = then;
+        piece.reach = Journal.Reach.PINNED;
         write(piece);
+      }
+      done = true;
+    } finally {
+      boolean reached = done || (mapped && !unpinned(piece));
+      synchronized (this) {
+        piece.reach = reached ? Journal.Reach.PINNED : Journal.Reach.NOTED;
+        if (!done) {
+          writeIfPossible(() -> write(piece));
+        }
         notifyAll();
       }
     }
   }
 
+  /** Takes back what could not be written down; whether the devices reach it no longer. */
+  private boolean unpinned(RamPiece piece) {
+    try {
+      container.unmap(process, piece.iova, piece.size);
+      return true;
+    } catch (VfioException refused) {
+      Broker.LOG.log(ERROR, settings.name() + ": memory that was refused stays mapped", refused);
+      return false;
+    }
+  }
+
   private long unmap(Share share, long iova, long size, int flags) {
     boolean all = (flags & ALL) != 0;
+    checkUnmap(iova, size, all);
     long last = all ? -1 : iova + size - 1;
-    List<RamPiece> leaving = new ArrayList<>();
+    List<RamPiece> leaving;
     long bytes;
     synchronized (this) {
       List<RamPiece> mine = held(share, all ? 0 : iova, last);
@@ -452,23 +535,44 @@ final class VmMemory {
       checkWhole(share, mine, iova, last, all);
       bytes = mine.stream().mapToLong(p -> p.size).sum();
       bytes += without.values().stream().mapToLong(Without::size).sum();
-      without.values().forEach(w -> journal.clear(w.place));
+      without.values().forEach(w -> writeIfPossible(() -> journal.clear(w.place)));
       without.clear();
-      for (RamPiece piece : mine) {
-        while (piece.reach == Journal.Reach.PINNING) {
-          await(SILENCE_NANOS);
-        }
-        piece.holders.remove(share);
-        if (piece.holders.isEmpty()) {
-          leaving.add(piece);
-        } else {
-          write(piece);
-        }
-      }
-      notifyAll();
+      leaving = letGo(share, mine);
     }
     leave(leaving);
     return bytes;
+  }
+
+  /** A connection takes ranges back; those of them that nobody holds now. */
+  private synchronized List<RamPiece> letGo(Share share, List<RamPiece> ranges) {
+    List<RamPiece> leaving = new ArrayList<>();
+    for (RamPiece piece : ranges) {
+      while (piece.reach == Journal.Reach.PINNING) {
+        await(SILENCE_NANOS);
+      }
+      piece.holders.remove(share);
+      if (piece.holders.isEmpty()) {
+        leaving.add(piece);
+      } else {
+        writeIfPossible(() -> write(piece));
+      }
+    }
+    notifyAll();
+    return leaving;
+  }
+
+  /** As {@code vfio_dma_do_unmap} does: 0 bytes are not everything. */
+  private static void checkUnmap(long iova, long size, boolean all) {
+    boolean range =
+        size != 0
+            && ((iova | size) & 4095) == 0
+            && Long.compareUnsigned(iova + size - 1, iova) >= 0;
+    if (all ? (iova | size) != 0 : !range) {
+      throw new VfioException(
+          Errno.EINVAL,
+          Reason.BAD_ARGUMENT,
+          "no range to unmap: 0x%x bytes at 0x%x%s".formatted(size, iova, all ? ", and all" : ""));
+    }
   }
 
   private List<RamPiece> held(Share share, long first, long last) {
@@ -508,7 +612,7 @@ final class VmMemory {
       synchronized (this) {
         pinned = piece.reach == Journal.Reach.PINNED;
         piece.reach = Journal.Reach.LEAVING;
-        write(piece);
+        writeIfPossible(() -> write(piece));
       }
       boolean gone = false;
       try {
@@ -520,11 +624,11 @@ final class VmMemory {
         synchronized (this) {
           if (gone) {
             pieces.remove(piece.iova, piece);
-            journal.clear(piece.place);
+            writeIfPossible(() -> journal.clear(piece.place));
             files.release(piece.file);
           } else {
             piece.reach = Journal.Reach.PINNED;
-            write(piece);
+            writeIfPossible(() -> write(piece));
             Broker.LOG.log(ERROR, settings.name() + ": memory that was taken back stays mapped");
           }
           notifyAll();
