@@ -148,6 +148,9 @@ final class PassedInterrupts implements AutoCloseable {
     try {
       info = device.interrupts(index);
     } catch (VfioException none) {
+      if (none.errno() != Errno.EINVAL) {
+        throw none;
+      }
       info = new VfioIrqInfo(index, 0, 0);
     }
     // Its eventfd is how a VM is stopped that must not go on, whatever the device can report.
@@ -231,8 +234,7 @@ final class PassedInterrupts implements AutoCloseable {
       return;
     }
     try {
-      check(index, device.trigger(index, start, eventFds));
-      live(index, Math.max(live.get(index), start + eventFds.size()));
+      give(index, start, eventFds, Math.max(live.get(index), start + eventFds.size()));
     } finally {
       close(eventFds);
     }
@@ -248,8 +250,53 @@ final class PassedInterrupts implements AutoCloseable {
     return whole;
   }
 
-  /** Gives all of them anew, these among them. */
+  /**
+   * Gives all of them anew, these among them. What is refused is not kept; the kernel may have
+   * disconnected what stood in its place ({@code vfio_msi_set_block}).
+   */
   private void again(int index, int start, List<Optional<Descriptor>> eventFds) {
+    List<Optional<Descriptor>> all = new ArrayList<>(kept.get(index));
+    while (all.size() < start + eventFds.size()) {
+      all.add(Optional.empty());
+    }
+    for (int n = 0; n < eventFds.size(); n++) {
+      all.set(start + n, eventFds.get(n));
+    }
+    boolean done = false;
+    try {
+      if (all.size() <= live.get(index)) {
+        check(index, device.trigger(index, start, eventFds));
+      } else {
+        if (live.get(index) > 0) {
+          disable(index);
+        }
+        give(index, 0, all, all.size());
+      }
+      done = true;
+    } finally {
+      if (!done) {
+        close(eventFds);
+      }
+    }
+    keep(index, start, eventFds);
+  }
+
+  /** Has the kernel signal them, and that written down, or neither. */
+  private void give(int index, int start, List<Optional<Descriptor>> eventFds, int count) {
+    check(index, device.trigger(index, start, eventFds));
+    boolean done = false;
+    try {
+      live(index, count);
+      done = true;
+    } finally {
+      if (!done) {
+        disable(index);
+      }
+    }
+  }
+
+  /** Another process does the command again that this one dies in: what was done is kept after. */
+  private void keep(int index, int start, List<Optional<Descriptor>> eventFds) {
     List<Optional<Descriptor>> all = kept.get(index);
     while (all.size() < start + eventFds.size()) {
       all.add(Optional.empty());
@@ -257,20 +304,19 @@ final class PassedInterrupts implements AutoCloseable {
     for (int n = 0; n < eventFds.size(); n++) {
       all.set(start + n, eventFds.get(n)).ifPresent(Descriptor::close);
     }
-    for (int n = 0; n < eventFds.size(); n++) {
-      String as = prefix(index) + (start + n);
-      eventFds.get(n).ifPresent(given -> store.hold(as, given));
+    boolean done = false;
+    try {
+      for (int n = 0; n < eventFds.size(); n++) {
+        String as = prefix(index) + (start + n);
+        eventFds.get(n).ifPresent(given -> store.hold(as, given));
+      }
+      done = true;
+    } finally {
+      if (!done) {
+        // Who comes after this process could not give them again.
+        disable(index);
+      }
     }
-    if (all.size() <= live.get(index)) {
-      check(index, device.trigger(index, start, eventFds));
-      return;
-    }
-    if (live.get(index) > 0) {
-      off(index);
-      live(index, 0);
-    }
-    check(index, device.trigger(index, 0, all));
-    live(index, all.size());
   }
 
   /** A positive answer is how many there could be, with nothing done. */
@@ -285,29 +331,46 @@ final class PassedInterrupts implements AutoCloseable {
 
   private void connectError(List<Optional<Descriptor>> eventFds) {
     Optional<Descriptor> given = eventFds.getFirst();
+    boolean done = false;
+    try {
+      reportErrors(eventFds);
+      error.ifPresent(EventFd::close);
+      error = Optional.empty();
+      given.ifPresent(file -> store.hold(name.apply('e'), file));
+      error = given.map(EventFd::of);
+      done = true;
+    } finally {
+      if (!done) {
+        close(eventFds);
+      }
+    }
+  }
+
+  /** A device without PCIe reports nothing: then only we signal it. */
+  private void reportErrors(List<Optional<Descriptor>> eventFds) {
     try {
       device.trigger(Pci.ERROR, 0, eventFds);
     } catch (VfioException refused) {
-      // A device without PCIe reports nothing: then only we signal it.
+      if (refused.errno() != Errno.EINVAL) {
+        throw refused;
+      }
     }
-    error.ifPresent(EventFd::close);
-    error = Optional.empty();
-    given.ifPresent(file -> store.hold(name.apply('e'), file));
-    error = given.map(EventFd::of);
   }
 
   private void disable(int index) {
-    try {
-      if (index == Pci.ERROR) {
-        error.ifPresent(EventFd::close);
-        error = Optional.empty();
-      }
-      off(index);
-    } finally {
-      live(index, 0);
-      close(kept.get(index));
-      kept.get(index).clear();
+    off(index);
+    forget(index);
+  }
+
+  /** What was given for it goes. */
+  private void forget(int index) {
+    if (index == Pci.ERROR) {
+      error.ifPresent(EventFd::close);
+      error = Optional.empty();
     }
+    close(kept.get(index));
+    kept.get(index).clear();
+    live(index, 0);
   }
 
   private void off(int index) {
@@ -330,19 +393,21 @@ final class PassedInterrupts implements AutoCloseable {
     eventFds.forEach(fd -> fd.ifPresent(Descriptor::close));
   }
 
-  /** All off. */
+  /** All off. What the kernel does not switch off goes with the device's last descriptor. */
   @Override
   public void close() {
     for (int index = 0; index < Pci.IRQS; index++) {
       if (told.get(index).count() > 0) {
         try {
-          disable(index);
+          off(index);
         } catch (VfioException refused) {
           Broker.LOG.log(
               System.Logger.Level.DEBUG,
               "interrupts of index {0} stay until the close: {1}",
               index,
               refused.getMessage());
+        } finally {
+          forget(index);
         }
       }
     }

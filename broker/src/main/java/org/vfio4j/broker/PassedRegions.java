@@ -6,6 +6,7 @@ package org.vfio4j.broker;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import org.vfio4j.error.Errno;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.linux.uapi.DeviceCalls;
 import org.vfio4j.linux.uapi.VfioRegionInfo;
@@ -42,6 +43,9 @@ record PassedRegions(List<VfioRegionInfo> kernels, List<Region> told) {
       return device.region(index);
     } catch (VfioException none) {
       // VGA, of a function that has none.
+      if (none.errno() != Errno.EINVAL) {
+        throw none;
+      }
       return new VfioRegionInfo(index, 0, 0, 0, List.of());
     }
   }
