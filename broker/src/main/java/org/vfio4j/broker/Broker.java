@@ -205,14 +205,30 @@ public final class Broker implements AutoCloseable {
   }
 
   void used(String address, String vm) {
-    lastUsers.put(address, vm);
-    vms.forEach(v -> v.usersChanged(Set.of(address)));
+    changeUsers(Set.of(address), () -> lastUsers.put(address, vm));
   }
 
   /** Functions that were reset: nothing of their last users is left in them. */
   void clean(Set<String> functions) {
-    lastUsers.keySet().removeAll(functions);
-    vms.forEach(v -> v.usersChanged(functions));
+    changeUsers(functions, () -> lastUsers.keySet().removeAll(functions));
+  }
+
+  /** What cannot be written down is as before, for who comes after this process too. */
+  private void changeUsers(Set<String> functions, Runnable change) {
+    Map<String, String> before = new HashMap<>(lastUsers);
+    before.keySet().retainAll(functions);
+    change.run();
+    boolean done = false;
+    try {
+      vms.forEach(v -> v.usersChanged(functions));
+      done = true;
+    } finally {
+      if (!done) {
+        lastUsers.keySet().removeAll(functions);
+        lastUsers.putAll(before);
+        vms.forEach(v -> v.usersAsBefore(functions));
+      }
+    }
   }
 
   void forget(Vm vm) {

@@ -16,6 +16,7 @@ import org.vfio4j.linux.iommu.LinuxIommu;
 import org.vfio4j.linux.uapi.DeviceCalls;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.KeptDescriptors;
+import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.user.device.DeviceSession;
 import org.vfio4j.user.device.LeftClient;
 import org.vfio4j.user.device.LeftReply;
@@ -73,9 +74,22 @@ final class PassedDevice implements ServedDevice {
   public DeviceSession attach(Peer peer) {
     IommuGroup user = vm.broker().iommu().user(address);
     vm.attach(user);
+    PassedSession session;
+    boolean opened = false;
+    try {
+      session = open(user, peer);
+      opened = true;
+    } catch (RuntimeException e) {
+      Broker.LOG.log(
+          System.Logger.Level.WARNING, "%s: %s: %s".formatted(vm, address, e.getMessage()));
+      throw e;
+    } finally {
+      if (!opened) {
+        vm.detach(user);
+      }
+    }
     boolean done = false;
     try {
-      PassedSession session = open(user, peer);
       client = Optional.of(session);
       LinuxIommu iommu = vm.broker().iommu();
       Optional<IommuGroup> attached = iommu.groupOf(address);
@@ -84,17 +98,14 @@ final class PassedDevice implements ServedDevice {
       connected();
       write();
       done = true;
-      vm.changed();
-      return session;
-    } catch (RuntimeException e) {
-      Broker.LOG.log(
-          System.Logger.Level.WARNING, "%s: %s: %s".formatted(vm, address, e.getMessage()));
-      throw e;
     } finally {
       if (!done) {
-        vm.detach(user);
+        // Nobody has it who would close it.
+        session.close();
       }
     }
+    vm.changed();
+    return session;
   }
 
   private PassedSession open(IommuGroup user, Peer peer) {
@@ -104,6 +115,7 @@ final class PassedDevice implements ServedDevice {
       vm.broker().kept().hold(vm.name('d', index), control.descriptor());
       Resetting resetting = Resetting.of(vm.broker().iommu(), control, address);
       handOver(resetting);
+      vm.broker().used(address, vm.settings().name());
       PassedSession session =
           session(
               user,
@@ -113,7 +125,6 @@ final class PassedDevice implements ServedDevice {
               PassedInterrupts.Left.NOTHING,
               Optional.empty(),
               () -> vm.memory().join(index, peer));
-      vm.broker().used(address, vm.settings().name());
       done = true;
       return session;
     } finally {
@@ -306,6 +317,18 @@ final class PassedDevice implements ServedDevice {
     vm.write(journal());
   }
 
+  /** The same where something is given back, which goes on whatever happens. */
+  void writeIfPossible() {
+    try {
+      write();
+    } catch (SystemCallException refused) {
+      Broker.LOG.log(
+          System.Logger.Level.ERROR,
+          "%s: %s: what is written down of it is old: %s"
+              .formatted(vm, address, refused.getMessage()));
+    }
+  }
+
   /**
    * Nothing of the VM before is left in the device. A reset that would reach a function that this
    * VM is using is none.
@@ -332,7 +355,7 @@ final class PassedDevice implements ServedDevice {
   /** The session is closed. The group goes with its last user, or drains. */
   private void left(IommuGroup user) {
     phase = BrokerState.Phase.DRAINING;
-    write();
+    writeIfPossible();
     vm.detach(user);
     if (settle()) {
       vm.changed();
@@ -349,7 +372,7 @@ final class PassedDevice implements ServedDevice {
       if (removed) {
         vm.drop(this);
       } else {
-        write();
+        writeIfPossible();
       }
       vm.changed();
     }

@@ -51,8 +51,16 @@ public final class Vm implements AutoCloseable {
     files = new RamFiles(settings, calls, broker.kept(), ram());
     journal = VmJournal.create(calls, settings.name(), settings.memory());
     memory = new VmMemory(settings, container, journal, files);
-    if (left.isEmpty()) {
-      keepJournal(1);
+    boolean done = false;
+    try {
+      if (left.isEmpty()) {
+        keepJournal(1);
+      }
+      done = true;
+    } finally {
+      if (!done) {
+        journal.close();
+      }
     }
   }
 
@@ -69,6 +77,27 @@ public final class Vm implements AutoCloseable {
 
   private void keepJournal(int generation) {
     broker.kept().hold(LeftVm.name(number, generation), journal.file());
+  }
+
+  /**
+   * Nobody is to go on from a journal that is written no more. Where there is no room for both, the
+   * old one goes first.
+   */
+  private void keepInPlaceOf(LeftVm from) {
+    try {
+      keepJournal(from.generation() + 1);
+    } catch (SystemCallException full) {
+      from.file().close();
+      try {
+        keepJournal(from.generation() + 1);
+      } catch (SystemCallException refused) {
+        Broker.LOG.log(
+            System.Logger.Level.ERROR,
+            "%s: its journal is not kept, so that it ends with this process: %s"
+                .formatted(this, refused.getMessage()));
+      }
+    }
+    from.file().close();
   }
 
   /** What the names begin with under which its RAM is kept. */
@@ -115,8 +144,7 @@ public final class Vm implements AutoCloseable {
         .resume(from.journal().ranges(), clients)
         .forEach((n, share) -> Objects.requireNonNull(places.get(n)).resumed(share));
     devices.forEach(PassedDevice::write);
-    keepJournal(from.generation() + 1);
-    from.file().close();
+    keepInPlaceOf(from);
     left = Optional.empty();
     return true;
   }
@@ -170,7 +198,14 @@ public final class Vm implements AutoCloseable {
 
   void drop(PassedDevice device) {
     if (devices.remove(device)) {
-      journal.remove(device.place());
+      try {
+        journal.remove(device.place());
+      } catch (SystemCallException refused) {
+        Broker.LOG.log(
+            System.Logger.Level.ERROR,
+            "%s: %s is gone, and that is not written down: %s"
+                .formatted(this, device.address(), refused.getMessage()));
+      }
     }
   }
 
@@ -285,6 +320,13 @@ public final class Vm implements AutoCloseable {
   /** Whose a function was last is another than before. */
   void usersChanged(Set<String> functions) {
     devices.stream().filter(d -> functions.contains(d.address())).forEach(PassedDevice::write);
+  }
+
+  /** The same where that could not be written down everywhere. */
+  void usersAsBefore(Set<String> functions) {
+    devices.stream()
+        .filter(d -> functions.contains(d.address()))
+        .forEach(PassedDevice::writeIfPossible);
   }
 
   /** Something of it is another than before: whoever watches is told. */

@@ -37,6 +37,10 @@ final class VmJournal implements AutoCloseable {
   static final int MOST_DEVICES = 32;
 
   private static final int ENOSPC = 28;
+
+  /** A page that cannot be had now may be there at once: what is given back cannot wait for it. */
+  private static final int ATTEMPTS = 3;
+
   private static final int VERSION = 1;
   private static final long MAGIC = 0x6c6e72756a6f6676L;
   private static final int HEAD = 4096;
@@ -147,9 +151,11 @@ final class VmJournal implements AutoCloseable {
   }
 
   private void write(MemorySegment record, long at) {
-    long written;
+    long written = 0;
     try (Descriptor.Use use = file.use()) {
-      written = file.calls().pwrite(use.number(), record, record.byteSize(), at);
+      for (int attempt = 0; attempt < ATTEMPTS && written != record.byteSize(); attempt++) {
+        written = file.calls().pwrite(use.number(), record, record.byteSize(), at);
+      }
     }
     SystemCallException.check((int) Math.min(written, 0), "write to the journal");
     if (written != record.byteSize()) {
@@ -269,8 +275,11 @@ final class VmJournal implements AutoCloseable {
   /** Nothing is known of a range any more. */
   void clear(int place) {
     range.fill((byte) 0);
-    write(range, at(place));
-    ranges.clear(place);
+    try {
+      write(range, at(place));
+    } finally {
+      ranges.clear(place);
+    }
   }
 
   /**
