@@ -124,7 +124,7 @@ public final class FakeKernel extends WatchedSystemCalls {
   public void interrupt(String name, int index, int vector) {
     List<FakeDevice> devices;
     synchronized (this) {
-      devices = files.values().stream().flatMap(f -> f.device.stream()).toList();
+      devices = files.values().stream().distinct().flatMap(f -> f.device.stream()).toList();
     }
     devices.stream().filter(d -> d.is(name)).forEach(d -> d.signal(index, vector, 1));
   }

@@ -14,6 +14,7 @@ import org.vfio4j.posix.Constants;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.DescriptorStore;
 import org.vfio4j.posix.KeptDescriptors;
+import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.SystemCalls;
 
 /** A descriptor store beside processes that can be killed. */
@@ -42,7 +43,8 @@ public final class LastingStore {
         new DescriptorStore() {
           @Override
           public void keep(String name, Descriptor file) {
-            process.step();
+            int refused = process.before("keep", 0);
+            SystemCallException.check(refused, "keep " + name);
             LastingStore.this.keep(name, file);
           }
 

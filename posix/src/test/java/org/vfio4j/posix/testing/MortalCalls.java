@@ -33,6 +33,10 @@ public class MortalCalls extends WatchedSystemCalls {
   private final SystemCalls kernel;
   private final Set<Integer> open = ConcurrentHashMap.newKeySet();
   private final Map<Long, Long> mapped = new ConcurrentHashMap<>();
+
+  /** Threads that wait for a descriptor, and for which. */
+  private final Map<Thread, Integer> waiting = new ConcurrentHashMap<>();
+
   private final AtomicLong left;
   private final AtomicLong replies = new AtomicLong(Long.MAX_VALUE);
   private final CountDownLatch death = new CountDownLatch(1);
@@ -60,6 +64,21 @@ public class MortalCalls extends WatchedSystemCalls {
     if (replies.decrementAndGet() < 0) {
       kill();
     }
+  }
+
+  /** How many descriptors it has open. */
+  public int open() {
+    return open.size();
+  }
+
+  /** How many mappings of memory it has. */
+  public int mappings() {
+    return mapped.size();
+  }
+
+  /** Which of its threads wait in the kernel, and for which descriptor. */
+  public Map<Thread, Integer> waiting() {
+    return waiting;
   }
 
   /** Calls it could still make. */
@@ -165,9 +184,10 @@ public class MortalCalls extends WatchedSystemCalls {
     return (int)
         made(
             () -> {
-              step();
+              int refused = before("close", 0);
               open.remove(fd);
-              return kernel.close(fd);
+              int result = kernel.close(fd);
+              return refused < 0 ? refused : result;
             });
   }
 
@@ -205,9 +225,10 @@ public class MortalCalls extends WatchedSystemCalls {
     return (int)
         made(
             () -> {
-              step();
+              int refused = before("munmap", 0);
               mapped.remove(address);
-              return kernel.munmap(address, length);
+              int result = kernel.munmap(address, length);
+              return refused < 0 ? refused : result;
             });
   }
 
@@ -296,6 +317,7 @@ public class MortalCalls extends WatchedSystemCalls {
 
   /** A thread that waits must not be in the kernel when the next process waits there. */
   private void await(int fd) {
+    waiting.put(Thread.currentThread(), fd);
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment poll = arena.allocate(8, 4);
       poll.set(ValueLayout.JAVA_INT, 0, fd);
@@ -305,12 +327,25 @@ public class MortalCalls extends WatchedSystemCalls {
           throw new Killed();
         }
       }
+    } finally {
+      waiting.remove(Thread.currentThread());
     }
   }
 
   @Override
   public int poll(MemorySegment fds, int count, int timeoutMillis) {
     step();
+    if (timeoutMillis != 0) {
+      waiting.put(Thread.currentThread(), fds.get(ValueLayout.JAVA_INT, 0));
+    }
+    try {
+      return polled(fds, count, timeoutMillis);
+    } finally {
+      waiting.remove(Thread.currentThread());
+    }
+  }
+
+  private int polled(MemorySegment fds, int count, int timeoutMillis) {
     int waited = 0;
     while (true) {
       int nap = timeoutMillis < 0 ? NAP_MILLIS : Math.min(NAP_MILLIS, timeoutMillis - waited);
