@@ -5,6 +5,7 @@
 # limit: 3000
 # KILLS (5) and UPGRADES (1): how often. UP_REBOOT=yes: the VM reboots in between, which takes some minutes.
 # needs: qemu inner
+# KEEPER: who keeps what it has open, and starts it again: vfio keep, or systemd (suite systemd).
 
 nvme=0000:03:00.0
 edu=0000:02:01.0
@@ -34,10 +35,52 @@ cat >$work/vfio <<SH
 CLASSPATH=\$(<$work/builds/now) exec $JAVA $JAVA_FLAGS org.vfio4j.cli.Main "\$@"
 SH
 
-vfio keep -- bash $work/vfio up $work/vms.yaml --folder $work/vms --bind \
-  --force $nvme --force $edu --force $wrapped >"$log" 2>&1 &
-keep=$!
+up=(bash $work/vfio up $work/vms.yaml --folder $work/vms --bind --force $nvme --force $edu --force $wrapped)
+if [[ ${KEEPER:-keep} == systemd ]]; then
+  begin() {
+    cat >/run/systemd/system/broker.service <<UNIT
+[Unit]
+DefaultDependencies=no
+StartLimitIntervalSec=0
+[Service]
+$(grep -E '^(Type|NotifyAccess|FileDescriptorStore|Environment|Restart|SuccessExitStatus|TimeoutStart|KillMode|SendSIGKILL)' \
+      "$ROOT/dist/system/vfio4j.service")
+ExecStart=${up[*]}
+StandardOutput=append:$log
+StandardError=append:$log
+UNIT
+    : >"$log"
+    systemctl daemon-reload
+    systemctl start --no-block broker.service
+  }
+  replace() { systemctl restart --no-block broker.service; }
+  await_other() {
+    local now
+    until now=$(systemctl show -P MainPID broker.service) && ((now != 0 && now != broker)); do
+      read -rt 0.1 -u "$nothing" || true
+    done
+  }
+  end() {
+    systemctl kill -s INT broker.service
+    until [[ $(systemctl show -P ActiveState broker.service) == inactive ]]; do
+      read -rt 0.3 -u "$nothing" || true
+    done
+    [[ $(systemctl show -P NFileDescriptorStore broker.service) == 0 ]] || fail "something stays in the store"
+  }
+else
+  begin() {
+    vfio keep -- "${up[@]}" >"$log" 2>&1 &
+    keep=$!
+  }
+  replace() { kill -TERM "$broker"; }
+  await_other() { await "$log" "started again" 60 $starts; }
+  end() {
+    kill -TERM $keep
+    wait $keep
+  }
+fi
 starts=0
+begin
 
 # Until one more broker serves. Sets $broker, and $pause to the milliseconds since $killed.
 await_broker() {
@@ -87,11 +130,11 @@ for ((round = 1; round <= kills + upgrades; round++)); do
     kill -KILL "$broker"
   else
     ln -sfn "$([[ $(readlink $work/builds/now) == first.path ]] && echo other.path || echo first.path)" $work/builds/now
-    kill -TERM "$broker"
+    replace
   fi
   if ((round % 4 == 3 && round < kills)); then
     # It dies again while it takes over.
-    await "$log" "started again" 60 $starts
+    await_other
     sleep "$((RANDOM % 6)).$((RANDOM % 10))"
     kill -KILL "$(pgrep -f "cli.Main up $work" | tail -n 1)"
     deaths=$((deaths + 1))
@@ -131,8 +174,7 @@ grep "inner: verify: interrupts" "$RESULTS/inner.log" | tail -n 1
 qmp quit
 wait $inner
 await "$log" "$nvme free" 100
-kill -TERM $keep
-wait $keep
+end
 [[ -z $(find $work/vms -mindepth 1) ]] || fail "something stays in the folder"
 for function in $nvme $edu $wrapped; do
   [[ ! -e /sys/bus/pci/devices/$function/driver ]] || fail "$function is not given back"

@@ -33,18 +33,9 @@ record FunctionDrivers(HostTopology host, List<PciAddress> functions) {
     return functions.stream().filter(f -> !vfioHas(f)).map(PciAddress::toString).toList();
   }
 
-  /**
-   * What is to be bound so that VFIO has all of them.
-   *
-   * @param forced what may be taken although the host lives on it
-   * @throws RefusedException if something must not be taken
-   */
-  List<String> takeover(Collection<PciAddress> forced) {
-    Takeover takeover = Takeover.of(host, functions, forced, false);
-    if (!takeover.refusals().isEmpty()) {
-      throw new RefusedException(String.join("; ", takeover.refusals()));
-    }
-    return takeover.functions().stream().map(PciAddress::toString).toList();
+  /** All of them, as the kernel writes them. */
+  List<String> names() {
+    return functions.stream().map(PciAddress::toString).toList();
   }
 
   /**

@@ -146,15 +146,14 @@ final class HostedVm {
       before.require();
       return;
     }
-    LocalDevices local = LocalDevices.ofThisMachine();
-    List<String> names =
-        FunctionDrivers.of(local.host(), plugs).takeover(LocalDevices.addresses(wanted.forced()));
+    Binder binder = Binder.ofThisMachine();
+    List<String> names = before.names();
     // Written down before: who comes after a death in between gives them back.
     write(wanted.binding(before.others()));
-    BoundFunctions.bind(local.binding(), names, report);
+    BoundFunctions.bind(binder, names, wanted.forced(), report);
     for (String address : wanted.bound()) {
       if (names.contains(address)) {
-        all.take(() -> new BoundFunctions(local.binding(), List.of(address), report))
+        all.take(() -> new BoundFunctions(binder, List.of(address), report))
             .ifPresent(b -> bound.put(address, b));
       }
     }
@@ -186,7 +185,7 @@ final class HostedVm {
   /** Gives drivers back that a process before this one has changed, where nothing is served. */
   void release(UpReport report) {
     if (!wanted.bound().isEmpty()) {
-      BoundFunctions.of(LocalDevices.ofThisMachine().binding(), wanted.bound(), report).close();
+      BoundFunctions.of(Binder.ofThisMachine(), wanted.bound(), report).close();
     }
   }
 

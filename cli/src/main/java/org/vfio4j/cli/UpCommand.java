@@ -15,6 +15,7 @@ import java.util.stream.Stream;
 import org.vfio4j.assign.Sizes;
 import org.vfio4j.assign.Verdict;
 import org.vfio4j.broker.Broker;
+import org.vfio4j.host.PciAddress;
 import org.vfio4j.linux.bind.KernelMdevs;
 import org.vfio4j.linux.device.LockedMemory;
 import org.vfio4j.linux.iommu.Kernels;
@@ -306,26 +307,29 @@ final class UpCommand implements Callable<Integer> {
       Outliving outliving) {
     Optional<Outliving.Text> bound = outliving.text(BOUND);
     if (bound.isPresent()) {
-      LocalDevices local = LocalDevices.ofThisMachine();
+      Binder binder = Binder.ofThisMachine();
       List<String> functions = bound.get().text().lines().toList();
       all.take(bound::get);
-      all.take(() -> BoundFunctions.again(local.binding(), functions, report));
+      all.take(() -> BoundFunctions.again(binder, functions, forced(), report));
     }
     if (bound.isPresent() || (outliving.resumed() && !bind)) {
       // Whatever has become of one function, the VMs that have others go on.
       return;
     }
     List<Plug> plugs = vms.stream().flatMap(vm -> vm.plugs().stream()).toList();
+    FunctionDrivers drivers = FunctionDrivers.of(asked.host(), plugs);
     if (!bind) {
-      FunctionDrivers.of(asked.host(), plugs).require();
+      drivers.require();
       return;
     }
-    LocalDevices local = LocalDevices.ofThisMachine();
-    List<String> names = FunctionDrivers.of(local.host(), plugs).takeover(choice.forced());
+    Binder binder = Binder.ofThisMachine();
     // Written down before: who comes after a death in between gives them back.
-    String changing = String.join("\n", FunctionDrivers.of(asked.host(), plugs).others());
-    all.take(() -> outliving.write(BOUND, changing));
-    all.take(() -> BoundFunctions.bind(local.binding(), names, report));
+    all.take(() -> outliving.write(BOUND, String.join("\n", drivers.others())));
+    all.take(() -> BoundFunctions.bind(binder, drivers.names(), forced(), report));
+  }
+
+  private List<String> forced() {
+    return choice.forced().stream().map(PciAddress::toString).toList();
   }
 
   private ParameterException bad(String message) {

@@ -3,6 +3,7 @@
 
 package org.vfio4j.cli;
 
+import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine;
@@ -84,6 +85,7 @@ final class VfioCommand implements Callable<Integer> {
         new DetachCommand(console),
         new EventsCommand(console),
         new KeepCommand(console),
+        new BinderCommand(console, System.in, LocalDevices::ofThisMachine, Path.of("/dev/vfio")),
         new CompletionCommand(console),
         new CommandLine.HelpCommand());
   }

@@ -30,10 +30,13 @@ public final class DriverBinding {
     this.records = records;
   }
 
-  /** The drivers of this machine. */
+  /**
+   * The drivers of this machine. What is remembered lies in a folder of root's alone: whoever could
+   * write to it would choose drivers.
+   */
   public static DriverBinding ofThisMachine(SystemCalls calls) {
     return new DriverBinding(
-        new SysfsPciBus(calls), new BindingRecords(Path.of("/run/vfio4j/drivers")));
+        new SysfsPciBus(calls), new BindingRecords(Path.of("/run/vfio4j-bind")));
   }
 
   /**
