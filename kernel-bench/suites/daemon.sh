@@ -4,7 +4,6 @@
 # vfio daemon with QEMU 11.1: VMs handed over, a device plugged into a running one, moved, and a death.
 # limit: 1500
 # needs: qemu inner
-# by name: its last part, from a VM that must not be taken down on, has not passed yet
 
 nvme=0000:03:00.0
 edu=0000:02:01.0
