@@ -268,9 +268,9 @@ final class PassedInterrupts implements AutoCloseable {
         check(index, device.trigger(index, start, eventFds));
       } else {
         if (live.get(index) > 0) {
-          disable(index);
+          off(index);
         }
-        give(index, 0, all, all.size());
+        anew(index, all);
       }
       done = true;
     } finally {
@@ -279,6 +279,20 @@ final class PassedInterrupts implements AutoCloseable {
       }
     }
     keep(index, start, eventFds);
+  }
+
+  /** Gives all of an index, which is off: what was given before is kept open until then. */
+  private void anew(int index, List<Optional<Descriptor>> all) {
+    boolean done = false;
+    try {
+      live(index, 0);
+      give(index, 0, all, all.size());
+      done = true;
+    } finally {
+      if (!done) {
+        drop(index);
+      }
+    }
   }
 
   /** Has the kernel signal them, and that written down, or neither. */
@@ -362,15 +376,19 @@ final class PassedInterrupts implements AutoCloseable {
     forget(index);
   }
 
-  /** What was given for it goes. */
+  /** What was given for it goes, and that is written down. */
   private void forget(int index) {
+    drop(index);
+    live(index, 0);
+  }
+
+  private void drop(int index) {
     if (index == Pci.ERROR) {
       error.ifPresent(EventFd::close);
       error = Optional.empty();
     }
     close(kept.get(index));
     kept.get(index).clear();
-    live(index, 0);
   }
 
   private void off(int index) {
@@ -407,7 +425,9 @@ final class PassedInterrupts implements AutoCloseable {
               index,
               refused.getMessage());
         } finally {
-          forget(index);
+          // Its session writes down the whole that it is closed.
+          live.set(index, 0);
+          drop(index);
         }
       }
     }

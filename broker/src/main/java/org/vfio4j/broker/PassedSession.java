@@ -265,8 +265,11 @@ final class PassedSession implements DeviceSession {
   }
 
   private void quiet() {
-    interrupts.close();
-    quiet(control);
+    try {
+      interrupts.close();
+    } finally {
+      quiet(control);
+    }
   }
 
   /** What its device would do now is not what its guest expects. */

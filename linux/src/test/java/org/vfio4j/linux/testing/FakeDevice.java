@@ -32,6 +32,10 @@ final class FakeDevice {
   private static final int IRQ_SET_HEADER = 20;
   private static final int REGION_INFO = 32;
   private static final int IRQ_INFO = 16;
+
+  /** Vectors of MSI. */
+  private static final int MSI = 4;
+
   private static final int DATA_MASK = 7;
   private static final int ACTION_MASK = 0x38;
 
@@ -110,11 +114,11 @@ final class FakeDevice {
   }
 
   private static int count(int index) {
-    return index == VfioConstants.VFIO_PCI_INTX_IRQ_INDEX
-            || index == VfioConstants.VFIO_PCI_MSI_IRQ_INDEX
-            || index == VfioConstants.VFIO_PCI_REQ_IRQ_INDEX
-        ? 1
-        : 0;
+    return switch (index) {
+      case VfioConstants.VFIO_PCI_INTX_IRQ_INDEX, VfioConstants.VFIO_PCI_REQ_IRQ_INDEX -> 1;
+      case VfioConstants.VFIO_PCI_MSI_IRQ_INDEX -> MSI;
+      default -> 0;
+    };
   }
 
   /** VFIO_DEVICE_SET_IRQS: {@code vfio_set_irqs_validate_and_prepare}, then what it is to do. */
@@ -151,7 +155,7 @@ final class FakeDevice {
     }
     if (data == VfioConstants.VFIO_IRQ_SET_DATA_EVENTFD) {
       MemorySegment fds = header.memory().asSlice(IRQ_SET_HEADER, (long) count * Integer.BYTES);
-      return keep(index, fds.toArray(ValueLayout.JAVA_INT_UNALIGNED));
+      return keep(index, start, fds.toArray(ValueLayout.JAVA_INT_UNALIGNED));
     }
     if (count == 0) {
       drop(index);
@@ -161,8 +165,20 @@ final class FakeDevice {
     return 0;
   }
 
-  private int keep(int index, int[] eventFds) {
+  /** As many as are switched on stay so: {@code vfio_pci_set_msi_trigger}. */
+  private int keep(int index, int start, int[] eventFds) {
+    List<Integer> before = triggers.get(index);
+    boolean on = index == VfioConstants.VFIO_PCI_MSI_IRQ_INDEX && !before.isEmpty();
+    if (on && start + eventFds.length > before.size()) {
+      return -ErrnoNames.EINVAL;
+    }
+    if (on) {
+      return replace(before, start, eventFds);
+    }
     drop(index);
+    for (int n = 0; n < start; n++) {
+      before.add(-1);
+    }
     for (int fd : eventFds) {
       int kept = fd < 0 ? -1 : host.fcntl(fd, Constants.F_DUPFD_CLOEXEC, 0);
       if (fd >= 0 && kept < 0) {
@@ -170,6 +186,21 @@ final class FakeDevice {
         return kept;
       }
       triggers.get(index).add(kept);
+    }
+    return 0;
+  }
+
+  private int replace(List<Integer> before, int start, int[] eventFds) {
+    for (int n = 0; n < eventFds.length; n++) {
+      int fd = eventFds[n];
+      int kept = fd < 0 ? -1 : host.fcntl(fd, Constants.F_DUPFD_CLOEXEC, 0);
+      if (fd >= 0 && kept < 0) {
+        return kept;
+      }
+      int old = before.set(start + n, kept);
+      if (old >= 0) {
+        host.close(old);
+      }
     }
     return 0;
   }
