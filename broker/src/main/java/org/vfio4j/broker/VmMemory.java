@@ -278,6 +278,9 @@ final class VmMemory {
       done = true;
     } finally {
       if (!done) {
+        synchronized (this) {
+          piece.holders.clear();
+        }
         leave(List.of(piece));
       }
     }
@@ -605,11 +608,22 @@ final class VmMemory {
         .map(Map.Entry::getKey);
   }
 
-  /** Nobody holds them any more: devices reach them no longer, then the memory goes. */
+  /**
+   * Nobody holds them any more: devices reach them no longer, then the memory goes. But for one
+   * that somebody has announced again meanwhile.
+   */
   private void leave(Collection<RamPiece> leaving) {
     for (RamPiece piece : leaving) {
       boolean pinned;
       synchronized (this) {
+        while (piece.reach == Journal.Reach.PINNING) {
+          await(SILENCE_NANOS);
+        }
+        if (!piece.holders.isEmpty()
+            || piece.reach == Journal.Reach.LEAVING
+            || !Optional.of(piece).equals(Optional.ofNullable(pieces.get(piece.iova)))) {
+          continue;
+        }
         pinned = piece.reach == Journal.Reach.PINNED;
         piece.reach = Journal.Reach.LEAVING;
         writeIfPossible(() -> write(piece));

@@ -20,8 +20,8 @@ import org.vfio4j.linux.uapi.VfioConstants;
 final class KeptMappings {
   private static final System.Logger LOG = System.getLogger(KeptMappings.class.getName());
 
-  /** No IOMMU has an address in it. */
-  private static final long LAST_PAGE = -4096;
+  /** The largest page of a kernel; no IOMMU has an address in it. */
+  private static final long LAST_PAGE = -65536;
 
   private static final int VADDR = VfioConstants.VFIO_DMA_MAP_FLAG_VADDR;
 
