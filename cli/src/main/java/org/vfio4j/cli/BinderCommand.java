@@ -107,14 +107,33 @@ final class BinderCommand implements Callable<Integer> {
             .log("from {} to {}", change.before().orElse("none"), change.now().orElse("none"));
       }
       if (question.verb().equals(BinderLine.BIND)) {
-        open(local, functions);
+        opened(local, functions, () -> binder.release(changed(changes)));
       }
       return BinderLine.answer(changes);
     } catch (BindingException | BadInputException e) {
       return BinderLine.refusal(String.valueOf(e.getMessage()));
     } catch (IOException e) {
       return BinderLine.refusal(
-          "bound, but its node in %s stays root's: %s".formatted(nodes, OutputFile.reason(e)));
+          "not bound: its node in %s cannot be given to group %s: %s"
+              .formatted(nodes, GROUP, OutputFile.reason(e)));
+    }
+  }
+
+  private static List<String> changed(List<Change> changes) {
+    return changes.stream().map(Change::address).toList();
+  }
+
+  /** What nobody could open is given back. */
+  private void opened(LocalDevices local, List<String> functions, Runnable back)
+      throws IOException {
+    boolean done = false;
+    try {
+      open(local, functions);
+      done = true;
+    } finally {
+      if (!done) {
+        back.run();
+      }
     }
   }
 

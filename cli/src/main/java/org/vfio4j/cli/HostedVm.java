@@ -149,12 +149,29 @@ final class HostedVm {
     Binder binder = Binder.ofThisMachine();
     List<String> names = before.names();
     // Written down before: who comes after a death in between gives them back.
-    write(wanted.binding(before.others()));
-    BoundFunctions.bind(binder, names, wanted.forced(), report);
+    List<String> others = before.others();
+    write(wanted.binding(others));
+    if (!others.isEmpty()) {
+      bind(binder, names, others, report);
+    }
     for (String address : wanted.bound()) {
       if (names.contains(address)) {
         all.take(() -> new BoundFunctions(binder, List.of(address), report))
             .ifPresent(b -> bound.put(address, b));
+      }
+    }
+  }
+
+  private void bind(Binder binder, List<String> names, List<String> others, UpReport report) {
+    boolean done = false;
+    try {
+      BoundFunctions.bind(binder, names, wanted.forced(), report);
+      done = true;
+    } finally {
+      if (!done) {
+        // The answer may be lost of what was done. What was not bound stays as it is.
+        BoundFunctions.of(binder, others, report).close();
+        write(wanted.released(others));
       }
     }
   }
