@@ -8,13 +8,20 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.vfio4j.linux.testing.FakeHost.R1;
 import static org.vfio4j.linux.testing.FakeHost.R2;
 
+import java.io.InputStream;
 import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Random;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -33,6 +40,12 @@ import org.vfio4j.user.wire.SetIrqs;
 
 /** What the journal says is what the broker has, at each moment, and survives being written. */
 class JournalTest extends OnFakeHost {
+  /** Bytes of a line of what is kept of a journal. */
+  private static final int LINE = 16;
+
+  /** Where the head has a time. */
+  private static final int BEAT = 32;
+
   private static final int FIRMWARE_SIZE = 1 << 16;
   private static final long FIRMWARE = 0xfff0_0000L;
 
@@ -49,13 +62,15 @@ class JournalTest extends OnFakeHost {
   }
 
   private Journal shouldTellAll() {
+    long deadline = System.nanoTime() + 5_000_000_000L;
     BrokerState before;
     Journal now;
     do {
-      // A device whose client has just left is given back meanwhile.
+      // A device whose client has just left is given back meanwhile, and that written down after.
       before = broker.state();
       now = broker.journal();
-    } while (!broker.state().equals(before));
+    } while ((!broker.state().equals(before) || !now.state().equals(before))
+        && System.nanoTime() < deadline);
     assertThat(now.state()).isEqualTo(before);
     return now;
   }
@@ -166,6 +181,63 @@ class JournalTest extends OnFakeHost {
       assertThat(read.memory()).isEqualTo(1L << 40);
       assertThat(read.devices()).containsExactly(IDLE, CONNECTED);
       assertThat(read.ranges()).containsExactlyInAnyOrderElementsOf(written);
+    }
+  }
+
+  /** What a VM's journal has where each kind of record is, but for the time. */
+  private static String bytes(VmJournal journal) {
+    HexFormat hex = HexFormat.of();
+    StringBuilder lines = new StringBuilder();
+    try (Arena arena = Arena.ofConfined();
+        Descriptor.Use use = journal.file().use()) {
+      MemorySegment all = arena.allocate(FileStatus.of(journal.file()).length());
+      SystemCalls.libc().pread(use.number(), all, all.byteSize(), 0);
+      all.set(ValueLayout.JAVA_LONG, BEAT, 0);
+      for (long at = 0; at + LINE <= all.byteSize(); at += LINE) {
+        byte[] line = all.asSlice(at, LINE).toArray(ValueLayout.JAVA_BYTE);
+        boolean last = at + LINE == all.byteSize();
+        if (last || !Arrays.equals(line, new byte[LINE])) {
+          lines.append("%05x %s%n".formatted(at, hex.formatHex(line)));
+        }
+      }
+    }
+    return lines.toString();
+  }
+
+  private static List<Journal.Range> ofEachKind() {
+    return Stream.of(Journal.Reach.values()).map(r -> range(r.ordinal() * 4L << 30, r, 1)).toList();
+  }
+
+  /**
+   * A journal is what one build hands to another: what a version has written is kept as it was, and
+   * read by all that follow. Whoever changes the form raises the version, and adds a file.
+   */
+  @Test
+  void shouldWriteAndReadVersion1AsItAlwaysWas() throws Exception {
+    String kept;
+    try (InputStream file = JournalTest.class.getResourceAsStream("journal-1.txt")) {
+      kept = new String(Objects.requireNonNull(file).readAllBytes(), StandardCharsets.UTF_8);
+    }
+    try (VmJournal journal = VmJournal.create(SystemCalls.libc(), "web \u00e4", 1L << 40)) {
+      journal.write(IDLE);
+      journal.write(CONNECTED);
+      ofEachKind().forEach(range -> journal.write(journal.place(), range));
+      assertThat(bytes(journal)).isEqualTo(kept);
+    }
+    try (VmJournal journal = VmJournal.create(SystemCalls.libc(), "", 0);
+        Arena arena = Arena.ofConfined();
+        Descriptor.Use use = journal.file().use()) {
+      for (String line : kept.lines().toList()) {
+        byte[] bytes = HexFormat.of().parseHex(line.substring(6));
+        MemorySegment part = arena.allocateFrom(ValueLayout.JAVA_BYTE, bytes);
+        long at = Long.parseLong(line.substring(0, 5), 16);
+        SystemCalls.libc().pwrite(use.number(), part, part.byteSize(), at);
+      }
+      Journal.OfVm read = VmJournal.read(journal.file());
+      assertThat(read.name()).isEqualTo("web \u00e4");
+      assertThat(read.memory()).isEqualTo(1L << 40);
+      assertThat(read.devices()).containsExactly(IDLE, CONNECTED);
+      assertThat(read.ranges()).containsExactlyElementsOf(ofEachKind());
     }
   }
 
