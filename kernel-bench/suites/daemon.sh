@@ -88,12 +88,12 @@ ask 1 busy attach other $edu
 grep -q "refused: 1 of 1 device" "$RESULTS/busy.log" || fail "a device of another VM was not refused"
 
 tell verify
-await "$RESULTS/inner.log" "inner: verified 3" 120
+await "$RESULTS/inner.log" "inner: verified 3" 400
 pid=$(pgrep -f "cli.Main daemon --folder $work/vms" | tail -n 1)
 kill -KILL "$pid"
 await "$RESULTS/daemon1.log" "Answers at" 120 2
 verified=$(grep -c "inner: verified" "$RESULTS/inner.log")
-await "$RESULTS/inner.log" "inner: verified" 120 $((verified + 3))
+await "$RESULTS/inner.log" "inner: verified" 400 $((verified + 3))
 ! grep -q "wrong bytes" "$RESULTS/inner.log" || fail "wrong bytes"
 grep -q "inner: goes on" "$RESULTS/daemon1.log" || fail "the VM does not go on"
 shown "killed: both VMs go on"
