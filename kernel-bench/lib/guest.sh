@@ -11,8 +11,18 @@ iommu_of() {
     default) echo intremap=on ;;
     no-intremap) echo intremap=off ;;
     snoop-control) echo intremap=on,snoop-control=on ;;
-    *) die "no machine $1: default, no-intremap, snoop-control" ;;
+    hotplug) echo intremap=on ;;
+    *) die "no machine $1: default, no-intremap, snoop-control, hotplug" ;;
   esac
+}
+
+# What a machine has besides. hotplug: a network card that can be pulled, and the machine's own monitor at the guest's
+# second serial port, for suites that have something happen to it. Sockets have short names.
+extra_of() {
+  [[ $1 == hotplug ]] || return 0
+  printf '%s\n' -device pcie-root-port,id=rp4,addr=b.0,chassis=4,slot=4 -device e1000e,id=pulled,bus=rp4,romfile= \
+    -chardev "socket,id=monitor,path=$2/monitor,server=on,wait=off" -mon chardev=monitor \
+    -chardev "socket,id=asked,path=$2/monitor" -serial chardev:asked
 }
 
 # Without hardware virtualisation QEMU runs "rep stosb" byte by byte, so the kernel must not believe
@@ -26,8 +36,10 @@ late="nowatchdog no_timer_check tsc=reliable"
 
 # start_guest MACHINE FOLDER: boots with FOLDER as /results; sets $guest to the process.
 start_guest() {
-  local machine=$1 folder=$2 options
+  local machine=$1 folder=$2 options extra monitor
   options=$(iommu_of "$machine")
+  monitor=$(mktemp -d)
+  mapfile -t extra < <(extra_of "$machine" "$monitor")
   # What an NVMe driver can recognise when it reads block 0.
   printf 'vfio4j kernel-bench block 0\n' >"$folder/disk"
   truncate -s 16M "$folder/disk"
@@ -49,7 +61,7 @@ start_guest() {
     -device virtio-9p-pci,bus=rp3,addr=0.0,multifunction=on,fsdev=host,mount_tag=host \
     -fsdev "local,id=results,path=$folder,security_model=none,multidevs=remap" \
     -device virtio-9p-pci,bus=rp3,addr=0.1,fsdev=results,mount_tag=results \
-    -kernel "$home/vmlinuz" -initrd "$initramfs" \
+    "${extra[@]}" -kernel "$home/vmlinuz" -initrd "$initramfs" \
     -append "console=ttyS0 intel_iommu=on panic=-1 oops=panic edd=off nokaslr $late $quick rdinit=/init" \
     </dev/null >"$folder/qemu" 2>&1 &
   guest=$!

@@ -19,6 +19,7 @@ import org.vfio4j.iommu.GroupState;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.linux.iommu.Kernels;
 import org.vfio4j.linux.iommu.LinuxIommu;
+import org.vfio4j.linux.sysfs.KernelEvent;
 import org.vfio4j.posix.KeptDescriptors;
 import org.vfio4j.profile.KernelProfile;
 import org.vfio4j.type1.Container;
@@ -54,6 +55,8 @@ public final class Broker implements AutoCloseable {
 
   /** Which VM had a function last, by its address. */
   private final Map<String, String> lastUsers = new ConcurrentHashMap<>();
+
+  private volatile Optional<Incidents> incidents = Optional.empty();
 
   private final AtomicBoolean closed = new AtomicBoolean();
   private final Object draining = new Object();
@@ -125,6 +128,28 @@ public final class Broker implements AutoCloseable {
    */
   public static Broker ofThisMachine(Consumer<BrokerState.OfVm> watcher) {
     return new Broker(LinuxIommu.ofThisProcess(), Kernels.running(), watcher);
+  }
+
+  /**
+   * Hears from now on what happens to devices, and tells who watches: {@link BrokerState.Trouble}.
+   * For devices that are taken, or taken over, after this; their clients are told that nobody asks
+   * for them (no {@code VFIO_PCI_REQ_IRQ_INDEX}).
+   *
+   * @throws org.vfio4j.posix.SystemCallException EMFILE, ENFILE, ENOMEM
+   */
+  public synchronized void listen() {
+    if (incidents.isEmpty() && !closed.get()) {
+      incidents = Optional.of(new Incidents(iommu.calls(), this::heard));
+    }
+  }
+
+  Optional<Incidents> incidents() {
+    return incidents;
+  }
+
+  /** The kernel tells of a device, maybe of one here. */
+  void heard(KernelEvent event) {
+    vms.forEach(vm -> vm.heard(event));
   }
 
   /**
@@ -306,6 +331,7 @@ public final class Broker implements AutoCloseable {
       return;
     }
     vms.forEach(Vm::close);
+    incidents.ifPresent(Incidents::close);
     synchronized (draining) {
       draining.notifyAll();
     }

@@ -6,6 +6,7 @@ package org.vfio4j.broker;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.stream.IntStream;
 
@@ -58,8 +59,31 @@ public record BrokerState(List<OfVm> vms) {
    * @param wrapped whether a device that wraps the function is served
    * @param phase where it is
    * @param pid of the process that has it, or had it last; a hint for one that is draining
+   * @param trouble what has happened to it, where the broker hears of that ({@link Broker#listen})
    */
-  public record OfDevice(String address, boolean wrapped, Phase phase, OptionalInt pid) {}
+  public record OfDevice(
+      String address, boolean wrapped, Phase phase, OptionalInt pid, Optional<Trouble> trouble) {}
+
+  /** What happens to a device while somebody has it. */
+  public enum Trouble {
+    /**
+     * An error was reported for it or for a port above it (AER), and the kernel recovers. Its VM
+     * was told as by the kernel's own vfio-pci: QEMU stops it.
+     */
+    ERROR,
+
+    /** The kernel could not recover it. */
+    FAILED,
+
+    /**
+     * It is to be taken from VFIO, as somebody unbinds it or pulls it out. Who does that waits
+     * until nobody has it open.
+     */
+    WANTED,
+
+    /** It is not there any more. */
+    GONE
+  }
 
   /** Where a device is between two VMs. */
   public enum Phase {

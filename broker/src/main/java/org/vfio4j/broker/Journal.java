@@ -154,7 +154,9 @@ public record Journal(List<OfVm> vms) {
     List<BrokerState.OfDevice> devices = new ArrayList<>();
     for (OfDevice device : vm.devices) {
       OptionalInt pid = device.client.map(c -> OptionalInt.of(c.pid)).orElse(OptionalInt.empty());
-      devices.add(new BrokerState.OfDevice(device.address, device.wrapped, device.phase, pid));
+      devices.add(
+          new BrokerState.OfDevice(
+              device.address, device.wrapped, device.phase, pid, Optional.empty()));
     }
     List<BrokerState.OfGroup> groups =
         BrokerState.OfGroup.count(

@@ -13,6 +13,7 @@ import org.vfio4j.error.Reason;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.iommu.IommuGroup;
 import org.vfio4j.linux.iommu.LinuxIommu;
+import org.vfio4j.linux.sysfs.KernelEvent;
 import org.vfio4j.linux.uapi.DeviceCalls;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.KeptDescriptors;
@@ -45,6 +46,9 @@ final class PassedDevice implements ServedDevice {
 
   /** Whether it is the VM's no more, when nobody has it open any more. */
   private volatile boolean removed;
+
+  /** What has happened to it. */
+  private volatile Optional<BrokerState.Trouble> trouble = Optional.empty();
 
   /** What another process has left of it, until its client is served again. */
   private volatile Optional<LeftDevice> left = Optional.empty();
@@ -142,12 +146,25 @@ final class PassedDevice implements ServedDevice {
       PassedInterrupts.Left before,
       Optional<LeftReply> reply,
       Supplier<VmMemory.Share> memory) {
-    PassedInterrupts interrupts =
-        new PassedInterrupts(control, vm.broker().kept(), this::name, before, this::write);
-    PassedSession.Owner owner =
-        new PassedSession.Owner(
-            vm, address, options, this::write, this::answering, () -> left(user));
-    return new PassedSession(owner, control, interrupts, resetting, peer, reply, memory);
+    Optional<Incidents.Request> request =
+        vm.broker().incidents().map(i -> i.request(() -> trouble(BrokerState.Trouble.WANTED)));
+    boolean done = false;
+    try {
+      PassedInterrupts interrupts =
+          new PassedInterrupts(
+              control, vm.broker().kept(), this::name, before, request, this::write);
+      PassedSession.Owner owner =
+          new PassedSession.Owner(
+              vm, address, options, this::write, this::answering, () -> left(user));
+      PassedSession session =
+          new PassedSession(owner, control, interrupts, resetting, peer, reply, memory);
+      done = true;
+      return session;
+    } finally {
+      if (!done) {
+        request.ifPresent(Incidents.Request::close);
+      }
+    }
   }
 
   private String name(int kind) {
@@ -352,6 +369,41 @@ final class PassedDevice implements ServedDevice {
     }
   }
 
+  /** The kernel tells of it. */
+  void heard(KernelEvent event) {
+    switch (event) {
+      case KernelEvent.Removed _ -> trouble(BrokerState.Trouble.GONE);
+      case KernelEvent.Recovering(_, KernelEvent.Recovery recovery) -> {
+        switch (recovery) {
+          case BEGUN -> trouble(BrokerState.Trouble.ERROR);
+          case FAILED -> trouble(BrokerState.Trouble.FAILED);
+          case DONE -> noTrouble(BrokerState.Trouble.ERROR);
+        }
+      }
+    }
+  }
+
+  private void trouble(BrokerState.Trouble what) {
+    synchronized (this) {
+      boolean less = trouble.map(t -> t.compareTo(what) >= 0).orElse(false);
+      if (less) {
+        return;
+      }
+      trouble = Optional.of(what);
+    }
+    vm.changed();
+  }
+
+  private void noTrouble(BrokerState.Trouble what) {
+    synchronized (this) {
+      if (!trouble.equals(Optional.of(what))) {
+        return;
+      }
+      trouble = Optional.empty();
+    }
+    vm.changed();
+  }
+
   /** The session is closed. The group goes with its last user, or drains. */
   private void left(IommuGroup user) {
     phase = BrokerState.Phase.DRAINING;
@@ -394,6 +446,7 @@ final class PassedDevice implements ServedDevice {
   }
 
   private synchronized void connected() {
+    trouble = Optional.empty();
     phase = BrokerState.Phase.CONNECTED;
   }
 
@@ -403,6 +456,8 @@ final class PassedDevice implements ServedDevice {
     if (drained) {
       phase = BrokerState.Phase.IDLE;
       client = Optional.empty();
+      // What is gone stays so; of the rest the next user begins anew.
+      trouble = trouble.filter(t -> t == BrokerState.Trouble.GONE);
     }
     return drained;
   }
@@ -441,6 +496,6 @@ final class PassedDevice implements ServedDevice {
             .or(() -> left.map(l -> l.client.pid()))
             .map(OptionalInt::of)
             .orElse(OptionalInt.empty());
-    return new BrokerState.OfDevice(address, options.wrapped(), phase, pid);
+    return new BrokerState.OfDevice(address, options.wrapped(), phase, pid, trouble);
   }
 }

@@ -37,6 +37,7 @@ final class PassedInterrupts implements AutoCloseable {
   private final DeviceCalls device;
   private final KeptDescriptors store;
   private final IntFunction<String> name;
+  private final Optional<Incidents.Request> request;
   private final Runnable changed;
   private final List<Irq> told = new ArrayList<>();
 
@@ -107,6 +108,7 @@ final class PassedInterrupts implements AutoCloseable {
    * @param store has what was given, of those that must be given again
    * @param name under which such a thing of the device is kept, by its kind's letter
    * @param left as another process has left them
+   * @param request where the kernel asks for the device, of which the client is told nothing then
    * @param changed what to do when there are more or fewer
    */
   PassedInterrupts(
@@ -114,8 +116,10 @@ final class PassedInterrupts implements AutoCloseable {
       KeptDescriptors store,
       IntFunction<String> name,
       Left left,
+      Optional<Incidents.Request> request,
       Runnable changed) {
     this.device = device;
+    this.request = request;
     this.store = store;
     this.name = name;
     this.changed = changed;
@@ -126,7 +130,19 @@ final class PassedInterrupts implements AutoCloseable {
     }
     int msix = live.get(Pci.MSIX);
     whole = msix == 0 || msix == told.get(Pci.MSIX).count();
+    request.ifPresent(this::hear);
     error = left.error().map(EventFd::of);
+  }
+
+  /** In place of what another process has heard by. */
+  private void hear(Incidents.Request asked) {
+    told.set(Pci.REQUEST, new Irq(0, 0));
+    try {
+      device.trigger(Pci.REQUEST, 0, List.of(Optional.of(asked.descriptor())));
+    } catch (VfioException none) {
+      Broker.LOG.log(
+          System.Logger.Level.DEBUG, "nobody can ask for the device: {0}", none.getMessage());
+    }
   }
 
   private String prefix(int index) {
@@ -431,5 +447,6 @@ final class PassedInterrupts implements AutoCloseable {
         }
       }
     }
+    request.ifPresent(Incidents.Request::close);
   }
 }

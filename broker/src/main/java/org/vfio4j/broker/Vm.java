@@ -14,6 +14,7 @@ import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.vfio4j.iommu.IommuGroup;
+import org.vfio4j.linux.sysfs.KernelEvent;
 import org.vfio4j.posix.Descriptor;
 import org.vfio4j.posix.SystemCallException;
 import org.vfio4j.posix.SystemCalls;
@@ -327,6 +328,11 @@ public final class Vm implements AutoCloseable {
     devices.stream()
         .filter(d -> functions.contains(d.address()))
         .forEach(PassedDevice::writeIfPossible);
+  }
+
+  /** Something has happened to a function that may be one of its devices. */
+  void heard(KernelEvent event) {
+    devices.stream().filter(d -> d.address().equals(event.address())).forEach(d -> d.heard(event));
   }
 
   /** Something of it is another than before: whoever watches is told. */

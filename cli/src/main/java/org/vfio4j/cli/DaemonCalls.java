@@ -210,6 +210,9 @@ final class DaemonCalls {
           Json.put(o, "device", plug.source().name());
           Json.put(o, "socket", plug.socket().toString());
           Json.put(o, "phase", phase(vm, states, plug));
+          state(states, plug)
+              .flatMap(BrokerState.OfDevice::trouble)
+              .ifPresent(t -> Json.put(o, "trouble", UpReport.word(t)));
           vm.user(plug).ifPresent(pid -> o.writeNumberProperty("pid", pid));
         });
   }
@@ -221,16 +224,19 @@ final class DaemonCalls {
     return vm.failed().isEmpty() ? "served" : "failed";
   }
 
+  private static Optional<BrokerState.OfDevice> state(List<BrokerState.OfVm> states, Plug plug) {
+    return plug.source() instanceof Plug.Function f
+        ? states.stream()
+            .flatMap(s -> s.devices().stream())
+            .filter(d -> d.address().equals(f.address()))
+            .findFirst()
+        : Optional.empty();
+  }
+
   private static String phase(HostedVm vm, List<BrokerState.OfVm> states, Plug plug) {
-    Optional<String> real =
-        plug.source() instanceof Plug.Function f
-            ? states.stream()
-                .flatMap(s -> s.devices().stream())
-                .filter(d -> d.address().equals(f.address()))
-                .map(d -> d.phase().name().toLowerCase(Locale.ROOT))
-                .findFirst()
-            : Optional.empty();
-    return real.orElse(vm.user(plug).isPresent() ? "connected" : "idle");
+    return state(states, plug)
+        .map(d -> d.phase().name().toLowerCase(Locale.ROOT))
+        .orElse(vm.user(plug).isPresent() ? "connected" : "idle");
   }
 
   /** One answer: an object; or, from the first event on, several. */

@@ -49,7 +49,7 @@ final class PsCommand implements Callable<Integer> {
                 first ? state : "",
                 first && mapped > 0 ? Sizes.of(mapped) : "",
                 device.path("device").asString(""),
-                phase(device.path("phase").asString("")),
+                phase(device.path("phase").asString("")) + trouble(device),
                 device.path("pid").asString("")));
         first = false;
       }
@@ -75,6 +75,11 @@ final class PsCommand implements Callable<Integer> {
       }
       console.out().println(line.toString().stripTrailing());
     }
+  }
+
+  private static String trouble(JsonNode device) {
+    String trouble = device.path("trouble").asString("");
+    return trouble.isEmpty() ? "" : ", " + trouble;
   }
 
   private static String phase(String phase) {

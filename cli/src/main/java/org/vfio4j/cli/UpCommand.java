@@ -287,12 +287,17 @@ final class UpCommand implements Callable<Integer> {
    * @throws RefusedException if a later version has left what is kept
    */
   static Broker broker(UpReport report, KeptDescriptors kept) {
-    if (!kept.lasts()) {
-      return Broker.ofThisMachine(report::state);
-    }
     try {
-      LinuxIommu iommu = new LinuxIommu(SystemCalls.libc(), Sysfs.ofThisMachine(), kept);
-      return new Broker(iommu, Kernels.running(), kept, report::state);
+      Broker broker =
+          kept.lasts()
+              ? new Broker(
+                  new LinuxIommu(SystemCalls.libc(), Sysfs.ofThisMachine(), kept),
+                  Kernels.running(),
+                  kept,
+                  report::state)
+              : Broker.ofThisMachine(report::state);
+      broker.listen();
+      return broker;
     } catch (IllegalStateException later) {
       throw new RefusedException(String.valueOf(later.getMessage()));
     }

@@ -237,6 +237,7 @@ final class UpReport {
                 o.writeBooleanProperty("wrapped", device.wrapped());
                 Json.put(o, "phase", device.phase().name().toLowerCase(Locale.ROOT));
                 device.pid().ifPresent(pid -> o.writeNumberProperty("pid", pid));
+                device.trouble().ifPresent(t -> Json.put(o, "trouble", word(t)));
               });
         },
         () -> "%s: %s".formatted(Text.printable(vm.name()), stateOf(vm)));
@@ -249,7 +250,7 @@ final class UpReport {
             .collect(Collectors.joining());
     String devices =
         vm.devices().stream()
-            .map(d -> d.address() + " " + phase(d))
+            .map(d -> d.address() + " " + phase(d) + d.trouble().map(UpReport::said).orElse(""))
             .collect(Collectors.joining(", "));
     return "%s%s mapped; %s".formatted(groups, Sizes.of(vm.pinned()), devices);
   }
@@ -262,5 +263,24 @@ final class UpReport {
           "draining: somebody still has it open"
               + (device.pid().isPresent() ? ", perhaps process " + device.pid().getAsInt() : "");
     };
+  }
+
+  /** As JSON has it. */
+  static String word(BrokerState.Trouble trouble) {
+    return trouble.name().toLowerCase(Locale.ROOT);
+  }
+
+  private static String said(BrokerState.Trouble trouble) {
+    return " ("
+        + switch (trouble) {
+          case ERROR ->
+              "an error was reported for it, its VM is told, and the kernel recovers: 'dmesg'";
+          case FAILED -> "the kernel could not recover it from an error: 'dmesg'";
+          case WANTED ->
+              "somebody takes it from VFIO, or pulls it out, and waits until its VM has let go:"
+                  + " 'vfio detach', or the VM's end";
+          case GONE -> "it is not there any more";
+        }
+        + ")";
   }
 }

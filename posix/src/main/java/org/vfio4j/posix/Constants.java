@@ -58,8 +58,11 @@ public final class Constants {
   public static final long HUGETLBFS_MAGIC = 0x958458f6L;
 
   public static final int AF_UNIX = 1;
+  public static final int AF_NETLINK = 16;
+  public static final int NETLINK_KOBJECT_UEVENT = 15;
   public static final int SOCK_STREAM = 1;
   public static final int SOCK_DGRAM = 2;
+  public static final int SOCK_RAW = 3;
   public static final int SOCK_CLOEXEC = O_CLOEXEC;
   public static final int SOCK_NONBLOCK = O_NONBLOCK;
   public static final int SOL_SOCKET = 1;

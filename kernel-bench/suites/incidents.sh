@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+# Copyright the vfio4j authors
+#
+# A device in use has an error, is taken away by whoever unbinds it, and is pulled out.
+# limit: 600
+# machine: hotplug
+# needs: qemu
+
+work=/tmp/incidents
+. "$BENCH/lib/inner.sh"
+shown=()
+shown() {
+  shown+=("$1")
+  echo "shown after $SECONDS s: $1"
+}
+# The outer machine's monitor.
+exec {monitor}<>/dev/ttyS1
+stty -F /dev/ttyS1 raw -echo
+cat <&$monitor >"$RESULTS/monitor.log" &
+outer() { printf '%s\n' "$*" >&$monitor; }
+
+card=$(basename /sys/bus/pci/devices/0000:00:0b.0/0000:*)
+echo "the card is $card, group $(basename "$(readlink /sys/bus/pci/devices/"$card"/iommu_group)")"
+log=$RESULTS/up.log
+cat >$work/vms.yaml <<YAML
+host: linux
+vms:
+  web: {memory: 256MiB, user: nobody, devices: [$card]}
+YAML
+before=$(pinned)
+vfio up $work/vms.yaml --folder $work/vms --bind >"$log" 2>&1 &
+broker=$!
+await "$log" "Ctrl-C gives everything back" 120
+
+# start_vm COUNT: the VM has the card for the COUNTth time.
+start_vm() {
+  local given
+  eval "given=($(arguments "$log" web))"
+  (paused "${given[@]}") >"$RESULTS/web.log" 2>&1 &
+  vm=$!
+  await "$log" "$card in use" 60 "$1"
+}
+await_end() {
+  local deadline=$((SECONDS + 60))
+  while kill -0 "$1" 2>/dev/null; do
+    ((SECONDS < deadline)) || fail "process $1 is still there: $2"
+    read -rt 0.3 -u "$nothing" || true
+  done
+}
+
+start_vm 1
+outer pcie_aer_inject_error pulled COMP_TIME
+await "$log" "$card in use (an error was reported for it" 60
+await "$RESULTS/web.log" "nrecoverable error" 60
+shown "an error: told, and the VM stopped by its QEMU"
+
+echo "$card" >/sys/bus/pci/drivers/vfio-pci/unbind &
+unbind=$!
+await "$log" "$card in use (somebody takes it from VFIO" 60
+kill -0 $unbind || fail "who unbinds does not wait for the VM"
+kill $vm
+await_end $unbind "it was let go"
+await "$log" "$card free" 60
+shown "unbound: told, and done when the VM had ended"
+
+echo "$card" >/sys/bus/pci/drivers/vfio-pci/bind
+start_vm 2
+outer device_del pulled
+await "$log" "$card in use (somebody takes it from VFIO" 60 2
+kill $vm
+await "$log" "it is not there any more" 60
+[[ ! -e /sys/bus/pci/devices/$card ]] || fail "$card is there still"
+shown "pulled out: told, and gone when the VM had ended"
+
+eval "given=($(arguments "$log" web))"
+(paused "${given[@]}") >"$RESULTS/late.log" 2>&1 &
+await_end $! "a VM without its device"
+grep -q "$card" "$log" || fail "nobody said why"
+kill -INT $broker
+await_end $broker "vfio up"
+[[ -z $(find $work/vms -mindepth 1) ]] || fail "something stays in the folder"
+(($(pinned) == before)) || fail "$(($(pinned) - before)) pages stay pinned"
+shown "the next VM refused, and everything given back"
+(IFS=,; echo "${shown[*]}") >"$RESULTS/summary"
