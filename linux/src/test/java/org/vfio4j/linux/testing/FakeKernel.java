@@ -129,9 +129,12 @@ public final class FakeKernel extends WatchedSystemCalls {
     devices.stream().filter(d -> d.is(name)).forEach(d -> d.signal(index, vector, 1));
   }
 
-  /** The port through which an open device does its DMA. */
+  /**
+   * The port through which an open device does its DMA. EBADF where nothing of the kernel's is
+   * open.
+   */
   public DmaPort dma(int fd) {
-    return vfio.dma(file(fd).orElseThrow().number);
+    return vfio.dma(file(fd).map(f -> f.number).orElse(-1));
   }
 
   private synchronized Optional<File> file(int fd) {
