@@ -21,7 +21,7 @@ iommu_of() {
 extra_of() {
   [[ $1 == hotplug ]] || return 0
   printf '%s\n' -device pcie-root-port,id=rp4,addr=b.0,chassis=4,slot=4 -device e1000e,id=pulled,bus=rp4,romfile= \
-    -chardev "socket,id=monitor,path=$2/monitor,server=on,wait=off" -mon chardev=monitor \
+    -chardev "socket,id=monitor,path=$2/monitor,server=on,wait=off" -mon chardev=monitor,mode=control \
     -chardev "socket,id=asked,path=$2/monitor" -serial chardev:asked
 }
 
