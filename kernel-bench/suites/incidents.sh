@@ -39,13 +39,21 @@ vfio up $work/vms.yaml --folder $work/vms --bind >"$log" 2>&1 &
 broker=$!
 await "$log" "Ctrl-C gives everything back" 120
 
-# start_vm COUNT: the VM has the card for the COUNTth time.
-start_vm() {
+# Once more than until now.
+await_more() {
+  local count
+  said "$log" "$1"
+  "${@:2}"
+  await "$log" "$1" 60 $((count + 1))
+}
+
+# The VM has the card, and the card its memory. Sets $vm.
+start_vm() { await_more "256MiB mapped; $card in use" start_qemu; }
+start_qemu() {
   local given
   eval "given=($(arguments "$log" web))"
   (paused "${given[@]}") >"$RESULTS/web.log" 2>&1 &
   vm=$!
-  await "$log" "$card in use" 60 "$1"
 }
 await_end() {
   local deadline=$((SECONDS + 60))
@@ -55,10 +63,13 @@ await_end() {
   done
 }
 
-start_vm 1
-echo "$card" >/sys/bus/pci/drivers/vfio-pci/unbind &
-unbind=$!
-await "$log" "$card in use (somebody takes it from VFIO" 60
+unbind() {
+  echo "$card" >/sys/bus/pci/drivers/vfio-pci/unbind &
+  unbind=$!
+}
+
+start_vm
+await_more "$card in use (somebody takes it from VFIO" unbind
 kill -0 $unbind || fail "who unbinds does not wait for the VM"
 kill $vm
 await_end $unbind "it was let go"
@@ -66,9 +77,8 @@ await "$log" "$card free" 60
 shown "unbound: told, and done when the VM had ended"
 
 echo "$card" >/sys/bus/pci/drivers/vfio-pci/bind
-start_vm 2
-outer device_del '{"id": "pulled"}'
-await "$log" "$card in use (somebody takes it from VFIO" 60 2
+start_vm
+await_more "$card in use (somebody takes it from VFIO" outer device_del '{"id": "pulled"}'
 kill $vm
 await "$log" "it is not there any more" 60
 [[ ! -e /sys/bus/pci/devices/$card ]] || fail "$card is there still"
