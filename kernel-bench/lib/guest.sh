@@ -34,9 +34,10 @@ quick="mitigations=off init_on_alloc=0 apparmor=0"
 # it tried the interrupt.
 late="nowatchdog no_timer_check tsc=reliable"
 
-# start_guest MACHINE FOLDER: boots with FOLDER as /results; sets $guest to the process.
+# start_guest MACHINE FOLDER: boots with FOLDER as /results; sets $guest to the process, and $monitor to a folder that
+# goes with it.
 start_guest() {
-  local machine=$1 folder=$2 options extra monitor
+  local machine=$1 folder=$2 options extra
   options=$(iommu_of "$machine")
   monitor=$(mktemp -d)
   mapfile -t extra < <(extra_of "$machine" "$monitor")
@@ -99,6 +100,7 @@ wait_guest() {
     sleep 0.1
   done
   wait "$guest" 2>/dev/null || true
+  rm -rf "$monitor"
   guest=
 }
 
