@@ -16,11 +16,11 @@ iommu_of() {
   esac
 }
 
-# What a machine has besides. hotplug: a network card that can be pulled, and the machine's own monitor at the guest's
+# What a machine has besides. hotplug: a card that can be pulled and reports errors (AER; e1000e of QEMU 7.2 cannot), and the machine's own monitor at the guest's
 # second serial port, for suites that have something happen to it. Sockets have short names.
 extra_of() {
   [[ $1 == hotplug ]] || return 0
-  printf '%s\n' -device pcie-root-port,id=rp4,addr=b.0,chassis=4,slot=4 -device e1000e,id=pulled,bus=rp4,romfile= \
+  printf '%s\n' -device pcie-root-port,id=rp4,addr=b.0,chassis=4,slot=4 -device virtio-rng-pci,disable-legacy=on,iommu_platform=on,aer=on,id=pulled,bus=rp4 \
     -chardev "socket,id=monitor,path=$2/monitor,server=on,wait=off" -mon chardev=monitor,mode=control \
     -chardev "socket,id=asked,path=$2/monitor" -serial chardev:asked
 }

@@ -35,7 +35,7 @@ vms:
   web: {memory: 256MiB, user: nobody, devices: [$card]}
 YAML
 before=$(pinned)
-vfio up $work/vms.yaml --folder $work/vms --bind >"$log" 2>&1 &
+vfio up $work/vms.yaml --folder $work/vms --bind --force "$card" >"$log" 2>&1 &
 broker=$!
 await "$log" "Ctrl-C gives everything back" 120
 
@@ -76,7 +76,19 @@ await_end $unbind "it was let go"
 await "$log" "$card free" 60
 shown "unbound: told, and done when the VM had ended"
 
+# An error that the card reports: to the root port, whose driver (AER) tells VFIO's, which signals the broker. A card
+# sends one only if its own registers let it.
 echo "$card" >/sys/bus/pci/drivers/vfio-pci/bind
+start_vm
+setpci -s "$card" COMMAND=100:100 CAP_EXP+8.w=7:7
+setpci -s 00:0b.0 COMMAND=100:100 BRIDGE_CONTROL=2:2 CAP_EXP+8.w=7:7
+await_more "$card in use (an error was reported for it" \
+  outer human-monitor-command '{"command-line": "pcie_aer_inject_error pulled DLP"}'
+await "$RESULTS/web.log" "nrecoverable error" 60
+kill $vm
+await "$log" "$card free" 60
+shown "an error of the card: told to the broker and to its VM, which QEMU stops"
+
 start_vm
 await_more "$card in use (somebody takes it from VFIO" outer device_del '{"id": "pulled"}'
 kill $vm

@@ -2,7 +2,7 @@
 # Copyright the vfio4j authors
 #
 # vfio keep: vfio up killed, and followed by another build, under a VM that reads: it notices nothing.
-# limit: 3000
+# limit: 6000
 # KILLS (5) and UPGRADES (1): how often. UP_REBOOT=yes: the VM reboots in between, which takes some minutes.
 # needs: qemu inner
 # KEEPER: who keeps what it has open, and starts it again: vfio keep, or systemd (suite systemd).
@@ -10,6 +10,7 @@
 nvme=0000:03:00.0
 edu=0000:02:01.0
 wrapped=0000:02:02.0
+network=0000:00:05.0
 work=/tmp/keep
 kills=${KILLS:-5}
 upgrades=${UPGRADES:-1}
@@ -21,6 +22,7 @@ cat >$work/vms.yaml <<YAML
 host: linux
 vms:
   inner: {memory: 256MiB, user: nobody, devices: [{wrap: $nvme}, $edu, {wrap: $wrapped}]}
+  other: {memory: 64MiB, user: nobody, devices: [{wrap: $network}]}
 YAML
 
 # Which build is started is a link that the next start follows.
@@ -35,7 +37,7 @@ cat >$work/vfio <<SH
 CLASSPATH=\$(<$work/builds/now) exec $JAVA $JAVA_FLAGS org.vfio4j.cli.Main "\$@"
 SH
 
-up=(bash $work/vfio up $work/vms.yaml --folder $work/vms --bind --force $nvme --force $edu --force $wrapped)
+up=(bash $work/vfio up $work/vms.yaml --folder $work/vms --bind --force $nvme --force $edu --force $wrapped --force $network)
 if [[ ${KEEPER:-keep} == systemd ]]; then
   begin() {
     cat >/run/systemd/system/broker.service <<UNIT
@@ -94,18 +96,42 @@ verified() { sed -n 's/^inner: verified \([0-9]*\).*/\1/p' "$RESULTS/inner.log" 
 
 # The VM has read what it wrote, some times more than when it was asked.
 await_verified() {
-  await "$RESULTS/inner.log" "inner: verified $(($(verified) + 3))" 120
+  await "$RESULTS/inner.log" "inner: verified $(($(verified) + 3))" 300
   ! grep -q "wrong bytes" "$RESULTS/inner.log" || fail "wrong bytes"
 }
 
-# What a broker that is killed is about to do, in turns: nothing, the VM's own doing, its start.
+# within CALL SIDE COMMAND...: COMMAND has the broker make CALL, and it is killed there: on SIDE enter before the kernel
+# has done it, on SIDE exit when the kernel has and the broker does not know.
+within() {
+  local trace=$work/trace
+  : >"$trace"
+  strace -fy -p "$broker" -o "$trace" -e trace=ioctl -e inject=ioctl:delay_"$2"=200000 2>"$trace.log" &
+  await "$trace.log" attached 60
+  "${@:3}"
+  await "$trace" "$1" 60
+  killed=${EPOCHREALTIME/./}
+  kill -KILL "$broker"
+  grep -m 1 "$1" "$trace" | cut -d' ' -f2-
+}
+# It has the number of a device's call.
+map="vfio/vfio>, VFIO_DEVICE_PCI_HOT_RESET or VFIO_IOMMU_MAP_DMA"
+reset_other() { echo system_reset >"$work/other.in"; }
+
+# What a broker that is to die does then, in turns: nothing, a call into the kernel that another VM's reset and the
+# VM's driver need, the VM's own doing.
 moment() {
-  case $((round % 4)) in
+  case $((round % 9)) in
     1) ;;
-    2) tell registers ;;
+    2) within VFIO_DEVICE_RESET exit reset_other ;;
     3) tell copies ;;
-    0) sleep "0.$((RANDOM % 10))" ;;
+    4) within "$map" exit reset_other ;;
+    5) within VFIO_DEVICE_SET_IRQS exit tell rebind ;;
+    6) within "$map" enter reset_other ;;
+    7) within VFIO_DEVICE_SET_IRQS enter tell rebind ;;
+    8) within VFIO_DEVICE_RESET enter reset_other ;;
+    0) tell registers; sleep "0.$((RANDOM % 10))" ;;
   esac
+  killed=${EPOCHREALTIME/./}
 }
 
 killed=${EPOCHREALTIME/./}
@@ -114,6 +140,14 @@ first=$pause
 before=$(pinned)
 start_inner "$log" inner
 await "$log" "$wrapped in use" 100
+eval "given=($(arguments "$log" other))"
+mkfifo -m 666 $work/other.in $work/other.out
+exec {other_in}<>$work/other.in {other_out}<>$work/other.out
+(qemu -accel tcg -nodefaults -display none "${given[@]}" \
+  -chardev pipe,id=asked,path=$work/other -mon asked) >"$RESULTS/other.log" 2>&1 &
+other=$!
+cat <&$other_out >"$RESULTS/other-monitor.log" &
+await "$log" "$network in use" 100
 qmp cont
 tell disk
 await "$RESULTS/inner.log" "done disk" 400
@@ -124,11 +158,11 @@ held=$(pinned)
 pauses=()
 deaths=0
 for ((round = 1; round <= kills + upgrades; round++)); do
-  moment
-  killed=${EPOCHREALTIME/./}
   if ((round <= kills)); then
-    kill -KILL "$broker"
+    moment
+    kill -KILL "$broker" 2>/dev/null
   else
+    killed=${EPOCHREALTIME/./}
     ln -sfn "$([[ $(readlink $work/builds/now) == first.path ]] && echo other.path || echo first.path)" $work/builds/now
     replace
   fi
@@ -141,7 +175,7 @@ for ((round = 1; round <= kills + upgrades; round++)); do
   fi
   await_broker
   pauses+=("$pause")
-  kill -0 $inner || fail "round $round: the VM has ended"
+  kill -0 $inner $other || fail "round $round: a VM has ended"
   await_verified
   (($(pinned) == held)) || fail "round $round: $(pinned) pages are pinned, and $held were"
   echo "round $round after $SECONDS s: $pause ms"
@@ -171,12 +205,15 @@ else
 fi
 grep "inner: verify: interrupts" "$RESULTS/inner.log" | tail -n 1
 
+echo "info status" >$work/other.in
+await "$RESULTS/other-monitor.log" "VM status: running" 60
+echo quit >$work/other.in
 qmp quit
-wait $inner
+wait $inner $other
 await "$log" "$nvme free" 100
 end
 [[ -z $(find $work/vms -mindepth 1) ]] || fail "something stays in the folder"
-for function in $nvme $edu $wrapped; do
+for function in $nvme $edu $wrapped $network; do
   [[ ! -e /sys/bus/pci/devices/$function/driver ]] || fail "$function is not given back"
 done
 (($(pinned) == before)) || fail "$(($(pinned) - before)) pages stay pinned"

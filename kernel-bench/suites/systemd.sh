@@ -2,31 +2,11 @@
 # Copyright the vfio4j authors
 #
 # Suite keep where systemd keeps what vfio up has open: killed, and followed by another build by systemctl restart.
-# limit: 3000
+# limit: 6000
 # needs: qemu inner
 # by name: keep shows the same in every run, and dist/try-systemd the same systemd without a guest
-# The guest's own first process is its loader, so systemd is the first of a namespace, with all devices of the guest.
 
-if [[ -z ${IN_SYSTEMD:-} ]]; then
-  declare -px >"$RESULTS/environment"
-  exec unshare --mount --pid --fork --propagation private bash -c '
-    mount -t proc proc /proc &&
-      mount -t tmpfs -o mode=755 tmpfs /run && mkdir -p /run/systemd/system /run/lock &&
-      { mountpoint -q /sys/fs/cgroup || mount -t cgroup2 cgroup2 /sys/fs/cgroup; } || exit
-    cat >/run/systemd/system/suite.service <<UNIT
-[Unit]
-DefaultDependencies=no
-[Service]
-Type=oneshot
-TimeoutStartSec=infinity
-Environment=IN_SYSTEMD=yes
-ExecStart=/bin/bash -c ". $RESULTS/environment; cd $PWD; exec bash $BENCH/suites/systemd.sh"
-ExecStopPost=-/bin/bash -c "systemctl exit --force \$EXIT_STATUS"
-StandardOutput=append:$RESULTS/output
-StandardError=append:$RESULTS/output
-UNIT
-    exec env -i container=vfio4j PATH="$PATH" /lib/systemd/systemd --system --unit=suite.service --log-target=null'
-fi
-echo "process 1 is $(</proc/1/comm), $(systemctl --version | head -n 1)"
+. "$BENCH/lib/systemd.sh"
+under_systemd systemd
 KEEPER=systemd
 . "$BENCH/suites/keep.sh"
