@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.attribute.GroupPrincipal;
 import java.nio.file.attribute.PosixFileAttributeView;
@@ -148,7 +149,8 @@ final class BinderCommand implements Callable<Integer> {
               .host()
               .groupOf(PciAddress.parse(function))
               .map(group -> nodes.resolve(String.valueOf(group.id())))
-              .filter(Files::exists);
+              // Where its unit may open no device, access() of one is refused, though it is there.
+              .filter(path -> Files.exists(path, LinkOption.NOFOLLOW_LINKS));
       if (node.isPresent()) {
         open(node.get());
       }
