@@ -3,7 +3,7 @@
 #
 # vfio keep: vfio up killed, and followed by another build, under a VM that reads: it notices nothing.
 # limit: 6000
-# KILLS (5) and UPGRADES (1): how often. UP_REBOOT=yes: the VM reboots in between, which takes some minutes.
+# KILLS (8) and UPGRADES (1): how often. UP_REBOOT=yes: the VM reboots in between, which takes some minutes.
 # needs: qemu inner
 # KEEPER: who keeps what it has open, and starts it again: vfio keep, or systemd (suite systemd).
 
@@ -12,7 +12,7 @@ edu=0000:02:01.0
 wrapped=0000:02:02.0
 network=0000:00:05.0
 work=/tmp/keep
-kills=${KILLS:-5}
+kills=${KILLS:-8}
 upgrades=${UPGRADES:-1}
 RANDOM=${FUZZ_SEED:-1}
 log=$RESULTS/broker.log
@@ -204,6 +204,7 @@ else
   await "$RESULTS/inner.log" "done stop" 100
 fi
 grep "inner: verify: interrupts" "$RESULTS/inner.log" | tail -n 1
+! grep "inner: verify: lost interrupts" "$RESULTS/inner.log" | grep -v "interrupts 0" || fail "lost interrupts"
 
 echo "info status" >$work/other.in
 await "$RESULTS/other-monitor.log" "VM status: running" 60
@@ -217,8 +218,9 @@ for function in $nvme $edu $wrapped $network; do
   [[ ! -e /sys/bus/pci/devices/$function/driver ]] || fail "$function is not given back"
 done
 (($(pinned) == before)) || fail "$(($(pinned) - before)) pages stay pinned"
+mapfile -t sorted < <(printf '%s\n' "${pauses[@]}" | sort -n)
 {
   echo "killed $kills times and $deaths times while it took over, upgraded $upgrades times: the VM goes on"
-  echo "$(verified) times 64 KiB right, 0 wrong"
-  echo "start $first ms, pauses ${pauses[*]} ms"
+  echo "$(verified) times 64 KiB right, 0 wrong, 0 interrupts lost"
+  echo "start $first ms, pauses ${sorted[0]} to ${sorted[-1]} ms, median ${sorted[${#sorted[@]} / 2]}; QEMU waits 60000"
 } >"$RESULTS/summary"
