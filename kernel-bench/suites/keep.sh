@@ -222,5 +222,5 @@ mapfile -t sorted < <(printf '%s\n' "${pauses[@]}" | sort -n)
 {
   echo "killed $kills times and $deaths times while it took over, upgraded $upgrades times: the VM goes on"
   echo "$(verified) times 64 KiB right, 0 wrong, 0 interrupts lost"
-  echo "start $first ms, pauses ${sorted[0]} to ${sorted[-1]} ms, median ${sorted[${#sorted[@]} / 2]}; QEMU waits 60000"
+  echo "start $first ms, pauses ${sorted[0]} to ${sorted[-1]} ms, median ${sorted[${#sorted[@]} / 2]}, QEMU waits 60000"
 } >"$RESULTS/summary"
