@@ -5,6 +5,7 @@ package org.vfio4j.assign;
 
 import java.util.ArrayList;
 import java.util.HashSet;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
@@ -16,6 +17,7 @@ import org.vfio4j.host.MdevDefinition;
 import org.vfio4j.host.MdevOffers;
 import org.vfio4j.host.MdevType;
 import org.vfio4j.host.Origin;
+import org.vfio4j.host.PciAddress;
 import org.vfio4j.mdev.MdevParent;
 import org.vfio4j.soft.SoftMachine;
 
@@ -44,6 +46,44 @@ final class DefinedMdevs {
     }
     List<MdevDefinition> all = host.mdevDefinitions(uuid);
     return all.stream().filter(this::isOffered).findFirst().or(() -> all.stream().findFirst());
+  }
+
+  /**
+   * The function that is meant, wrapped, where a UUID is defined as that and means nothing else.
+   */
+  Optional<PciAddress> wrapped(DeviceRequest device) {
+    return of(device)
+        .filter(d -> meanings(d.uuid()).size() == 1)
+        .flatMap(MdevDefinition::wrappedFunction);
+  }
+
+  /** All that a UUID names, each in words. */
+  private Set<String> meanings(UUID uuid) {
+    Set<String> meanings = new LinkedHashSet<>();
+    for (MdevDefinition definition : host.mdevDefinitions(uuid)) {
+      meanings.add(
+          definition
+              .wrappedFunction()
+              .map(f -> "wrap " + f)
+              .orElseGet(() -> "a %s on %s".formatted(definition.type(), definition.parent())));
+    }
+    host.mdev(uuid)
+        .map(m -> "a %s on %s".formatted(m.type().orElse("device"), m.parent()))
+        .ifPresent(meanings::add);
+    return meanings;
+  }
+
+  /** A function is not put in the place of a device of the kernel that has the same name. */
+  private Optional<String> ambiguous(UUID uuid) {
+    Set<String> meanings = meanings(uuid);
+    List<MdevDefinition> ours =
+        host.mdevDefinitions(uuid).stream().filter(MdevDefinition::isOurs).toList();
+    if (ours.isEmpty() || meanings.size() == 1) {
+      return Optional.empty();
+    }
+    return Optional.of(
+        "mdev %s is %s: give each a UUID of its own ('vfio undefine', 'vfio define'), or ask for the function itself"
+            .formatted(uuid, String.join(" and ", meanings)));
   }
 
   /** The parent of a mediated device that is there or defined. */
@@ -75,10 +115,19 @@ final class DefinedMdevs {
 
   /** Why a device that is defined cannot be started, before a kernel is asked. */
   Optional<DeviceRefusal> refusal(DeviceRequest device) {
-    return of(device).flatMap(this::lack).map(DefinedMdevs::refusal);
+    return (device.mode() == Mode.MDEV
+            ? ambiguous(UUID.fromString(device.device()))
+            : Optional.<String>empty())
+        .or(() -> of(device).flatMap(this::lack))
+        .map(DefinedMdevs::refusal);
   }
 
   private Optional<String> lack(MdevDefinition definition) {
+    if (definition.isOurs() && definition.wrappedFunction().isEmpty()) {
+      return Optional.of(
+          "mdev %s is defined as %s on %s, which is no PCI function"
+              .formatted(definition.uuid(), definition.type(), definition.parent()));
+    }
     List<String> offering =
         host.mdevDefinitions(definition.uuid()).stream()
             .filter(this::isOffered)
@@ -201,7 +250,7 @@ final class DefinedMdevs {
   List<Fix> candidates(DeviceRequest device, Request request) {
     Optional<MdevDefinition> definition = of(device);
     List<Fix> found = new ArrayList<>();
-    if (definition.isEmpty()) {
+    if (definition.filter(d -> !d.isOurs()).isEmpty()) {
       return found;
     }
     Set<UUID> wanted = asked(request);

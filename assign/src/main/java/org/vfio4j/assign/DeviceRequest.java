@@ -117,10 +117,10 @@ public record DeviceRequest(
 
   /**
    * The definition that is started for it: of several of its UUID that whose parent offers its
-   * type. Empty where the host has the device, or it is not defined, or is none of a kernel's.
+   * type. Empty where the host has the device, or it is not defined, or no kernel makes it.
    */
   public Optional<MdevDefinition> definition(HostTopology host) {
-    return new DefinedMdevs(host).of(this);
+    return new DefinedMdevs(host).of(this).filter(d -> !d.isOurs());
   }
 
   /** Whether a VM can ask for it once only: a parent can give a VM several devices. */

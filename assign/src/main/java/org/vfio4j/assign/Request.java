@@ -131,8 +131,7 @@ public record Request(
 
   private static DeviceRequest unwrapped(DeviceRequest device, HostTopology topology) {
     return new DefinedMdevs(topology)
-        .of(device)
-        .flatMap(MdevDefinition::wrappedFunction)
+        .wrapped(device)
         .map(f -> DeviceRequest.wrapped(f.toString()))
         .map(d -> device.at().map(d::at).orElse(d))
         .orElse(device);

@@ -23,7 +23,9 @@ public record Warning(String vm, DeviceRequest device, Kind kind, String message
     /** The firmware's framebuffer may keep a BAR of the boot GPU. */
     BOOT_FRAMEBUFFER("boot-framebuffer"),
     /** A driver of the host takes the device first at each boot. */
-    TAKEN_AT_BOOT("taken-at-boot");
+    TAKEN_AT_BOOT("taken-at-boot"),
+    /** mdevctl starts what it has of the function at each boot, or tries to. */
+    STARTED_AT_BOOT("started-at-boot");
 
     private final String word;
 

@@ -14,6 +14,7 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.vfio4j.host.FunctionSign;
 import org.vfio4j.host.HostTopology;
+import org.vfio4j.host.MdevDefinition;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.PciFunction;
 import org.vfio4j.host.Role;
@@ -43,6 +44,8 @@ final class Warnings {
         if (device.mode() == Mode.WHOLE) {
           host.function(PciAddress.parse(device.device()))
               .ifPresent(f -> warnings.look(vm, device, f, options));
+        } else if (device.mode() == Mode.WRAPPED) {
+          warnings.startsAtBoot(vm, device);
         }
       }
     }
@@ -55,6 +58,27 @@ final class Warnings {
     answer(vm, device, f);
     framebuffer(vm, device, f, options);
     atBoot(vm, device, f);
+  }
+
+  /** mdevctl's rule starts what is auto as soon as the function's driver offers anything. */
+  private void startsAtBoot(VmRequest vm, DeviceRequest device) {
+    for (MdevDefinition definition : host.mdevDefinitions()) {
+      if (definition.parent().equals(device.device())
+          && definition.start() == MdevDefinition.Start.AUTO) {
+        add(
+            vm,
+            device,
+            Warning.Kind.STARTED_AT_BOOT,
+            "%s: %s"
+                .formatted(
+                    definition.isOurs()
+                        ? "mdevctl is told to start %s, the wrapped %s, at boot, and cannot"
+                            .formatted(definition.uuid(), device.device())
+                        : "mdevctl starts %s, a %s on %s, at boot, and it goes when that is wrapped"
+                            .formatted(definition.uuid(), definition.type(), device.device()),
+                    new Fix.StartManually(definition).sentence()));
+      }
+    }
   }
 
   /** A device whose registers read as ff is given away all the same, and the guest finds none. */

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import java.util.List;
+import java.util.Map;
 import java.util.UUID;
 import org.junit.jupiter.api.Test;
 import org.vfio4j.assign.request.Written;
@@ -210,6 +211,117 @@ class DefinedMdevsTest {
     assertThatExceptionOfType(BadInputException.class)
         .isThrownBy(() -> check(host, mdev(1), DeviceRequest.wrapped(OTHER)))
         .withMessageContaining("vms.web.devices: wrap " + OTHER + " stands there twice");
+  }
+
+  @Test
+  void shouldGiveAWrappedFunctionToOneVmByWhateverName() {
+    HostTopology host = host(0, 0, defined(1, OTHER, "vfio4j-wrapped", "manual"));
+    Map<DeviceRequest, String> others =
+        Map.of(
+            mdev(1), "MDEV_INSTANCES",
+            DeviceRequest.wrapped(OTHER), "MDEV_INSTANCES",
+            DeviceRequest.whole(OTHER), "BACKING_GROUP_HELD");
+    others.forEach(
+        (other, code) -> {
+          Request request = Request.of(VmRequest.of("web", mdev(1)), VmRequest.of("db", other));
+          List<VmVerdict> vms = Check.verdict(request, host, OPTIONS).findings().vms();
+          assertThat(vms.get(0).devices().getFirst().refused()).isFalse();
+          assertThat(vms.get(1).devices().getFirst().refusal().orElseThrow().code().name())
+              .as(other.toString())
+              .isEqualTo(code);
+        });
+  }
+
+  @Test
+  void shouldGiveAWrappedFunctionAndTheRestOfItsGroupToOneVm() {
+    HostTopology host =
+        new SmallHost()
+            .function(OTHER, 2, "vfio-pci")
+            .function("0000:02:00.1", 2, "vfio-pci")
+            .reserved(2)
+            .mdevs("\"mdevDefinitions\":[" + defined(1, OTHER, "vfio4j-wrapped", "manual") + "]")
+            .build();
+    DeviceRequest rest = DeviceRequest.whole("0000:02:00.1");
+    assertThat(check(host, mdev(1), rest).admitted()).isTrue();
+    Request two = Request.of(VmRequest.of("web", mdev(1)), VmRequest.of("db", rest));
+    assertThat(Check.verdict(two, host, OPTIONS).admitted()).isFalse();
+  }
+
+  @Test
+  void shouldNotWrapAFunctionOfWhichAnotherVmHasAnMdev() {
+    HostTopology host =
+        host(1, 0, defined(1, GPU, "small", "manual"), defined(2, GPU, "vfio4j-wrapped", "manual"));
+    Request request = Request.of(VmRequest.of("web", mdev(1)), VmRequest.of("db", mdev(2)));
+    List<VmVerdict> vms = Check.verdict(request, host, OPTIONS).findings().vms();
+    DeviceRefusal refusal = vms.get(1).devices().getFirst().refusal().orElseThrow();
+    assertThat(refusal.code()).isEqualTo(RefusalCode.Host.MDEV_IN_USE);
+    assertThat(refusal.message())
+        .isEqualTo("mdev %s cannot be started when acme, which makes it, leaves %s", uuid(1), GPU);
+  }
+
+  @Test
+  void shouldNotChooseBetweenAWrappedFunctionAndAnythingElseOfItsName() {
+    String wrapped = defined(1, OTHER, "vfio4j-wrapped", "manual");
+    List<HostTopology> hosts =
+        List.of(
+            host(1, 0, wrapped, defined(1, GPU, "small", "manual")),
+            host(1, 0, wrapped, defined(1, "matrix", "ap", "auto")),
+            host(0, 0, wrapped, defined(1, GPU, "vfio4j-wrapped", "manual")),
+            new SmallHost()
+                .function(GPU, 1, "acme")
+                .function(OTHER, 2, "vfio-pci")
+                .mdevs(
+                    "\"mdevs\":[{\"uuid\":\"%s\",\"parent\":\"%s\",\"type\":\"small\",\"group\":9}],\"mdevDefinitions\":[%s]"
+                        .formatted(uuid(1), GPU, wrapped))
+                .build());
+    for (HostTopology host : hosts) {
+      DeviceRefusal refusal = refusal(check(host, mdev(1)), 0);
+      assertThat(refusal.code()).isEqualTo(RefusalCode.Host.MDEV_NOT_OFFERED);
+      assertThat(refusal.message()).contains("wrap " + OTHER, " and ", "a UUID of its own");
+    }
+  }
+
+  @Test
+  void shouldRefuseADefinitionOfOursWithoutAFunction() {
+    DeviceRefusal refusal =
+        refusal(check(host(0, 0, defined(1, "matrix", "vfio4j-wrapped", "manual")), mdev(1)), 0);
+    assertThat(refusal.message())
+        .isEqualTo(
+            "mdev %s is defined as vfio4j-wrapped on matrix, which is no PCI function", uuid(1));
+  }
+
+  @Test
+  void shouldLeaveAWrappedFunctionToNoKernel() {
+    HostTopology host =
+        host(
+            1,
+            0,
+            defined(1, OTHER, "vfio4j-wrapped", "auto"),
+            defined(2, "matrix", "vfio4j-wrapped", "auto"),
+            defined(3, GPU, "small", "manual"));
+    assertThat(mdev(1).definition(host)).isEmpty();
+    assertThat(mdev(2).definition(host)).isEmpty();
+    assertThat(mdev(3).definition(host)).isPresent();
+  }
+
+  @Test
+  void shouldWarnOfWhatMdevctlStartsAtBootOfAWrappedFunction() {
+    HostTopology host =
+        host(
+            1,
+            0,
+            defined(1, GPU, "vfio4j-wrapped", "auto"),
+            defined(2, GPU, "small", "auto"),
+            defined(3, OTHER, "vfio4j-wrapped", "auto"));
+    Verdict verdict = check(host, mdev(1));
+    assertThat(verdict.admitted()).isTrue();
+    assertThat(verdict.findings().warnings())
+        .extracting(w -> w.kind().word() + " " + w.message())
+        .containsExactly(
+            "started-at-boot mdevctl is told to start %1$s, the wrapped %2$s, at boot, and cannot: keep mdev %1$s from starting by itself: mdevctl modify -p %2$s -u %1$s --manual"
+                .formatted(uuid(1), GPU),
+            "started-at-boot mdevctl starts %1$s, a small on %2$s, at boot, and it goes when that is wrapped: keep mdev %1$s from starting by itself: mdevctl modify -p %2$s -u %1$s --manual"
+                .formatted(uuid(2), GPU));
   }
 
   @Test

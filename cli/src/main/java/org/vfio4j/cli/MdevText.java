@@ -93,15 +93,8 @@ final class MdevText {
   }
 
   private String inactive(MdevDefinition definition) {
-    Optional<PciAddress> wrapped = definition.wrappedFunction();
-    if (wrapped.isPresent()) {
-      return definition.uuid()
-          + " wrapped "
-          + wrapped.get()
-          + ": defined for 'vfio up'"
-          + (definition.start() == Start.AUTO
-              ? "; mdevctl tries to start it with its parent and cannot: make it manual"
-              : "");
+    if (definition.isOurs()) {
+      return ours(definition);
     }
     return definition.uuid()
         + " "
@@ -111,6 +104,46 @@ final class MdevText {
         + ": not active; defined, "
         + how(definition)
         + lack(definition);
+  }
+
+  /** A function that is wrapped for a VM: no kernel makes a device of it. */
+  private String ours(MdevDefinition definition) {
+    Optional<PciAddress> wrapped = definition.wrappedFunction();
+    if (wrapped.isEmpty()) {
+      return "%s %s on %s: that is no PCI function, and nothing can be made of it"
+          .formatted(definition.uuid(), definition.type(), definition.parent());
+    }
+    String parent = definition.parent();
+    List<String> said = new ArrayList<>();
+    if (host.function(wrapped.get()).isEmpty() && !host.partial()) {
+      said.add("there is no such function now");
+    }
+    if (definition.start() == Start.AUTO) {
+      said.add(
+          "mdevctl tries to start it with its parent and cannot: mdevctl modify -p %s -u %s --manual"
+              .formatted(parent, definition.uuid()));
+    }
+    if (!definition.attributes().isEmpty()) {
+      said.add("its attributes mean nothing");
+    }
+    host.mdev(definition.uuid())
+        .ifPresent(m -> said.add("the device of this name is another one, on " + m.parent()));
+    long made = host.mdevs().stream().filter(m -> m.parent().equals(parent)).count();
+    if (made > 0) {
+      said.add("its driver has made " + Text.count(made, "mdev") + ", gone when it is wrapped");
+    }
+    if (host.mdevDefinitions().stream()
+        .filter(d -> d.wrappedFunction().equals(wrapped))
+        .skip(1)
+        .findAny()
+        .isPresent()) {
+      said.add("defined more than once");
+    }
+    return definition.uuid()
+        + " wrapped "
+        + parent
+        + ": defined for 'vfio up'"
+        + said.stream().map(t -> "; " + t).collect(Collectors.joining());
   }
 
   /** Why it does not start as things are. */

@@ -57,7 +57,7 @@ class HostMdevsTest {
 
   @Test
   void shouldSayWhatIsDefinedWhatIsActiveAndHowItStarts() throws IOException {
-    Ran ran = Ran.on(200, false, "host", host());
+    Ran ran = Ran.on(300, false, "host", host());
     assertThat(ran.status()).isZero();
     assertThat(ran.lines())
         .contains(
@@ -90,10 +90,50 @@ class HostMdevsTest {
             "  "
                 + UUID
                 + "7 wrapped 0000:02:00.0: defined for 'vfio up'; mdevctl tries to start it"
-                + " with its parent and cannot: make it manual",
+                + " with its parent and cannot: mdevctl modify -p 0000:02:00.0 -u "
+                + UUID
+                + "7 --manual",
             "1 line of the source not counted above",
             "  not of a form that is known: etc/mdevctl.d/x: no");
     assertThat(ran.out()).contains("7 definitions of mdevctl", "4 mdevs defined");
+  }
+
+  @Test
+  void shouldSayWhatIsInTheWayOfAWrappedFunction() throws IOException {
+    String capture =
+        """
+        {"vfio4j-capture": 3, "name": "gpus",
+        "functions": [{"address": "%1$s", "group": 1, "driver": "acme"}],
+        "mdevParents": [{"device": "%1$s", "types": [{"id": "small", "availableInstances": 1}]}],
+        "mdevs": [{"uuid": "%2$s1", "parent": "%1$s", "type": "small", "group": 9}],
+        "mdevDefinitions": [%3$s]}
+        """
+            .formatted(
+                GPU,
+                UUID,
+                String.join(
+                    ",",
+                    definition(1, "vfio4j-wrapped", "manual", "0000:03:00.0"),
+                    definition(2, "vfio4j-wrapped", "manual", GPU)
+                        .replace("}", ",\"attrs\":[{\"a\":\"1\"}]}"),
+                    definition(3, "vfio4j-wrapped", "manual", GPU),
+                    definition(4, "vfio4j-wrapped", "manual", "matrix")));
+    Ran ran =
+        Ran.on(300, false, "host", Files.writeString(folder.resolve("in-the-way.json"), capture));
+    assertThat(ran.err()).isEmpty();
+    String made = "; its driver has made 1 mdev, gone when it is wrapped; defined more than once";
+    assertThat(ran.lines())
+        .contains(
+            "  "
+                + UUID
+                + "1 wrapped 0000:03:00.0: defined for 'vfio up'; there is no such function now;"
+                + " the device of this name is another one, on "
+                + GPU,
+            "  %s2 wrapped %s: defined for 'vfio up'; its attributes mean nothing%s"
+                .formatted(UUID, GPU, made),
+            "  %s3 wrapped %s: defined for 'vfio up'%s".formatted(UUID, GPU, made),
+            "  %s4 vfio4j-wrapped on matrix: that is no PCI function, and nothing can be made of it"
+                .formatted(UUID));
   }
 
   @Test

@@ -106,9 +106,14 @@ public record MdevDefinition(
     return PciAddress.tryParse(parent);
   }
 
-  /** The function that it wraps, where it is of type {@link #WRAPPED}. */
+  /** Whether it is of type {@link #WRAPPED}, whatever its parent is. */
+  public boolean isOurs() {
+    return type.equals(WRAPPED);
+  }
+
+  /** The function that it wraps, where it is of type {@link #WRAPPED} and has one for a parent. */
   public Optional<PciAddress> wrappedFunction() {
-    return parentAddress().filter(_ -> type.equals(WRAPPED));
+    return parentAddress().filter(_ -> isOurs());
   }
 
   /** Whether the kernel has this very device: one of its name, of the same parent and type. */
