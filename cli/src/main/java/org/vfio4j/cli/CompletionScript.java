@@ -180,7 +180,7 @@ final class CompletionScript {
       StreamSupport.stream(argument.completionCandidates().spliterator(), false).forEach(all::add);
     }
     switch (argument.paramLabel()) {
-      case "ADDRESS" -> all.add(ADDRESSES);
+      case "ADDRESS", "UUID|ADDRESS" -> all.add(ADDRESSES);
       case "GROUP" -> all.add(GROUPS);
       case "SOURCE", "MESSAGE|CODE|ERRNO" -> all.add(FILES);
       default -> {

@@ -74,6 +74,8 @@ final class VfioCommand implements Callable<Integer> {
         new CaptureCommand(console),
         new BindCommand(console, LocalDevices::ofThisMachine),
         new ReleaseCommand(console, LocalDevices::ofThisMachine),
+        new DefineCommand(console),
+        new UndefineCommand(console),
         new ReplayCommand(console),
         new ExplainCommand(console),
         new ServeCommand(console),

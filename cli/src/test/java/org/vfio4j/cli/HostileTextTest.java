@@ -186,7 +186,17 @@ class HostileTextTest {
   @Test
   void shouldShowNothingOfAnArgumentAsItsAuthorWants() {
     for (String command :
-        List.of("host", "check", "capture", "bind", "release", "replay", "explain", "serve")) {
+        List.of(
+            "host",
+            "check",
+            "capture",
+            "bind",
+            "release",
+            "define",
+            "undefine",
+            "replay",
+            "explain",
+            "serve")) {
       assertHarmless(command, POISON);
       assertHarmless(command, POISON, POISON, "--json");
       assertHarmless(command, "--" + POISON);
@@ -197,6 +207,8 @@ class HostileTextTest {
     assertHarmless("serve", "ioat", "--socket", "x", "--mode", POISON);
     assertHarmless("explain", "0000:01:00.0: group 1 is not viable " + POISON);
     assertHarmless("bind", "--driver", POISON, "0000:01:00.0");
+    assertHarmless("define", "0000:01:00.0", "--uuid", POISON);
+    assertHarmless("define", "0000:01:00.0", "--root", "/nosuch/" + POISON);
     assertHarmless("replay", "x", "--kernel", POISON);
     assertHarmless("replay", "x", "--on", POISON);
     assertHarmless("check", "x", "--as", POISON);

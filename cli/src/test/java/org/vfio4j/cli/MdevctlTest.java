@@ -47,6 +47,8 @@ import org.vfio4j.linux.bind.KernelMdevs;
 @Timeout(60)
 class MdevctlTest {
   private static final String GPU = "0000:01:00.0";
+  private static final String NIC = "0000:03:00.0";
+  private static final String NIC2 = "0000:04:00.0";
   private static final String ONE = "c0ffee00-0000-4000-8000-000000000001";
   private static final String TWO = "c0ffee00-0000-4000-8000-000000000002";
   private static final UUID UUID_ONE = UUID.fromString(ONE);
@@ -366,6 +368,72 @@ class MdevctlTest {
         .contains(
             "  etc/mdevctl.d/%s/%s cannot be read: while it is there mdevctl lists nothing, and starts nothing on %s by itself"
                 .formatted(GPU, TWO, GPU));
+  }
+
+  private List<String> host(String uuid) {
+    return Ran.on(300, false, "host", root).lines().stream()
+        .filter(l -> l.startsWith("  " + uuid))
+        .toList();
+  }
+
+  private Ran vfio(String... words) {
+    Ran ran = Ran.vfio(Stream.concat(Stream.of(words), Stream.of("--root", root)).toArray());
+    assertThat(ran.status()).as(ran.err()).isZero();
+    return ran;
+  }
+
+  @Test
+  void shouldListTheWrappedFunctionsThatEitherDefines() throws IOException {
+    file("sys/bus/pci/devices/" + NIC + "/class", "0x020000\n");
+    file("sys/bus/pci/devices/" + NIC2 + "/class", "0x020000\n");
+    vfio("define", NIC, "--uuid", ONE);
+    output("define", "-u", TWO, "-p", NIC2, "-t", "vfio4j-wrapped");
+    assertThat(output("list", "-d").lines())
+        .containsExactly(
+            ONE + " " + NIC + " vfio4j-wrapped manual",
+            TWO + " " + NIC2 + " vfio4j-wrapped manual");
+    assertThat(host(ONE))
+        .containsExactly("  " + ONE + " wrapped " + NIC + ": defined for 'vfio up'");
+    assertThat(host(TWO))
+        .containsExactly("  " + TWO + " wrapped " + NIC2 + ": defined for 'vfio up'");
+    // What either has written the other finds so already.
+    Path ours = root.resolve("etc/mdevctl.d/" + NIC + "/" + ONE);
+    Path theirs = root.resolve("etc/mdevctl.d/" + NIC2 + "/" + TWO);
+    assertThat(Files.readString(ours).strip()).isEqualTo(Files.readString(theirs).strip());
+    assertThat(Files.getPosixFilePermissions(ours))
+        .isEqualTo(Files.getPosixFilePermissions(theirs));
+    assertThat(vfio("define", NIC2).out()).contains(TWO, "as it was");
+    assertThat(mdevctl("define", "-u", ONE, "-p", NIC, "-t", "vfio4j-wrapped").err())
+        .contains("already defined");
+    // Each removes the other's.
+    vfio("undefine", TWO);
+    assertThat(output("list", "-d").lines()).hasSize(1);
+    output("undefine", "-u", ONE);
+    assertThat(host().mdevDefinitions()).isEmpty();
+    assertThat(output("list", "-d")).isEmpty();
+  }
+
+  @Test
+  void shouldBeAbleToMendAWrappedFunctionThatIsToStartAtBoot() throws IOException {
+    file("sys/bus/pci/devices/" + NIC + "/class", "0x020000\n");
+    for (String parent : List.of(NIC, GPU)) {
+      output("define", "-u", TWO, "-p", parent, "-t", "vfio4j-wrapped", "--auto");
+      assertThat(Ran.vfio("define", parent, "--root", root).err()).contains("--manual");
+      output(command(host(TWO).getFirst()));
+      assertThat(host(TWO))
+          .containsExactly("  " + TWO + " wrapped " + parent + ": defined for 'vfio up'");
+      vfio("undefine", parent);
+    }
+  }
+
+  /** Tells itself, and starts what else there is. */
+  @Test
+  void shouldHaveMdevctlGoOnWhereAWrappedFunctionIsToStartAtBoot() throws IOException {
+    define(definition(UUID_ONE, GPU, "small", Start.AUTO));
+    define(definition(UUID_TWO, GPU, "vfio4j-wrapped", Start.AUTO));
+    Answer answer = mdevctl("start-parent-mdevs", GPU);
+    assertThat(answer.err()).contains("does not support mdev type vfio4j-wrapped");
+    assertThat(create("small")).hasContent(ONE);
   }
 
   /** mdevctl starts at boot what is auto: of a definition of ours it must keep away. */

@@ -42,6 +42,8 @@ class ReadmeTest {
           Map.entry("capture -o here.json", "this machine"),
           Map.entry("bind 0000:01:00.0 0000:01:00.1", "takes devices: kernel-bench, suite devices"),
           Map.entry("release 0000:01:00.0 0000:01:00.1", "gives them back"),
+          Map.entry("define 0000:03:00.0", "a function of the machine: DefineCommandTest"),
+          Map.entry("undefine 0000:03:00.0", "undoes it"),
           Map.entry("explain --host live", "this machine"),
           Map.entry("check win10.xml --host here.json", "the reader's own files: RequestTextTest"),
           Map.entry("check /etc/pve/qemu-server/*.conf --host linux", "a Proxmox host"),
