@@ -4,11 +4,13 @@
 package org.vfio4j.assign;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
+import java.util.UUID;
 import java.util.function.UnaryOperator;
 import org.vfio4j.host.Fact;
 import org.vfio4j.host.HostTopology;
@@ -117,21 +119,43 @@ public record Request(
    * @throws BadInputException if a VM asks for a function twice then
    */
   public Request unwrapped(HostTopology topology) {
-    List<VmRequest> unwrapped = new ArrayList<>();
+    return wrapping(wrapped(topology));
+  }
+
+  /** The functions for which VMs ask by a UUID that is defined as one of them, wrapped. */
+  public Map<UUID, PciAddress> wrapped(HostTopology topology) {
+    DefinedMdevs defined = new DefinedMdevs(topology);
+    Map<UUID, PciAddress> wrapped = new HashMap<>();
+    for (VmRequest vm : vms) {
+      for (DeviceRequest device : vm.devices()) {
+        defined.wrapped(device).ifPresent(f -> wrapped.put(UUID.fromString(device.device()), f));
+      }
+    }
+    return wrapped;
+  }
+
+  /**
+   * The same with these functions, wrapped, in the place of their UUIDs, whatever is defined.
+   *
+   * @throws BadInputException if a VM asks for a function twice then
+   */
+  public Request wrapping(Map<UUID, PciAddress> functions) {
+    List<VmRequest> wrapping = new ArrayList<>();
     for (VmRequest vm : vms) {
       try {
-        unwrapped.add(vm.with(vm.devices().stream().map(d -> unwrapped(d, topology)).toList()));
+        wrapping.add(vm.with(vm.devices().stream().map(d -> wrapping(d, functions)).toList()));
       } catch (IllegalArgumentException e) {
         throw new BadInputException(
             source, 0, "vms." + vm.name() + ".devices", String.valueOf(e.getMessage()));
       }
     }
-    return unwrapped.equals(vms) ? this : with(unwrapped);
+    return wrapping.equals(vms) ? this : with(wrapping);
   }
 
-  private static DeviceRequest unwrapped(DeviceRequest device, HostTopology topology) {
-    return new DefinedMdevs(topology)
-        .wrapped(device)
+  private static DeviceRequest wrapping(DeviceRequest device, Map<UUID, PciAddress> functions) {
+    return Optional.of(device)
+        .filter(d -> d.mode() == Mode.MDEV)
+        .flatMap(d -> Optional.ofNullable(functions.get(UUID.fromString(d.device()))))
         .map(f -> DeviceRequest.wrapped(f.toString()))
         .map(d -> device.at().map(d::at).orElse(d))
         .orElse(device);

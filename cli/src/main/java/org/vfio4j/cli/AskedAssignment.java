@@ -8,8 +8,11 @@ import java.nio.file.Files;
 import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 import org.vfio4j.assign.Request;
 import org.vfio4j.assign.RequestReader;
 import org.vfio4j.assign.request.RequestText;
@@ -17,6 +20,7 @@ import org.vfio4j.host.HostSource;
 import org.vfio4j.host.HostTopology;
 import org.vfio4j.host.IommuFacts;
 import org.vfio4j.host.Origin;
+import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.Roles;
 import org.vfio4j.host.input.BadInputException;
 
@@ -27,8 +31,10 @@ import org.vfio4j.host.input.BadInputException;
  * @param host the host; one without devices where none is named, which is so where only devices of
  *     ours are asked for
  * @param live whether it is the machine that this runs on
+ * @param wrapped the functions that stand in the request, wrapped, where the files have UUIDs
  */
-record AskedAssignment(Request request, HostTopology host, boolean live) {
+record AskedAssignment(
+    Request request, HostTopology host, boolean live, Map<UUID, PciAddress> wrapped) {
   static final String THIS_MACHINE = "linux";
 
   private static final HostTopology NONE =
@@ -43,6 +49,16 @@ record AskedAssignment(Request request, HostTopology host, boolean live) {
           List.of(),
           IommuFacts.UNKNOWN,
           Roles.UNKNOWN);
+
+  /** Copies the map. */
+  AskedAssignment {
+    wrapped = Map.copyOf(wrapped);
+  }
+
+  /** One in which nothing is named otherwise than by the files. */
+  AskedAssignment(Request request, HostTopology host, boolean live) {
+    this(request, host, live, Map.of());
+  }
 
   /** The word for the machine that this runs on, for the completion of shells. */
   static final class ThisMachine extends CompletionWords {
@@ -63,23 +79,31 @@ record AskedAssignment(Request request, HostTopology host, boolean live) {
     for (Path file : files) {
       texts.add(RequestText.of(file.toString(), InputFile.text(file, "request")));
     }
-    return of(texts, files.getFirst(), source);
+    return of(texts, files.getFirst(), source, Map.of());
   }
 
-  /** The same of what was read before. */
-  static AskedAssignment of(List<RequestText> texts, Path first, Optional<String> source)
+  /**
+   * The same of what was read before.
+   *
+   * @param known what UUIDs meant when it was, whatever they mean now: who has a function by one
+   *     goes on with it
+   */
+  static AskedAssignment of(
+      List<RequestText> texts, Path first, Optional<String> source, Map<UUID, PciAddress> known)
       throws IOException {
     String reference = source.orElseGet(() -> named(texts));
     HostTopology host = reference.isEmpty() ? NONE : host(reference, source.isPresent(), first);
-    Request request =
-        RequestText.together(texts.stream().map(t -> t.read(host)).toList()).unwrapped(host);
-    return new AskedAssignment(request, host, reference.equals(THIS_MACHINE));
+    Request request = RequestText.together(texts.stream().map(t -> t.read(host)).toList());
+    Map<UUID, PciAddress> wrapped = new HashMap<>(request.wrapped(host));
+    wrapped.putAll(known);
+    return new AskedAssignment(
+        request.wrapping(wrapped), host, reference.equals(THIS_MACHINE), wrapped);
   }
 
   /** The same beside what runs on this machine, where it is this one and the files do not say. */
   AskedAssignment besideWhatRuns() {
     return live && request.running().isEmpty()
-        ? new AskedAssignment(request.beside(RunningVms.of(Path.of("/"))), host, true)
+        ? new AskedAssignment(request.beside(RunningVms.of(Path.of("/"))), host, true, wrapped)
         : this;
   }
 

@@ -6,7 +6,9 @@ package org.vfio4j.cli;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.stream.Collectors;
 import org.vfio4j.assign.Check;
 import org.vfio4j.assign.Options;
@@ -46,9 +48,13 @@ final class AssignmentChoice {
     return AskedAssignment.read(files, host);
   }
 
-  /** What a file asked for when it was read before. */
-  AskedAssignment read(Path file, String text) throws IOException {
-    return AskedAssignment.of(List.of(RequestText.of(file.toString(), text)), file, host);
+  /**
+   * What a file asked for when it was read before.
+   *
+   * @param known what UUIDs of wrapped functions meant then
+   */
+  AskedAssignment read(Path file, String text, Map<UUID, PciAddress> known) throws IOException {
+    return AskedAssignment.of(List.of(RequestText.of(file.toString(), text)), file, host, known);
   }
 
   /** The host that the option names, wherever that is read from. */

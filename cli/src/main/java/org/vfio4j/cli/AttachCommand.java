@@ -32,7 +32,10 @@ final class AttachCommand implements Callable<Integer> {
   @Parameters(index = "0", paramLabel = "VM", description = "Which VM, by name.")
   private String vm = "";
 
-  @Parameters(index = "1", paramLabel = "DEVICE", description = "Which function, by address.")
+  @Parameters(
+      index = "1",
+      paramLabel = "DEVICE",
+      description = "Which function, by address; or by the UUID that 'vfio define' gave it.")
   private String device = "";
 
   @Option(names = "--wrapped", description = "Give it a device that wraps the function.")

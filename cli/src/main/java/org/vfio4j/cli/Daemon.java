@@ -20,6 +20,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.vfio4j.assign.Check;
 import org.vfio4j.assign.DeviceRequest;
+import org.vfio4j.assign.Mode;
 import org.vfio4j.assign.Options;
 import org.vfio4j.assign.Request;
 import org.vfio4j.assign.RunningVm;
@@ -115,9 +116,15 @@ final class Daemon implements AutoCloseable {
   }
 
   private void begin(HostedVm vm, boolean goesOn, UpReport report) throws IOException {
+    if (!goesOn) {
+      vm.forgetWrapped();
+    }
     AskedAssignment asked = vm.ask();
     if (!goesOn) {
       admit(asked, asked.request().vms(), vm.wanted().forced(), vm.wanted().name());
+    }
+    if (!asked.wrapped().isEmpty()) {
+      vm.write(vm.wanted());
     }
     vm.take(report, goesOn);
   }
@@ -325,6 +332,29 @@ final class Daemon implements AutoCloseable {
           "%s: process %d uses %s: %s"
               .formatted(vm.wanted().name(), user.getAsInt(), plug.source().name(), fix));
     }
+  }
+
+  /**
+   * The function that is meant, where a device is named by the UUID of a wrapped one.
+   *
+   * @throws RefusedException for a mediated device of the kernel's
+   */
+  WantedVm.Attached meant(String name, WantedVm.Attached one) throws IOException {
+    if (one.device().mode() != Mode.MDEV) {
+      return one;
+    }
+    AskedAssignment now = required(name).wanted().asked();
+    Request alone = now.request().with(List.of(VmRequest.of(name, one.device())));
+    // What is not defined any more may still be what the VM has.
+    DeviceRequest device =
+        alone.unwrapped(now.host()).wrapping(now.wrapped()).vms().getFirst().devices().getFirst();
+    if (device.mode() != Mode.MDEV) {
+      return new WantedVm.Attached(device, one.reset());
+    }
+    admit(now, alone.vms(), List.of(), name);
+    throw new RefusedException(
+        "%s is the kernel's: QEMU opens it by itself, and it is plugged into it by hand"
+            .formatted(one.device()));
   }
 
   /**

@@ -11,16 +11,20 @@ import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import org.vfio4j.api.ApiCall;
 import org.vfio4j.api.ApiLines;
+import org.vfio4j.assign.DeviceRequest;
 import org.vfio4j.assign.VerdictJson;
 import org.vfio4j.assign.VmRequest;
 import org.vfio4j.assign.request.RequestText;
 import org.vfio4j.broker.BrokerState;
+import org.vfio4j.host.Mdev;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.input.BadInputException;
 import tools.jackson.core.JacksonException;
@@ -37,7 +41,7 @@ import tools.jackson.databind.json.JsonMapper;
  * POST   /v1/vms                           serve the VMs of a file
  * DELETE /v1/vms/NAME?force=yes            take a VM down
  * POST   /v1/vms/NAME/devices              give it a function more
- * DELETE /v1/vms/NAME/devices/ADDRESS?force=yes
+ * DELETE /v1/vms/NAME/devices/ADDRESS?force=yes   or the UUID of a wrapped one
  * GET    /v1/events                        what happens, from the last events on
  * </pre>
  */
@@ -101,7 +105,7 @@ final class DaemonCalls {
       }
       case "POST 4 vms" -> attach(path[2], JSON.readTree(call.body()), answering);
       case "DELETE 5 vms" -> {
-        String address = address(path[4]);
+        String address = address(path[2], path[4]);
         daemon.detach(path[2], address, call.says("force"), plugging::unplug);
         answering.done("%s: %s is given back".formatted(path[2], address));
       }
@@ -117,7 +121,13 @@ final class DaemonCalls {
     }
   }
 
-  private static String address(String text) {
+  /** A function is named by its address, or a wrapped one by its UUID. */
+  private String address(String vm, String text) throws IOException {
+    Optional<UUID> uuid = Mdev.parseUuid(text);
+    if (uuid.isPresent()) {
+      WantedVm.Attached named = new WantedVm.Attached(DeviceRequest.mdev(uuid.get()), true);
+      return daemon.meant(vm, named).device().device();
+    }
     return PciAddress.tryParse(text)
         .map(PciAddress::toString)
         .orElseThrow(
@@ -136,7 +146,7 @@ final class DaemonCalls {
     List<String> forced = WantedVm.texts(body, "force");
     AskedAssignment asked =
         AskedAssignment.of(
-            List.of(RequestText.of(source, text)), java.nio.file.Path.of(source), host);
+            List.of(RequestText.of(source, text)), java.nio.file.Path.of(source), host, Map.of());
     List<WantedVm> wanted =
         asked.request().vms().stream()
             .map(VmRequest::name)
@@ -148,7 +158,7 @@ final class DaemonCalls {
   }
 
   private void attach(String vm, JsonNode body, Answering answering) throws IOException {
-    WantedVm.Attached one = WantedVm.Attached.read(body);
+    WantedVm.Attached one = daemon.meant(vm, WantedVm.Attached.read(body));
     Plug plug = daemon.attach(vm, one, report(answering, false));
     boolean done = false;
     try {

@@ -28,7 +28,10 @@ final class DetachCommand implements Callable<Integer> {
   @Parameters(index = "0", paramLabel = "VM", description = "Which VM, by name.")
   private String vm = "";
 
-  @Parameters(index = "1", paramLabel = "DEVICE", description = "Which function, by address.")
+  @Parameters(
+      index = "1",
+      paramLabel = "DEVICE",
+      description = "Which function, by address; or by the UUID that 'vfio define' gave it.")
   private String device = "";
 
   @Option(names = "--force", description = "Take it from a guest that uses it, at once.")

@@ -13,6 +13,7 @@ import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.UUID;
+import java.util.stream.Collectors;
 import org.vfio4j.assign.DeviceRequest;
 import org.vfio4j.assign.RunningVm;
 import org.vfio4j.assign.VmRequest;
@@ -92,8 +93,18 @@ final class HostedVm {
       throw new BadInputException(
           wanted.source(), 0, "host", "is not this machine: nothing is to be bound for it");
     }
+    wanted = wanted.wrapping(now.wrapped());
     asked = Optional.of(now);
     return now;
+  }
+
+  /** Is to find out anew which functions UUIDs mean, but for those that it has lost since. */
+  void forgetWrapped() {
+    wanted =
+        wanted.wrapping(
+            wanted.wrapped().entrySet().stream()
+                .filter(w -> wanted.detached().contains(w.getValue().toString()))
+                .collect(Collectors.toMap(Map.Entry::getKey, Map.Entry::getValue)));
   }
 
   /**

@@ -8,9 +8,12 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalLong;
+import java.util.UUID;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.vfio4j.assign.Sizes;
 import org.vfio4j.assign.Verdict;
@@ -63,9 +66,13 @@ import picocli.CommandLine.Spec;
       "Exit status: 0 ended, 1 refused, 2 bad input, 74 the answer could not be written."
     })
 final class UpCommand implements Callable<Integer> {
-  /** Names under which texts are kept: what was asked for, and whose drivers are given back. */
+  /**
+   * Names under which texts are kept: what was asked for, which functions by UUID, whose drivers
+   * are given back, and what was started.
+   */
   private static final String REQUEST = "request";
 
+  private static final String WRAPPED = "wrapped";
   private static final String BOUND = "bound";
   private static final String STARTED = "started";
 
@@ -141,7 +148,8 @@ final class UpCommand implements Callable<Integer> {
     Outliving outliving = Outliving.ofThisProcess();
     Optional<Outliving.Text> before = outliving.text(REQUEST);
     String text = before.isPresent() ? before.get().text() : InputFile.text(file, "request");
-    AskedAssignment asked = choice.read(file, text);
+    Optional<Outliving.Text> wrapped = outliving.text(WRAPPED);
+    AskedAssignment asked = choice.read(file, text, wrapped.map(UpCommand::read).orElse(Map.of()));
     if (bind && !asked.live()) {
       throw bad("--bind: the host of %s is not this machine".formatted(file));
     }
@@ -164,6 +172,9 @@ final class UpCommand implements Callable<Integer> {
         real ? Optional.of(broker(report, outliving.kept())) : Optional.empty();
     try (GivenBack all = GivenBack.atTheEnd("vfio-up-end")) {
       all.take(() -> before.orElseGet(() -> outliving.write(REQUEST, text)));
+      if (!asked.wrapped().isEmpty()) {
+        all.take(() -> wrapped.orElseGet(() -> outliving.write(WRAPPED, write(asked.wrapped()))));
+      }
       broker.ifPresent(b -> all.take(() -> b));
       List<ServedVm> served = new ArrayList<>();
       for (PluggedVm vm : vms) {
@@ -188,6 +199,22 @@ final class UpCommand implements Callable<Integer> {
       // Whoever runs this command within his process wants it to end.
     }
     return Main.OK;
+  }
+
+  /**
+   * A UUID may mean something else by the time at which a process after this one reads the file.
+   */
+  private static String write(Map<UUID, PciAddress> wrapped) {
+    return wrapped.entrySet().stream()
+        .map(e -> e.getKey() + " " + e.getValue())
+        .collect(Collectors.joining("\n"));
+  }
+
+  private static Map<UUID, PciAddress> read(Outliving.Text text) {
+    return text.text()
+        .lines()
+        .map(l -> l.split(" ", 2))
+        .collect(Collectors.toMap(w -> UUID.fromString(w[0]), w -> PciAddress.parse(w[1])));
   }
 
   /** Has a daemon serve it. */

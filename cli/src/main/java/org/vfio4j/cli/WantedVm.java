@@ -7,7 +7,10 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.UUID;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.vfio4j.assign.DeviceRequest;
 import org.vfio4j.assign.Mode;
@@ -15,6 +18,8 @@ import org.vfio4j.assign.Request;
 import org.vfio4j.assign.Serving;
 import org.vfio4j.assign.VmRequest;
 import org.vfio4j.assign.request.RequestText;
+import org.vfio4j.host.Mdev;
+import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.input.BadInputException;
 import tools.jackson.core.JacksonException;
 import tools.jackson.core.JsonGenerator;
@@ -31,6 +36,7 @@ import tools.jackson.databind.json.JsonMapper;
  * @param bind whether its functions are to be bound to vfio-pci
  * @param forced addresses that may be taken although the host lives on them
  * @param bound addresses that are given back to their drivers when the VM goes
+ * @param wrapped what UUIDs of wrapped functions in the text have meant since it is served
  * @param started mediated devices of the kernel that are stopped when the VM goes
  * @param attached devices that it got later, and
  * @param detached addresses of those that it lost
@@ -44,6 +50,7 @@ record WantedVm(
     boolean bind,
     List<String> forced,
     List<String> bound,
+    Map<UUID, PciAddress> wrapped,
     List<String> started,
     List<Attached> attached,
     List<String> detached,
@@ -55,12 +62,15 @@ record WantedVm(
    * @param reset whether it goes to another VM only after a reset
    */
   record Attached(DeviceRequest device, boolean reset) {
-    /** As it is sent, and as it is written. */
+    /** As it is sent, and as it is written; by UUID it is sent only. */
     static Attached read(JsonNode node) {
-      String address = text(node, "device");
+      String device = text(node, "device");
       boolean wrapped = node.path("wrapped").asBoolean(false);
       return new Attached(
-          wrapped ? DeviceRequest.wrapped(address) : DeviceRequest.whole(address),
+          Mdev.parseUuid(device)
+              .map(DeviceRequest::mdev)
+              .orElseGet(
+                  () -> wrapped ? DeviceRequest.wrapped(device) : DeviceRequest.whole(device)),
           node.path("reset").asBoolean(true));
     }
 
@@ -78,6 +88,7 @@ record WantedVm(
   WantedVm {
     forced = List.copyOf(forced);
     bound = List.copyOf(bound);
+    wrapped = Map.copyOf(wrapped);
     started = List.copyOf(started);
     attached = List.copyOf(attached);
     detached = List.copyOf(detached);
@@ -92,7 +103,8 @@ record WantedVm(
       boolean bind,
       List<String> forced) {
     return new WantedVm(
-        name, source, text, host, bind, forced, List.of(), List.of(), List.of(), List.of(), false);
+        name, source, text, host, bind, forced, List.of(), Map.of(), List.of(), List.of(),
+        List.of(), false);
   }
 
   /** Whether both were handed over alike, whatever has become of them. */
@@ -104,24 +116,30 @@ record WantedVm(
   WantedVm binding(List<String> functions) {
     List<String> all = Stream.concat(bound.stream(), functions.stream()).distinct().toList();
     return new WantedVm(
-        name, source, text, host, bind, forced, all, started, attached, detached, going);
+        name, source, text, host, bind, forced, all, wrapped, started, attached, detached, going);
   }
 
   /** The same without these among those that are given back. */
   WantedVm released(List<String> functions) {
     List<String> left = bound.stream().filter(f -> !functions.contains(f)).toList();
     return new WantedVm(
-        name, source, text, host, bind, forced, left, started, attached, detached, going);
+        name, source, text, host, bind, forced, left, wrapped, started, attached, detached, going);
   }
 
   WantedVm starting(List<String> uuids) {
     return new WantedVm(
-        name, source, text, host, bind, forced, bound, uuids, attached, detached, going);
+        name, source, text, host, bind, forced, bound, wrapped, uuids, attached, detached, going);
+  }
+
+  WantedVm wrapping(Map<UUID, PciAddress> functions) {
+    return new WantedVm(
+        name, source, text, host, bind, forced, bound, functions, started, attached, detached,
+        going);
   }
 
   WantedVm goingDown() {
     return new WantedVm(
-        name, source, text, host, bind, forced, bound, started, attached, detached, true);
+        name, source, text, host, bind, forced, bound, wrapped, started, attached, detached, true);
   }
 
   /** The same with one device more. */
@@ -129,7 +147,7 @@ record WantedVm(
     List<Attached> more = new ArrayList<>(attached);
     more.add(one);
     return new WantedVm(
-        name, source, text, host, bind, forced, bound, started, more, detached, going);
+        name, source, text, host, bind, forced, bound, wrapped, started, more, detached, going);
   }
 
   /** The same with one device less. */
@@ -138,7 +156,8 @@ record WantedVm(
         attached.stream().filter(d -> !d.device().device().equals(address)).toList();
     List<String> more = new ArrayList<>(detached);
     more.add(address);
-    return new WantedVm(name, source, text, host, bind, forced, bound, started, fewer, more, going);
+    return new WantedVm(
+        name, source, text, host, bind, forced, bound, wrapped, started, fewer, more, going);
   }
 
   /**
@@ -148,7 +167,7 @@ record WantedVm(
    */
   AskedAssignment asked() throws IOException {
     AskedAssignment all =
-        AskedAssignment.of(List.of(RequestText.of(source, text)), Path.of(source), host);
+        AskedAssignment.of(List.of(RequestText.of(source, text)), Path.of(source), host, wrapped);
     VmRequest vm =
         all.request()
             .vm(name)
@@ -161,7 +180,7 @@ record WantedVm(
       serving = serving.handling(each.device(), new Serving.Handling(true, each.reset()));
     }
     Request request = all.request().with(List.of(vm.with(devices).withServing(serving)));
-    return new AskedAssignment(request, all.host(), all.live());
+    return new AskedAssignment(request, all.host(), all.live(), all.wrapped());
   }
 
   /** As it is written. */
@@ -176,6 +195,14 @@ record WantedVm(
           g.writeBooleanProperty("bind", bind);
           Json.put(g, "forced", forced);
           Json.put(g, "bound", bound);
+          Json.objects(
+              g,
+              "wrapped",
+              wrapped.entrySet(),
+              (o, w) -> {
+                Json.put(o, "uuid", w.getKey().toString());
+                Json.put(o, "device", w.getValue().toString());
+              });
           Json.put(g, "started", started);
           Json.objects(g, "attached", attached, (o, device) -> device.write(o));
           Json.put(g, "detached", detached);
@@ -209,6 +236,7 @@ record WantedVm(
           node.path("bind").asBoolean(false),
           texts(node, "forced"),
           texts(node, "bound"),
+          wrapped(node),
           texts(node, "started"),
           node.path("attached").valueStream().map(Attached::read).toList(),
           texts(node, "detached"),
@@ -216,6 +244,14 @@ record WantedVm(
     } catch (JacksonException | IllegalArgumentException e) {
       throw new BadInputException(file, 0, "", "is damaged: " + e.getMessage());
     }
+  }
+
+  private static Map<UUID, PciAddress> wrapped(JsonNode node) {
+    return node.path("wrapped")
+        .valueStream()
+        .collect(
+            Collectors.toMap(
+                w -> UUID.fromString(text(w, "uuid")), w -> PciAddress.parse(text(w, "device"))));
   }
 
   /** A text that must be there. */

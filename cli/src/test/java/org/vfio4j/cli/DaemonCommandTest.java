@@ -10,11 +10,13 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.List;
+import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.vfio4j.assign.DeviceRequest;
 import org.vfio4j.user.Client;
 import org.vfio4j.user.device.Pci;
 
@@ -205,6 +207,93 @@ class DaemonCommandTest {
     try (RunningCommand _ = daemon()) {
       assertThat(ask("ps").out()).contains("0000:01:00.1").doesNotContain("0000:01:00.0");
     }
+  }
+
+  private static final String NIC_0 = "c0ffee00-0000-4000-8000-000000000000";
+  private static final String NIC_1 = "c0ffee00-0000-4000-8000-000000000001";
+  private static final String VGPU = "c0ffee00-0000-4000-8000-000000000002";
+
+  /** The two NICs, each with a UUID as wrapped, and a device of the kernel's. */
+  private void defined(String... definitions) throws IOException {
+    String nics = Files.readString(Ran.host("two-nics"));
+    int end = nics.lastIndexOf('}');
+    file(
+        "host.json",
+        nics.substring(0, end)
+            + ", \"mdevParents\": [{\"device\": \"gpu\", \"types\": [{\"id\": \"small\"}]}]"
+            + ", \"mdevDefinitions\": ["
+            + String.join(",", definitions)
+            + "]}");
+  }
+
+  private static String definition(String uuid, String parent, String type) {
+    return "{\"uuid\": \"%s\", \"parent\": \"%s\", \"type\": \"%s\", \"start\": \"manual\"}"
+        .formatted(uuid, parent, type);
+  }
+
+  @Test
+  void shouldKnowAWrappedFunctionByItsUuid() throws Exception {
+    String first = definition(NIC_0, "0000:01:00.0", "vfio4j-wrapped");
+    String second = definition(NIC_1, "0000:01:00.1", "vfio4j-wrapped");
+    defined(first, second, definition(VGPU, "gpu", "small"));
+    Path request =
+        file(
+            "web.yaml",
+            "host: host.json\ndrivers: {'0000:01:00.0': none, '0000:01:00.1': none}\nvms: {web: {devices: [%s]}}"
+                .formatted(NIC_0));
+    try (RunningCommand _ = daemon()) {
+      Ran up = ask("up", "-d", request);
+      assertThat(up.status()).as(up.out() + up.err()).isZero();
+      assertThat(up.out()).contains("edu in place of wrap 0000:01:00.0");
+      Ran attach = ask("attach", "web", NIC_1);
+      assertThat(attach.status()).as(attach.out() + attach.err()).isZero();
+      assertThat(identity("web/0000:01:00.1.sock")).isEqualTo(EDU);
+      assertThat(ask("ps").out()).contains("wrap 0000:01:00.1");
+      assertThat(ask("attach", "web", NIC_1).err()).contains("has 0000:01:00.1 already");
+      Ran kernels = ask("attach", "web", VGPU);
+      assertThat(kernels.status()).isEqualTo(Main.REFUSED);
+      assertThat(kernels.err()).contains("mdev " + VGPU + " is the kernel's: QEMU opens it");
+      Ran none = ask("attach", "web", "c0ffee00-0000-4000-8000-00000000000f");
+      assertThat(none.status()).isEqualTo(Main.BAD_INPUT);
+    }
+    // What is attached is the function, whatever becomes of the UUID.
+    defined(first, definition(VGPU, "gpu", "small"));
+    try (RunningCommand daemon = daemon()) {
+      assertThat(ask("ps").out()).contains("wrap 0000:01:00.0", "wrap 0000:01:00.1");
+      RunningCommand.until("it is served", () -> daemon.out().contains("Give QEMU"));
+      defined();
+      Ran detach = ask("detach", "web", NIC_0);
+      assertThat(detach.status()).as(detach.err()).isZero();
+      assertThat(detach.out()).contains("web: 0000:01:00.0 is given back");
+    }
+    // Nor has what is detached to be defined any more, then or later.
+    try (RunningCommand _ = daemon()) {
+      assertThat(ask("ps").out()).contains("wrap 0000:01:00.1").doesNotContain("failed");
+    }
+  }
+
+  /** Who has a function by a UUID goes on with it; who is to get it anew does not. */
+  @Test
+  void shouldRememberWhatAUuidMeant() throws Exception {
+    defined(definition(NIC_0, "0000:01:00.0", "vfio4j-wrapped"));
+    Path request =
+        file("web.yaml", "host: host.json\nvms: {web: {devices: [%s]}}".formatted(NIC_0));
+    WantedVm wanted =
+        WantedVm.of(
+            "web",
+            request.toString(),
+            Files.readString(request),
+            Optional.empty(),
+            false,
+            List.of());
+    AskedAssignment asked = wanted.asked();
+    WantedVm written = WantedVm.read("web.json", wanted.wrapping(asked.wrapped()).json());
+    defined(definition(NIC_0, "0000:01:00.1", "vfio4j-wrapped"));
+    DeviceRequest before = DeviceRequest.wrapped("0000:01:00.0");
+    assertThat(written.asked().request().vms().getFirst().devices()).containsExactly(before);
+    assertThat(written.goingDown().asked().request()).isEqualTo(written.asked().request());
+    assertThat(wanted.asked().request().vms().getFirst().devices())
+        .containsExactly(DeviceRequest.wrapped("0000:01:00.1"));
   }
 
   @Test

@@ -201,4 +201,42 @@ class KeepCommandTest {
     assertThat(sockets).isEmptyDirectory();
     System.out.println("an edu's pauses, in ms: " + pauses);
   }
+
+  /** What a file says by UUID is what it meant when its VMs came. */
+  @Timeout(120)
+  @Test
+  void shouldServeAWrappedFunctionOnWhoseUuidIsNotDefinedAnyMore() throws Exception {
+    Files.setPosixFilePermissions(folder, PosixFilePermissions.fromString("rwx------"));
+    String uuid = "c0ffee00-0000-4000-8000-000000000001";
+    String nics = Files.readString(Ran.host("two-nics"));
+    Path host =
+        Files.writeString(
+            folder.resolve("host.json"),
+            nics.substring(0, nics.lastIndexOf('}'))
+                + ",\"mdevDefinitions\":[{\"uuid\":\"%s\",\"parent\":\"0000:01:00.0\",\"type\":\"vfio4j-wrapped\",\"start\":\"manual\"}]}"
+                    .formatted(uuid));
+    Path request =
+        Files.writeString(
+            folder.resolve("vms.yaml"),
+            "host: host.json\ndrivers: {'0000:01:00.0': none, '0000:01:00.1': none}\nvms: {box: {devices: [%s]}}"
+                .formatted(uuid));
+    Path pid = folder.resolve("pid");
+    Path said = folder.resolve("said");
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    List<String> up = vfio(pid, said, "up", request, "--folder", folder.resolve("s"));
+    Thread keeping = Thread.ofPlatform().start(() -> keep(out, up));
+    RunningCommand.until("served", () -> text(said).contains("Ctrl-C gives everything back."));
+    try (Client edu = Client.connect(folder.resolve("s/box/0000:01:00.0.sock"))) {
+      edu.write32(0, 4, 1);
+      Files.writeString(host, nics);
+      kill(pid, "-KILL");
+      assertThat(edu.read32(0, 4)).isEqualTo(~1);
+      kill(pid, "-KILL");
+      assertThat(edu.read32(0, 4)).isEqualTo(~1);
+    }
+    RunningCommand.until("told", () -> !text(pid).isEmpty());
+    kill(pid, "-INT");
+    keeping.join();
+    assertThat(text(said)).doesNotContain("has no device");
+  }
 }
