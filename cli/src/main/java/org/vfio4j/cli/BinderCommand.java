@@ -75,17 +75,29 @@ final class BinderCommand implements Callable<Integer> {
   @Override
   public Integer call() throws IOException {
     List<String> force = LocalDevices.addresses(forced).stream().map(PciAddress::toString).toList();
-    byte[] bytes = input.readNBytes(BinderLine.LONGEST);
-    String text = new String(bytes, StandardCharsets.UTF_8);
-    int end = text.indexOf('\n');
-    Optional<BinderLine.Question> question =
-        end < 0 ? Optional.empty() : BinderLine.question(text.substring(0, end));
+    Optional<BinderLine.Question> question = line().flatMap(BinderLine::question);
     if (question.isEmpty()) {
       say(BinderLine.refusal("the question is not 'bind ADDRESS' or 'release ADDRESS'"));
       return Main.BAD_INPUT;
     }
     say(answer(question.get(), force));
     return Main.OK;
+  }
+
+  /** Until it ends: who has asked need not hang up. */
+  private Optional<String> line() throws IOException {
+    byte[] bytes = new byte[BinderLine.LONGEST];
+    for (int n = 0; n < bytes.length; n++) {
+      int next = input.read();
+      if (next == '\n') {
+        return Optional.of(new String(bytes, 0, n, StandardCharsets.UTF_8));
+      }
+      if (next < 0) {
+        break;
+      }
+      bytes[n] = (byte) next;
+    }
+    return Optional.empty();
   }
 
   /** Raw, as tabs are no blanks here; the line is plain by itself. */

@@ -9,6 +9,7 @@ import java.util.Optional;
 import java.util.stream.Collectors;
 import org.vfio4j.cli.explain.Answer;
 import org.vfio4j.cli.explain.Code;
+import org.vfio4j.cli.explain.Errnos;
 import org.vfio4j.cli.explain.Finding;
 import org.vfio4j.cli.explain.LogLine;
 import org.vfio4j.cli.explain.Rule;
@@ -109,14 +110,18 @@ final class ExplainText {
       consequence.verify().forEach(this::command);
     } else if (unknown.errno().isPresent()) {
       String errno = unknown.errno().get().name();
-      para("Nothing is known of '" + named + "'.", 0);
+      boolean alone = Errnos.named(pasted.text()).isPresent();
+      para(
+          alone
+              ? "No call that is known here answers with " + errno + "."
+              : "Nothing is known of '" + named + "'.",
+          0);
       para(
           "It names an errno ("
               + errno
               + "), but an errno alone does not tell: give the line that says"
-              + " which call was refused, on what. 'vfio explain "
-              + errno
-              + "' lists all that it can mean.",
+              + " which call was refused, on what."
+              + (alone ? "" : " 'vfio explain " + errno + "' lists all that it can mean."),
           0);
     } else {
       para("Nothing is known of '" + named + "'.", 0);

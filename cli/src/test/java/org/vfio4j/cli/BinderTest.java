@@ -122,6 +122,12 @@ class BinderTest {
         .isEqualTo("no\tthe question is not 'bind ADDRESS' or 'release ADDRESS'\n");
   }
 
+  /** Who keeps the line open is answered; it would wait for its unit's time-out else. */
+  @Test
+  void shouldReadNoFurtherThanTheLine() throws Exception {
+    assertThat(answer("bind " + DISK + "\nand\n")).startsWith("no\t0000:03:00.0 carries");
+  }
+
   @Test
   void shouldReadNoMoreThanThereCanBe() throws Exception {
     assertThat(answer("bind" + " 0000:03:00.0".repeat(2_000) + "\n"))

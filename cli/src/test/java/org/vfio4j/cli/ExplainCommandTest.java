@@ -176,6 +176,15 @@ class ExplainCommandTest {
     assertThat(ran.out()).contains("an errno alone does not tell").doesNotContain("can mean\n");
   }
 
+  @Test
+  void shouldNotSendWhoAsksForAnErrnoToItself() {
+    Ran ran = Ran.vfio("explain", "ERANGE");
+    assertThat(ran.status()).isEqualTo(1);
+    assertThat(ran.out())
+        .contains("No call that is known here answers with ERANGE.")
+        .doesNotContain("vfio explain");
+  }
+
   @ParameterizedTest
   @ValueSource(
       strings = {
