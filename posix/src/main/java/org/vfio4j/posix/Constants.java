@@ -31,6 +31,8 @@ public final class Constants {
   public static final int MAP_NORESERVE = 0x4000;
   public static final int MAP_POPULATE = 0x8000;
 
+  public static final int MADV_DONTNEED = 4;
+  public static final int MADV_NOHUGEPAGE = 15;
   public static final int MADV_DONTDUMP = 16;
 
   public static final int MFD_CLOEXEC = 1;

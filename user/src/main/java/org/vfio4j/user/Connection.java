@@ -15,7 +15,9 @@ import java.util.function.Function;
 import org.vfio4j.error.Errno;
 import org.vfio4j.error.VfioException;
 import org.vfio4j.posix.Descriptor;
+import org.vfio4j.posix.ScratchMemory;
 import org.vfio4j.posix.SystemCallException;
+import org.vfio4j.posix.SystemCalls;
 import org.vfio4j.posix.UnixSocket;
 import org.vfio4j.posix.UnixSocket.Credentials;
 import org.vfio4j.posix.Uses;
@@ -83,23 +85,41 @@ final class Connection {
   /**
    * Where messages are while they are served. They are a server's, not a connection's: a shared
    * arena for each client that comes would stop all threads of the process for a moment when it
-   * goes.
-   *
-   * @param incoming what the client sends
-   * @param outgoing what it is answered
+   * goes. There is room for the longest message both ways, of which a device that is asked for
+   * registers touches a page each.
    */
-  record Buffers(MemorySegment incoming, MemorySegment outgoing) {
-    static Buffers of(Arena arena) {
-      return new Buffers(
-          arena.allocate(Negotiated.CAPACITY, Long.BYTES),
-          arena.allocate(Negotiated.CAPACITY, Long.BYTES));
+  static final class Buffers {
+    private static final long PAGE = 4096;
+
+    private final ScratchMemory memory;
+    private final MemorySegment incoming;
+    private final MemorySegment outgoing;
+
+    private Buffers(ScratchMemory memory) {
+      this.memory = memory;
+      long half = memory.segment().byteSize() / 2;
+      incoming = memory.segment().asSlice(0, Negotiated.CAPACITY);
+      outgoing = memory.segment().asSlice(half, Negotiated.CAPACITY);
     }
 
-    /** Leaves nothing of the client before. */
-    Buffers clear() {
-      incoming.fill((byte) 0);
-      outgoing.fill((byte) 0);
-      return this;
+    static Buffers of(Arena arena) {
+      long each = (Negotiated.CAPACITY + PAGE - 1) & -PAGE;
+      return new Buffers(ScratchMemory.of(SystemCalls.libc(), arena, 2 * each));
+    }
+
+    /** What the client sends. */
+    MemorySegment incoming() {
+      return incoming;
+    }
+
+    /** What it is answered. */
+    MemorySegment outgoing() {
+      return outgoing;
+    }
+
+    /** Leaves nothing of the client that has gone, and takes no more memory than a new one. */
+    void clear() {
+      memory.clear();
     }
   }
 
@@ -132,7 +152,7 @@ final class Connection {
 
   private String serve() {
     int first = Negotiated.NOTHING.maxMessage();
-    ReplyWriter replies = new ReplyWriter(writer, service.buffers().clear().outgoing());
+    ReplyWriter replies = new ReplyWriter(writer, service.buffers().outgoing());
     MemorySegment incoming = service.buffers().incoming();
     try (MessageReader reader = new MessageReader(socket, incoming, first, this::discard)) {
       boolean begun = false;
@@ -167,6 +187,8 @@ final class Connection {
       } catch (SystemCallException e) {
         return "lost: " + ConnectionException.describe(e);
       }
+    } finally {
+      service.buffers().clear();
     }
   }
 
