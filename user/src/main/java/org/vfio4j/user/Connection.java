@@ -257,8 +257,7 @@ final class Connection {
 
   /** Closes what the client sent and nobody took. One who sends too much of it is disconnected. */
   private void discard(Descriptor descriptor) {
-    disposal.close(descriptor);
-    if (!disposal.awaitRoom()) {
+    if (disposal.close(descriptor) && !disposal.awaitRoom()) {
       disconnect("sent what cannot be closed: " + disposal.now());
     }
   }

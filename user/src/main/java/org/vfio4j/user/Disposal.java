@@ -66,13 +66,19 @@ final class Disposal {
     return BY_USER.computeIfAbsent(uid, Disposal::new);
   }
 
-  /** Closes a descriptor that a client sent: at once if that cannot wait. */
-  void close(Descriptor descriptor) {
+  /**
+   * Closes a descriptor that a client sent: at once if that cannot wait. Memory and eventfds are
+   * closed without the lock that all clients of the user share.
+   *
+   * @return whether it is closed later, in its turn
+   */
+  boolean close(Descriptor descriptor) {
     if (DescriptorKind.of(descriptor) == DescriptorKind.OTHER) {
       later("close of " + DescriptorKind.link(descriptor), descriptor::close);
-    } else {
-      descriptor.close();
+      return true;
     }
+    descriptor.close();
+    return false;
   }
 
   /** Closes a connection, with what is unread in its queue. */

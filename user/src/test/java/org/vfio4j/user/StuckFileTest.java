@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Objects;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -130,6 +131,34 @@ class StuckFileTest extends Served {
         Client client = Client.connect(again.path())) {
       client.reset();
       assertThat(device.resets.get()).isEqualTo(1);
+    }
+  }
+
+  /** Who has sent nothing that waits to be closed does not wait for what others have sent. */
+  @Test
+  void shouldNotHoldOtherClientsOfTheUserWhoseFilesWait() throws Exception {
+    Disposal user = Disposal.of((Integer) Files.getAttribute(folder, "unix:uid"));
+    CountDownLatch goOn = new CountDownLatch(1);
+    served(
+        (client, device) -> {
+          try (Descriptor memory = Memfd.create(CALLS, "memory", PAGE)) {
+            for (int n = 0; n < 1000; n++) {
+              user.later("what hangs", () -> awaitZero(goOn));
+            }
+            client.map(0, PAGE, BOTH, memory, 0);
+            assertThat(Objects.requireNonNull(device.dma()).mappings()).isEqualTo(1);
+            client.unmap(0, PAGE);
+          } finally {
+            goOn.countDown();
+          }
+        });
+  }
+
+  private static void awaitZero(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException _) {
+      Thread.currentThread().interrupt();
     }
   }
 
