@@ -27,13 +27,15 @@ run() {
   fi
   progress=false
   [ -t 2 ] && progress=true
-  # A command is over before C2's code would pay; a server lives as long as its VM.
+  # A command is over before C2's code would pay; a server lives as long as its VMs. What a server makes
+  # and drops is little, and left to itself the JVM would first fill a part of the heap that grows with
+  # the machine: 6 GB of it where that has a terabyte.
   case ${1:-} in
-    serve) level=4 ;;
-    *) level=1 ;;
+    serve | up | daemon) level=4 heap='-Xms64m -Xmn32m' ;;
+    *) level=1 heap= ;;
   esac
   # shellcheck disable=SC2086 # several options
-  exec "$java" -XX:AOTCache="$aot" -XX:TieredStopAtLevel=$level $jvm -Dvfio4j.terminal=$terminal \
+  exec "$java" -XX:AOTCache="$aot" -XX:TieredStopAtLevel=$level $heap $jvm -Dvfio4j.terminal=$terminal \
     -Dvfio4j.terminal.err=$progress \
     '-Djava.util.logging.SimpleFormatter.format=%4$s: %5$s%6$s%n' \
     -p "$modules" -m $module.Main "$@"
