@@ -96,9 +96,8 @@ final class Daemon implements AutoCloseable {
     Map<HostedVm, Boolean> taken = new LinkedHashMap<>();
     for (WantedVm wanted : all) {
       HostedVm vm = new HostedVm(hosting, wanted);
-      if (wanted.going()) {
-        vm.release(report);
-        hosting.wanted().remove(wanted.name());
+      if (wanted.going() || !wanted.isComplete(all)) {
+        each(vm, report, () -> release(vm, report));
         continue;
       }
       synchronized (this) {
@@ -106,7 +105,7 @@ final class Daemon implements AutoCloseable {
       }
       boolean goesOn =
           left.stream().anyMatch(l -> l.equals(wanted.name()) || l.startsWith(wanted.name() + " "));
-      if (each(vm, report, () -> begin(vm, goesOn, report))) {
+      if (each(vm, report, () -> beginAgain(vm, goesOn, report))) {
         taken.put(vm, goesOn);
       }
     }
@@ -115,9 +114,25 @@ final class Daemon implements AutoCloseable {
     hosting.outliving().kept().closeRest();
   }
 
-  private void begin(HostedVm vm, boolean goesOn, UpReport report) throws IOException {
+  /**
+   * One that nobody expects: it was being taken down, or was handed over and never acknowledged.
+   */
+  private void release(HostedVm vm, UpReport report) {
+    if (!vm.wanted().going()) {
+      report.notServed(
+          "%s: was handed over with %s, of which not all were written down: hand them over again"
+              .formatted(vm.wanted().name(), String.join(", ", vm.wanted().coming())));
+    }
+    vm.release(report);
+    hosting.wanted().remove(vm.wanted().name());
+  }
+
+  private void beginAgain(HostedVm vm, boolean goesOn, UpReport report) throws IOException {
     if (!goesOn) {
       vm.forgetWrapped();
+    }
+    if (!vm.wanted().coming().isEmpty()) {
+      vm.write(vm.wanted().come());
     }
     AskedAssignment asked = vm.ask();
     if (!goesOn) {
@@ -225,12 +240,14 @@ final class Daemon implements AutoCloseable {
       }
       boolean done = false;
       try {
-        for (HostedVm vm : begun.values()) {
-          vm.write(vm.wanted());
-          vm.take(report, false);
-        }
+        take(begun.values(), before, report);
         for (HostedVm vm : begun.values()) {
           vm.serve(report, false);
+        }
+        for (HostedVm vm : begun.values()) {
+          if (!vm.wanted().coming().isEmpty()) {
+            vm.write(vm.wanted().come());
+          }
         }
         done = true;
         return !begun.isEmpty();
@@ -239,6 +256,27 @@ final class Daemon implements AutoCloseable {
           begun.forEach(
               (name, vm) ->
                   each(vm, report, () -> forget(vm, Optional.ofNullable(before.get(name)))));
+        }
+      }
+    }
+  }
+
+  /**
+   * Writes them down, so that a process after this one serves all of them or none, and takes what
+   * they need.
+   *
+   * @param before what they are in place of, which is not to be lost with them: these come last
+   */
+  private static void take(
+      Collection<HostedVm> begun, Map<String, HostedVm> before, UpReport report)
+      throws IOException {
+    List<String> names = begun.stream().map(vm -> vm.wanted().name()).toList();
+    for (boolean replaced : new boolean[] {false, true}) {
+      for (HostedVm vm : begun) {
+        if (before.containsKey(vm.wanted().name()) == replaced) {
+          boolean alone = replaced || names.size() == 1;
+          vm.write(vm.wanted().comingWith(alone ? List.of() : names));
+          vm.take(report, false);
         }
       }
     }
@@ -259,6 +297,7 @@ final class Daemon implements AutoCloseable {
         }
         continue;
       }
+      checkFolder(each.name(), begun.keySet());
       HostedVm vm = new HostedVm(hosting, each);
       AskedAssignment asked = vm.ask();
       plugged.add(PluggedVm.of(asked, hosting.base()).getFirst());
@@ -271,6 +310,20 @@ final class Daemon implements AutoCloseable {
       vms().stream().flatMap(vm -> vm.plugged().stream()).forEach(plugged::add);
       UpCommand.checkLockedMemory(plugged, 0);
     }
+  }
+
+  /** Names may differ, and the names of their folders and files not. */
+  private void checkFolder(String name, Set<String> begun) {
+    String folder = PluggedVm.folderName(name);
+    Stream.concat(begun.stream(), vms().stream().map(vm -> vm.wanted().name()))
+        .filter(other -> !other.equals(name) && PluggedVm.folderName(other).equals(folder))
+        .findFirst()
+        .ifPresent(
+            other -> {
+              throw new RefusedException(
+                  "%s: %s has the folder %s already: name it otherwise"
+                      .formatted(name, other, folder));
+            });
   }
 
   /** All is as it was before. */

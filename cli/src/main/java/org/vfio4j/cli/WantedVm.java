@@ -40,6 +40,8 @@ import tools.jackson.databind.json.JsonMapper;
  * @param started mediated devices of the kernel that are stopped when the VM goes
  * @param attached devices that it got later, and
  * @param detached addresses of those that it lost
+ * @param coming all VMs that were handed over with it, as long as not all of them are served: they
+ *     are served together or not at all
  * @param going whether it is being taken down
  */
 record WantedVm(
@@ -54,6 +56,7 @@ record WantedVm(
     List<String> started,
     List<Attached> attached,
     List<String> detached,
+    List<String> coming,
     boolean going) {
 
   /**
@@ -92,6 +95,7 @@ record WantedVm(
     started = List.copyOf(started);
     attached = List.copyOf(attached);
     detached = List.copyOf(detached);
+    coming = List.copyOf(coming);
   }
 
   /** As a file asks for it. */
@@ -104,7 +108,7 @@ record WantedVm(
       List<String> forced) {
     return new WantedVm(
         name, source, text, host, bind, forced, List.of(), Map.of(), List.of(), List.of(),
-        List.of(), false);
+        List.of(), List.of(), false);
   }
 
   /** Whether both were handed over alike, whatever has become of them. */
@@ -116,30 +120,57 @@ record WantedVm(
   WantedVm binding(List<String> functions) {
     List<String> all = Stream.concat(bound.stream(), functions.stream()).distinct().toList();
     return new WantedVm(
-        name, source, text, host, bind, forced, all, wrapped, started, attached, detached, going);
+        name, source, text, host, bind, forced, all, wrapped, started, attached, detached, coming,
+        going);
   }
 
   /** The same without these among those that are given back. */
   WantedVm released(List<String> functions) {
     List<String> left = bound.stream().filter(f -> !functions.contains(f)).toList();
     return new WantedVm(
-        name, source, text, host, bind, forced, left, wrapped, started, attached, detached, going);
+        name, source, text, host, bind, forced, left, wrapped, started, attached, detached, coming,
+        going);
   }
 
   WantedVm starting(List<String> uuids) {
     return new WantedVm(
-        name, source, text, host, bind, forced, bound, wrapped, uuids, attached, detached, going);
+        name, source, text, host, bind, forced, bound, wrapped, uuids, attached, detached, coming,
+        going);
   }
 
   WantedVm wrapping(Map<UUID, PciAddress> functions) {
     return new WantedVm(
         name, source, text, host, bind, forced, bound, functions, started, attached, detached,
+        coming, going);
+  }
+
+  /** The same, as one of several that are served together or not at all. */
+  WantedVm comingWith(List<String> names) {
+    return new WantedVm(
+        name, source, text, host, bind, forced, bound, wrapped, started, attached, detached, names,
         going);
+  }
+
+  /** The same, whatever becomes of those that came with it. */
+  WantedVm come() {
+    return comingWith(List.of());
+  }
+
+  /** Whether all that it came with are written down, too, or have come already. */
+  boolean isComplete(List<WantedVm> all) {
+    return coming.stream()
+        .allMatch(other -> all.stream().anyMatch(w -> w.name.equals(other) && w.isOfFile(this)));
+  }
+
+  /** Whether both were handed over at once. */
+  private boolean isOfFile(WantedVm other) {
+    return sameAs(of(name, other.source, other.text, other.host, other.bind, other.forced));
   }
 
   WantedVm goingDown() {
     return new WantedVm(
-        name, source, text, host, bind, forced, bound, wrapped, started, attached, detached, true);
+        name, source, text, host, bind, forced, bound, wrapped, started, attached, detached, coming,
+        true);
   }
 
   /** The same with one device more. */
@@ -147,7 +178,8 @@ record WantedVm(
     List<Attached> more = new ArrayList<>(attached);
     more.add(one);
     return new WantedVm(
-        name, source, text, host, bind, forced, bound, wrapped, started, more, detached, going);
+        name, source, text, host, bind, forced, bound, wrapped, started, more, detached, coming,
+        going);
   }
 
   /** The same with one device less. */
@@ -157,7 +189,8 @@ record WantedVm(
     List<String> more = new ArrayList<>(detached);
     more.add(address);
     return new WantedVm(
-        name, source, text, host, bind, forced, bound, wrapped, started, fewer, more, going);
+        name, source, text, host, bind, forced, bound, wrapped, started, fewer, more, coming,
+        going);
   }
 
   /**
@@ -206,6 +239,9 @@ record WantedVm(
           Json.put(g, "started", started);
           Json.objects(g, "attached", attached, (o, device) -> device.write(o));
           Json.put(g, "detached", detached);
+          if (!coming.isEmpty()) {
+            Json.put(g, "coming", coming);
+          }
           if (going) {
             g.writeBooleanProperty("going", true);
           }
@@ -240,6 +276,7 @@ record WantedVm(
           texts(node, "started"),
           node.path("attached").valueStream().map(Attached::read).toList(),
           texts(node, "detached"),
+          texts(node, "coming"),
           node.path("going").asBoolean(false));
     } catch (JacksonException | IllegalArgumentException e) {
       throw new BadInputException(file, 0, "", "is damaged: " + e.getMessage());

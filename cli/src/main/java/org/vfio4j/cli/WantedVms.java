@@ -4,6 +4,7 @@
 package org.vfio4j.cli;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.DirectoryIteratorException;
@@ -40,9 +41,18 @@ final class WantedVms {
    */
   static WantedVms in(Path folder) {
     try {
+      Path there = folder;
+      while (there.getParent() != null && !Files.exists(there)) {
+        there = there.getParent();
+      }
       Files.createDirectories(
           folder,
           PosixFilePermissions.asFileAttribute(PosixFilePermissions.fromString("rwx------")));
+      // What is written in a folder is not lost, and neither may the folder be.
+      for (Path at = folder; !at.equals(there) && at.getParent() != null; ) {
+        at = at.getParent();
+        sync(at);
+      }
       return new WantedVms(folder);
     } catch (IOException e) {
       throw new BadInputException(
@@ -61,7 +71,7 @@ final class WantedVms {
       for (Path file : entries) {
         if (file.toString().endsWith(PART)) {
           // Whoever was told nothing expects nothing.
-          Files.delete(file);
+          remove(file, damaged);
         } else if (file.toString().endsWith(END)) {
           files.add(file);
         }
@@ -80,6 +90,15 @@ final class WantedVms {
       }
     }
     return all;
+  }
+
+  /** What is left there keeps nobody from being served. */
+  private static void remove(Path part, Consumer<String> damaged) {
+    try {
+      Files.delete(part);
+    } catch (IOException e) {
+      damaged.accept("%s cannot be removed: %s".formatted(part, OutputFile.reason(e)));
+    }
   }
 
   private Path file(String name) {
@@ -101,11 +120,15 @@ final class WantedVms {
               StandardOpenOption.CREATE,
               StandardOpenOption.TRUNCATE_EXISTING,
               StandardOpenOption.WRITE)) {
-        out.write(StandardCharsets.UTF_8.encode(vm.json()));
+        ByteBuffer bytes = StandardCharsets.UTF_8.encode(vm.json());
+        // A disk that gets full takes a part of it first, and says so only when asked again.
+        while (bytes.hasRemaining()) {
+          out.write(bytes);
+        }
         out.force(true);
       }
       Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
-      sync();
+      sync(folder);
     } catch (IOException e) {
       throw new RefusedException(
           "%s: cannot be written down in %s, and would be forgotten: %s"
@@ -117,7 +140,7 @@ final class WantedVms {
   void remove(String name) {
     try {
       Files.deleteIfExists(file(name));
-      sync();
+      sync(folder);
     } catch (IOException e) {
       throw new RefusedException(
           "%s: cannot be forgotten in %s, and would be served again: %s"
@@ -125,7 +148,7 @@ final class WantedVms {
     }
   }
 
-  private void sync() throws IOException {
+  private static void sync(Path folder) throws IOException {
     try (FileChannel entries = FileChannel.open(folder, StandardOpenOption.READ)) {
       entries.force(true);
     }

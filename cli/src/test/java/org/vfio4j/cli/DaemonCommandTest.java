@@ -168,6 +168,53 @@ class DaemonCommandTest {
     }
   }
 
+  /** A power cut while a file was handed over leaves all of its VMs or none. */
+  @Test
+  void shouldServeAllVmsOfAFileOrNone() throws Exception {
+    String text = "vms: {a: {devices: [{device: edu}]}, b: {devices: [{device: edu}]}}";
+    try (RunningCommand _ = daemon()) {
+      assertThat(ask("up", "-d", file("lab.yaml", LAB)).status()).isZero();
+      Ran up = ask("up", "-d", file("two.yaml", text));
+      assertThat(up.status()).as(up.err()).isZero();
+    }
+    assertThat(state.resolve("a.json")).content().doesNotContain("coming");
+    WantedVms wanted = WantedVms.in(state);
+    for (WantedVm vm : wanted.read(_ -> {})) {
+      if (!vm.name().equals("lab")) {
+        wanted.write(vm.comingWith(List.of("a", "b")));
+      }
+    }
+    try (RunningCommand _ = daemon()) {
+      assertThat(ask("ps").out()).contains("a ").contains("b ").contains("lab");
+      assertThat(state.resolve("a.json")).content().doesNotContain("coming");
+    }
+    WantedVm a = wanted.read(_ -> {}).getFirst();
+    wanted.write(a.comingWith(List.of("a", "b")));
+    wanted.remove("b");
+    try (RunningCommand daemon = daemon()) {
+      assertThat(daemon.out()).contains("a: was handed over with a, b, of which not all");
+      assertThat(written()).containsExactly(state.resolve("lab.json"));
+      assertThat(ask("up", "-d", file("two.yaml", text)).status()).isZero();
+    }
+  }
+
+  /** What a VM is written down in is its own. */
+  @Test
+  void shouldRefuseAVmWhoseFolderIsAnothers() throws Exception {
+    Path one = file("one.yaml", "vms: {'a b': {devices: [{device: edu}]}}");
+    Path other = file("other.yaml", "vms: {a_b: {devices: [{device: edu}]}}");
+    try (RunningCommand _ = daemon()) {
+      assertThat(ask("up", "-d", one).status()).isZero();
+      Ran refused = ask("up", "-d", other);
+      assertThat(refused.status()).isEqualTo(Main.REFUSED);
+      assertThat(refused.err()).contains("a_b: a b has the folder a_b already");
+      assertThat(written()).hasSize(1);
+    }
+    try (RunningCommand _ = daemon()) {
+      assertThat(ask("ps").out()).contains("a b").doesNotContain("a_b ");
+    }
+  }
+
   /** A VM gets and loses devices while it is served, and has them after a restart. */
   @Test
   void shouldAttachAndDetach() throws Exception {
