@@ -45,13 +45,13 @@ prepare_classpath() {
     command -v mvn >/dev/null || die "needs Maven 3.8 or newer"
     started=$(mktemp "$bench/target/started.XXXXXX")
     (
-      cd "$root"
-      JAVA_HOME=$jdk mvn -q -B -pl "$(bench_modules | paste -sd,)" -am -Dformat.skip=true \
+      # Each by its own status: the shell does not stop at an error where somebody looks at it.
+      cd "$root" && JAVA_HOME=$jdk mvn -q -B -pl "$(bench_modules | paste -sd,)" -am -Dformat.skip=true \
         -Dmdep.outputFile=target/kernel-bench.classpath \
-        test-compile org.apache.maven.plugins:maven-dependency-plugin:build-classpath
-      JAVA_HOME=$jdk mvn -q -B -f kernel-bench/pom.xml -Dmdep.outputFile=target/console.classpath \
-        -DincludeGroupIds=org.junit.platform,org.opentest4j.reporting \
-        org.apache.maven.plugins:maven-dependency-plugin:build-classpath
+        test-compile org.apache.maven.plugins:maven-dependency-plugin:build-classpath &&
+        JAVA_HOME=$jdk mvn -q -B -f kernel-bench/pom.xml -Dmdep.outputFile=target/console.classpath \
+          -DincludeGroupIds=org.junit.platform,org.opentest4j.reporting \
+          org.apache.maven.plugins:maven-dependency-plugin:build-classpath
     ) >"$bench/target/maven.log" 2>&1 || {
       tail -n 20 "$bench/target/maven.log" >&2
       die "the classes of the suites cannot be built; above, the end of kernel-bench/target/maven.log"
