@@ -32,7 +32,7 @@ jar_of() {
 }
 
 # What the guest's JVMs need not load and link once more: there a start costs ten seconds, and a third less with it.
-train() {
+loaded_classes() {
   "$jdk/bin/java" -XX:AOTCacheOutput="$1" -XX:TieredStopAtLevel=1 -XX:+UseSerialGC --enable-native-access=ALL-UNNAMED \
     -cp "$2" org.vfio4j.cli.Training "$root/examples" >"$1.log" 2>&1 || rm -f "$1"
 }
@@ -69,7 +69,7 @@ prepare_classpath() {
       # The libraries' log goes where their tests look for it, and not where the command wants it. Of our own modules the
       # jars are there already.
     } | awk 'NF && !seen[$0]++ && !/slf4j-jdk-platform-logging/ && /[.]jar$/' | paste -sd: >"$started.path"
-    train "$bench/target/lib/classes.aot" "$(<"$started.path")"
+    loaded_classes "$bench/target/lib/classes.aot" "$(<"$started.path")"
     touch -r "$started" "$started.path"
     mv "$started.path" "$file"
     rm -f "$started"

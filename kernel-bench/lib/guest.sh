@@ -11,16 +11,23 @@ iommu_of() {
     default) echo intremap=on ;;
     no-intremap) echo intremap=off ;;
     snoop-control) echo intremap=on,snoop-control=on ;;
-    hotplug) echo intremap=on ;;
+    hotplug | power-cut) echo intremap=on ;;
     *) die "no machine $1: default, no-intremap, snoop-control, hotplug" ;;
   esac
 }
 
-# What a machine has besides. hotplug: a card that can be pulled and reports errors (AER; e1000e of QEMU 7.2 cannot), and the machine's own monitor at the guest's
-# second serial port, for suites that have something happen to it. Sockets have short names.
+# What a machine has besides. hotplug: a card that can be pulled and reports errors (e1000e of QEMU 7.2 cannot), and the
+# machine's own monitor at the guest's second serial port, for suites that have something happen to it. Sockets have
+# short names. power-cut: the disk at $disk_socket.
 extra_of() {
+  if [[ $1 == power-cut ]]; then
+    printf '%s\n' -device pcie-root-port,id=rp4,addr=b.0,chassis=4,slot=4 \
+      -drive "file=nbd:unix:$disk_socket,format=raw,if=none,id=state,cache=writeback" \
+      -device virtio-blk-pci,bus=rp4,drive=state
+  fi
   [[ $1 == hotplug ]] || return 0
-  printf '%s\n' -device pcie-root-port,id=rp4,addr=b.0,chassis=4,slot=4 -device virtio-rng-pci,disable-legacy=on,iommu_platform=on,aer=on,id=pulled,bus=rp4 \
+  printf '%s\n' -device pcie-root-port,id=rp4,addr=b.0,chassis=4,slot=4 \
+    -device virtio-rng-pci,disable-legacy=on,iommu_platform=on,aer=on,id=pulled,bus=rp4 \
     -chardev "socket,id=monitor,path=$2/monitor,server=on,wait=off" -mon chardev=monitor,mode=control \
     -chardev "socket,id=asked,path=$2/monitor" -serial chardev:asked
 }
@@ -34,6 +41,10 @@ quick="mitigations=off init_on_alloc=0 apparmor=0"
 # it tried the interrupt.
 late="nowatchdog no_timer_check tsc=reliable"
 
+# How many processors it has, and words for its kernel besides.
+processors=2
+words=
+
 # start_guest MACHINE FOLDER: boots with FOLDER as /results; sets $guest to the process, and $monitor to a folder that
 # goes with it.
 start_guest() {
@@ -44,7 +55,7 @@ start_guest() {
   # What an NVMe driver can recognise when it reads block 0.
   printf 'vfio4j kernel-bench block 0\n' >"$folder/disk"
   truncate -s 16M "$folder/disk"
-  qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu max,erms=off,fsrm=off -m "$memory" -smp 2 \
+  qemu-system-x86_64 -M q35 -accel tcg,thread=multi -cpu max,erms=off,fsrm=off -m "$memory" -smp "$processors" \
     -nodefaults -display none -monitor none -no-reboot -net none -serial "file:$folder/console" \
     -device "intel-iommu,$options,caching-mode=on,aw-bits=48" \
     -device edu,addr=2.0 -device edu,addr=3.0 -device edu,addr=4.0 \
@@ -63,7 +74,7 @@ start_guest() {
     -fsdev "local,id=results,path=$folder,security_model=none,multidevs=remap" \
     -device virtio-9p-pci,bus=rp3,addr=0.1,fsdev=results,mount_tag=results \
     "${extra[@]}" -kernel "$home/vmlinuz" -initrd "$initramfs" \
-    -append "console=ttyS0 intel_iommu=on panic=-1 oops=panic edd=off nokaslr $late $quick rdinit=/init" \
+    -append "console=ttyS0 intel_iommu=on panic=-1 oops=panic edd=off nokaslr $late $quick $words rdinit=/init" \
     </dev/null >"$folder/qemu" 2>&1 &
   guest=$!
 }
