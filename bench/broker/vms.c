@@ -33,36 +33,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { VERSION = 1, DMA_MAP = 2, DMA_UNMAP = 3, GET_INFO = 4, REGION_READ = 9 };
-enum { ERROR = 1 << 5 };
+#include "../user/messages.h"
+
 enum { READS_A_SECOND = 50, MAP_SIZE = 0x10000, STORM_SIZE = 0x1000, QUEUE = 1024, ROOM = 1024 };
 
 static const uint64_t SECOND = 1000000000, EXTRA = 0x100000000, STORM = 0x200000000;
 // A server that says nothing for so long has lost a message.
 static const uint64_t SILENCE = 30000000000;
-
-struct header {
-	uint16_t id, command;
-	uint32_t size, flags, error;
-};
-
-struct access {
-	struct header h;
-	uint64_t offset;
-	uint32_t region, count;
-};
-
-struct map {
-	struct header h;
-	uint32_t argsz, flags;
-	uint64_t offset, address, size;
-};
-
-struct unmap {
-	struct header h;
-	uint32_t argsz, flags;
-	uint64_t address, size;
-};
 
 // A connection; what it has asked and not been answered yet is in a ring.
 struct device {
@@ -137,13 +114,6 @@ static uint32_t of_thousand(const struct times *t, unsigned share)
 static void post(struct device *d, struct header *h, uint16_t command, uint32_t size, int fd,
 		 uint64_t since)
 {
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec iov = { h, size };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-
 	if (d->head - d->tail == QUEUE) {
 		errno = ENOBUFS;
 		die(d->path);
@@ -151,20 +121,10 @@ static void post(struct device *d, struct header *h, uint16_t command, uint32_t 
 	h->id = d->next_id++;
 	h->command = command;
 	h->size = size;
-	if (fd >= 0) {
-		struct cmsghdr *c = &control.align;
-
-		msg.msg_control = control.space;
-		msg.msg_controllen = sizeof(control.space);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(int));
-	}
 	d->asked[d->head % QUEUE].command = command;
 	d->asked[d->head % QUEUE].since = since;
 	d->head++;
-	if (sendmsg(d->sock, &msg, MSG_NOSIGNAL) != (ssize_t)size)
+	if (send_message(d->sock, h, fd) != (ssize_t)size)
 		die(d->path);
 }
 

@@ -20,32 +20,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { VERSION = 1, DMA_MAP = 2, DMA_UNMAP = 3, REGION_READ = 9, REGION_WRITE = 10 };
-enum { NO_REPLY = 1 << 4, ERROR = 1 << 5 };
+#include "messages.h"
+
 enum { BATCH = 64, MAP_SIZE = 0x10000, ALLOCATED = 0x8000 };
 
-struct header {
-	uint16_t id, command;
-	uint32_t size, flags, error;
-};
-
-struct access {
-	struct header h;
-	uint64_t offset;
-	uint32_t region, count;
+struct written {
+	struct access a;
 	unsigned char data[8];
-};
-
-struct map {
-	struct header h;
-	uint32_t argsz, flags;
-	uint64_t offset, address, size;
-};
-
-struct unmap {
-	struct header h;
-	uint32_t argsz, flags;
-	uint64_t address, size;
 };
 
 static int sock;
@@ -57,31 +38,14 @@ static void die(const char *what)
 	exit(1);
 }
 
-static void send_message(struct header *h, uint16_t command, uint32_t size, uint32_t flags, int fd)
+static void send_command(struct header *h, uint16_t command, uint32_t size, uint32_t flags, int fd)
 {
-	union {
-		struct cmsghdr align;
-		char space[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct iovec iov = { h, size };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1 };
-
 	h->id = next_id++;
 	h->command = command;
 	h->size = size;
 	h->flags = flags;
 	h->error = 0;
-	if (fd >= 0) {
-		struct cmsghdr *c = &control.align;
-
-		msg.msg_control = control.space;
-		msg.msg_controllen = sizeof(control.space);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(int));
-	}
-	if (sendmsg(sock, &msg, 0) != (ssize_t)size)
+	if (send_message(sock, h, fd) != (ssize_t)size)
 		die("send");
 }
 
@@ -109,26 +73,27 @@ static void negotiate(void)
 	char reply[1024];
 
 	memcpy(m.json, json, sizeof(json));
-	send_message(&m.h, VERSION, sizeof(m.h) + 4 + sizeof(json), 0, -1);
+	send_command(&m.h, VERSION, sizeof(m.h) + 4 + sizeof(json), 0, -1);
 	receive_reply(&m.h, reply, sizeof(reply));
 }
 
 static void do_read(uint64_t offset, uint32_t count, void *data)
 {
-	struct access m = { .offset = offset, .count = count }, reply;
+	struct access m = { .offset = offset, .count = count };
+	struct written reply;
 
-	send_message(&m.h, REGION_READ, sizeof(m) - sizeof(m.data), 0, -1);
+	send_command(&m.h, REGION_READ, sizeof(m), 0, -1);
 	receive_reply(&m.h, &reply, sizeof(reply));
 	memcpy(data, reply.data, count);
 }
 
 static void do_write(uint64_t offset, uint32_t flags)
 {
-	struct access m = { .offset = offset, .count = 4 }, reply;
+	struct written m = { .a = { .offset = offset, .count = 4 } }, reply;
 
-	send_message(&m.h, REGION_WRITE, sizeof(m) - 4, flags, -1);
+	send_command(&m.a.h, REGION_WRITE, sizeof(m) - 4, flags, -1);
 	if (!(flags & NO_REPLY))
-		receive_reply(&m.h, &reply, sizeof(reply));
+		receive_reply(&m.a.h, &reply, sizeof(reply));
 }
 
 static void do_map(int fd)
@@ -137,9 +102,9 @@ static void do_map(int fd)
 	struct unmap u = { .argsz = 24, .address = 0x100000, .size = MAP_SIZE };
 	char reply[64];
 
-	send_message(&m.h, DMA_MAP, sizeof(m), 0, fd);
+	send_command(&m.h, DMA_MAP, sizeof(m), 0, fd);
 	receive_reply(&m.h, reply, sizeof(reply));
-	send_message(&u.h, DMA_UNMAP, sizeof(u), 0, -1);
+	send_command(&u.h, DMA_UNMAP, sizeof(u), 0, -1);
 	receive_reply(&u.h, reply, sizeof(reply));
 }
 

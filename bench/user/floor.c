@@ -14,13 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-enum { VERSION = 1, DMA_MAP = 2, DMA_UNMAP = 3, REGION_READ = 9, REGION_WRITE = 10 };
-enum { REPLY = 1, NO_REPLY = 1 << 4 };
-
-struct header {
-	uint16_t id, command;
-	uint32_t size, flags, error;
-};
+#include "messages.h"
 
 static char in[1 << 20], out[1 << 16], region[1 << 16];
 static void *mapped;

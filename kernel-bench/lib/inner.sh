@@ -21,6 +21,23 @@ fail() {
   exit 1
 }
 
+# What a suite has shown, for its summary.
+shown=()
+shown() {
+  shown+=("$1")
+  echo "shown after $SECONDS s: $1"
+}
+summary() { (IFS=,; echo "${shown[*]}" | sed "s/,/, /g") >"$RESULTS/summary"; }
+
+driver_of() { basename "$(readlink "/sys/bus/pci/devices/$1/driver")"; }
+
+# ask STATUS LOG WORD...: asks the daemon, which is to be answered with STATUS.
+ask() {
+  local status=$1 log=$RESULTS/$2.log answered=0
+  (vfio "${@:3}") >"$log" 2>&1 || answered=$?
+  ((answered == status)) || fail "vfio ${*:3} ended with $answered, not $status"
+}
+
 # said LOG TEXT: how often, in $count. Without another process: each would cost the VM within the
 # guest some hundredths of a second of one of the two processors.
 said() {

@@ -9,13 +9,7 @@ nvme=0000:03:00.0
 edu=0000:02:01.0
 network=0000:00:05.0
 work=/tmp/daemon
-shown=()
 . "$BENCH/lib/inner.sh"
-
-shown() {
-  shown+=("$1")
-  echo "shown after $SECONDS s: $1"
-}
 
 mkdir -p $work/monitors
 chown nobody $work/monitors
@@ -33,16 +27,8 @@ YAML
 cat >$work/vfio <<SH
 exec $JAVA $JAVA_FLAGS org.vfio4j.cli.Main "\$@"
 SH
-driver_of() { basename "$(readlink "/sys/bus/pci/devices/$1/driver")"; }
 export VFIO_SOCKET=$work/vms/daemon.sock
 tell() { echo "$1" >&9; }
-
-# ask STATUS LOG WORD...: asks the daemon, which is to be answered with STATUS.
-ask() {
-  local status=$1 log=$RESULTS/$2.log answered=0
-  (vfio "${@:3}") >"$log" 2>&1 || answered=$?
-  ((answered == status)) || fail "vfio ${*:3} ended with $answered, not $status"
-}
 
 start_daemon() {
   vfio keep -- bash $work/vfio daemon --folder $work/vms --state $work/state --unplug-timeout 120 \
@@ -133,4 +119,4 @@ for event in ready serving connected state; do
 done
 shown "taken down, and given back"
 (($(pinned) == before)) || fail "$(($(pinned) - before)) pages stay pinned"
-(IFS=,; echo "${shown[*]}" | sed 's/,/, /g') >"$RESULTS/summary"
+summary

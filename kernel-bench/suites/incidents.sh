@@ -8,11 +8,6 @@
 
 work=/tmp/incidents
 . "$BENCH/lib/inner.sh"
-shown=()
-shown() {
-  shown+=("$1")
-  echo "shown after $SECONDS s: $1"
-}
 # The outer machine's monitor. The terminal sends back what comes before it is told not to, which is refused and may take
 # a command with it.
 exec {monitor}<>/dev/ttyS1
@@ -105,4 +100,4 @@ await_end $broker "vfio up"
 [[ -z $(find $work/vms -mindepth 1) ]] || fail "something stays in the folder"
 (($(pinned) == before)) || fail "$(($(pinned) - before)) pages stay pinned"
 shown "the next VM refused, and everything given back"
-(IFS=,; echo "${shown[*]}") >"$RESULTS/summary"
+summary

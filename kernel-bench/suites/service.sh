@@ -9,15 +9,9 @@
 under_systemd service
 work=/tmp/service
 . "$BENCH/lib/inner.sh"
-shown=()
-shown() {
-  shown+=("$1")
-  echo "shown after $SECONDS s: $1"
-}
 card=0000:00:05.1
 # The host's way to others.
 lives_on=0000:00:05.0
-driver_of() { basename "$(readlink "/sys/bus/pci/devices/$1/driver")"; }
 
 # Where a package would put it: the units see no home.
 lib=/usr/lib/vfio4j-suite
@@ -66,12 +60,6 @@ host: linux
 vms:
   lost: {memory: 64MiB, user: nobody, devices: [$lives_on]}
 YAML
-# ask STATUS LOG WORD...: asks the daemon, which is to be answered with STATUS.
-ask() {
-  local answered=0
-  (vfio "${@:3}") >"$RESULTS/$2.log" 2>&1 || answered=$?
-  ((answered == $1)) || fail "vfio ${*:3} ended with $answered, not $1"
-}
 ask 1 lost up -d $work/lost.yaml --bind
 cat "$RESULTS/lost.log"
 [[ $(driver_of $lives_on) == e1000e ]] || fail "$lives_on is with $(driver_of $lives_on)"
@@ -102,4 +90,4 @@ systemctl kill -s INT vfio4j.service
 until [[ $(systemctl show -P ActiveState vfio4j.service) == inactive ]]; do read -rt 0.3 -u "$nothing" || true; done
 (($(pinned) == before)) || fail "$(($(pinned) - before)) pages stay pinned"
 shown "given back to its driver by the binder"
-(IFS=,; echo "${shown[*]}") >"$RESULTS/summary"
+summary
