@@ -48,6 +48,7 @@ systemctl start vfio4j.service || fail "vfio4j.service"
 daemon=$(systemctl show -P MainPID vfio4j.service)
 sed -nE 's/^(Uid|CapEff|NoNewPrivs|Seccomp):\s*/\1 /p' "/proc/$daemon/status" | paste -sd' '
 [[ $(stat -c %U "/proc/$daemon") == vfio4j ]] || fail "the daemon is $(stat -c %U "/proc/$daemon")"
+grep -q '^CapEff:.*0000000000084001$' "/proc/$daemon/status" || fail "the daemon may more, or less, than IPC_LOCK, SYS_PTRACE and CHOWN"
 shown "served by user vfio4j, who has IPC_LOCK, SYS_PTRACE and CHOWN"
 
 cat >$work/web.yaml <<YAML
@@ -62,6 +63,7 @@ vms:
 YAML
 ask 1 lost up -d $work/lost.yaml --bind
 cat "$RESULTS/lost.log"
+grep -q "carries the management network of this host" "$RESULTS/lost.log" || fail "refused for another reason"
 [[ $(driver_of $lives_on) == e1000e ]] || fail "$lives_on is with $(driver_of $lives_on)"
 ip route get 10.0.2.2 | grep -q "dev $name" || fail "the host has lost its way"
 shown "what the host lives on is refused"
