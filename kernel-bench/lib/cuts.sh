@@ -3,8 +3,9 @@
 #
 # The cuts of kernel-bench/power-cut: the disk, the moments, and what each boot has to show.
 
-# What a cut comes upon, in turns: an answer that has just come; something under way; the daemon's start; nothing.
-moments=(operation acknowledged start operation idle acknowledged operation start acknowledged operation)
+# What a cut comes upon, in turns: an answer that has just come; something under way; what the disk was about to flush;
+# the daemon's start; nothing.
+moments=(flush acknowledged start operation idle acknowledged flush start acknowledged operation)
 
 # Compiled code lives too short here for what it costs, as the emulator has to compile it once more. What a JVM has learnt
 # is of use where it need not be moved, which would take the guest ten seconds.
@@ -102,9 +103,10 @@ start_disk() {
 
 # Until the disk has lost what it loses; sets $lost to what it says.
 await_disk() {
-  local lines
+  local lines deadline=$((SECONDS + 30))
   until mapfile -t lines <"$results/disk.log" && ((${#lines[@]} > boot)); do
     kill -0 "$disk" 2>/dev/null || die "the disk is gone: $(tail -n 3 "$results/disk.log")"
+    ((SECONDS < deadline)) || die "the disk has seen no guest: $(tail -n 3 "$results/qemu")"
     sleep 0.05
   done
   lost=${lines[boot]}
@@ -132,7 +134,7 @@ follow() {
     case $line in
       begin*) begun=$((begun + 1)) ;;
       acked*) acked=$((acked + 1)) ;;
-      refused*) wrong+=("$line") ;;
+      refused* | broken*) broken+=("$line") ;;
       lost*) begun=$((begun - 1)) ;;
       wrong*) wrong+=("${line#wrong }") ;;
       starting) starting=${EPOCHREALTIME/./} ;;
@@ -154,6 +156,13 @@ is_moment() {
   case $moment in
     operation) ((acked >= threshold && begun > acked)) ;;
     acknowledged) ((acked >= threshold)) ;;
+    flush)
+      if ((acked >= threshold)) && [[ -z $asked ]]; then
+        asked=yes
+        : >"$sockets/hold"
+      fi
+      [[ -e $sockets/held ]]
+      ;;
     start) [[ -n $starting ]] ;;
     idle) [[ $state == idle ]] ;;
     *) false ;;
@@ -163,7 +172,7 @@ is_moment() {
 # Boots, and cuts at the moment.
 boot() {
   local start=$SECONDS delay=0 restart='' before=0
-  log='' half='' begun=0 acked=0 starting='' settled='' state='' leftovers=0 wrong=() killed='' lost=''
+  log='' half='' begun=0 acked=0 starting='' settled='' state='' leftovers=0 wrong=() broken=() killed='' lost='' asked=''
   number=$(printf %03d $boot)
   threshold=$((1 + RANDOM % 30))
   case $moment in
@@ -192,7 +201,7 @@ boot() {
     follow
     if is_moment; then
       pause $delay
-      kill -9 "$guest"
+      kill -9 "$guest" || true
       killed=yes
       break
     fi
@@ -212,6 +221,7 @@ boot() {
   guest=
   rm -rf "$monitor"
   await_disk
+  rm -f "$sockets"/{hold,held}
   moment='' follow
   [[ -z $log ]] || exec {log}<&-
   mv "$results/console" "$results/console-$number"
@@ -234,21 +244,23 @@ check_image() {
 # What a boot has shown: a line, and whether something is wrong.
 judge_boot() {
   local line
-  while IFS= read -r line; do wrong+=("kernel: $line"); done < <(
+  while IFS= read -r line; do broken+=("kernel: $line"); done < <(
     complaints "$results/console-$number"
     tr -d '\r' <"$results/console-$number" | grep -E 'EXT4-fs (error|warning)|JBD2: .*error' || true
   )
   case $1 in
-    end) [[ $state == end ]] || wrong+=("the last boot did not end by itself") ;;
-    *) [[ -n $killed ]] || wrong+=("the guest was gone before the cut, or after $limit s had not come to it") ;;
+    end) [[ $state == end ]] || broken+=("the last boot did not end by itself") ;;
+    *) [[ -n $killed && $lost == "cut: "* ]] || broken+=("the guest was gone before the cut, or after $limit s had not come to it") ;;
   esac
+  [[ $1 != idle ]] || ((acked > 0)) || broken+=("nothing was acknowledged")
   printf '%3d  %-12s %3d s, %3d acknowledged, %d under way; disk %s; %s%s\n' $boot "$1" $((SECONDS - $2)) $acked \
     $((begun - acked)) "$lost" "$checked" "$( ((leftovers == 0)) || echo "; $leftovers left half")"
   ((${#wrong[@]} == 0)) || printf '     WRONG: %s\n' "${wrong[@]}"
+  ((${#broken[@]} == 0)) || printf '     BROKEN: %s\n' "${broken[@]}"
 }
 
 run_cuts() {
-  local start=$SECONDS begin now all=0 open=0 found=0
+  local start=$SECONDS begin now all=0 open=0 found=0 failed=0 blocks=0
   start_disk
   # As long as a daemon's start takes, in ms, as last seen.
   starts=6000
@@ -265,6 +277,8 @@ run_cuts() {
     judge_boot "$now" $begin
     all=$((all + acked)) open=$((open + (begun > acked)))
     ((${#wrong[@]} == 0)) || found=$((found + 1))
+    ((${#broken[@]} == 0)) || failed=$((failed + 1))
+    if [[ $lost =~ ", "([0-9]+)" of "[0-9]+" blocks" ]]; then blocks=$((blocks + BASH_REMATCH[1])); fi
     if [[ -n $planted && $found != 0 ]]; then
       echo "planted $planted: found after $((boot > 1 ? boot - 1 : 1)) cuts"
       exit 0
@@ -278,6 +292,8 @@ run_cuts() {
     echo "planted $planted: not found in $cuts cuts"
     exit 1
   fi
-  echo "$cuts cuts in $((SECONDS - start)) s, $open with something under way: $all acknowledged, $found boots wrong (seed $seed)"
-  ((found == 0)) || exit 1
+  echo "$cuts cuts in $((SECONDS - start)) s, $open with something under way: $all acknowledged, $blocks blocks lost," \
+    "$found boots wrong${failed:+, $failed broken} (seed $seed)"
+  ((cuts < 10 || blocks > 0)) || die "no cut had the disk lose anything, which shows little"
+  ((found == 0 && failed == 0)) || exit 1
 }

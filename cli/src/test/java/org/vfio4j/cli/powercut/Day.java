@@ -67,7 +67,7 @@ final class Day {
     try {
       day.run();
     } catch (IOException | RuntimeException e) {
-      day.say("wrong " + oneLine(e.toString()));
+      day.say("broken " + oneLine(e.toString()));
       e.printStackTrace();
       status = 1;
     }
@@ -210,10 +210,14 @@ final class Day {
           Thread.ofPlatform()
               .start(
                   () -> {
-                    while (left.getAndDecrement() > 0 && one(file)) {
-                      if (acknowledged.get() >= half) {
-                        middle.run();
+                    try {
+                      while (left.getAndDecrement() > 0 && one(file)) {
+                        if (acknowledged.get() >= half) {
+                          middle.run();
+                        }
                       }
+                    } catch (RuntimeException e) {
+                      say("broken " + oneLine(e.toString()));
                     }
                   }));
     }

@@ -9,6 +9,7 @@ import java.io.DataInputStream;
 import java.io.DataOutputStream;
 import java.io.EOFException;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.net.StandardProtocolFamily;
 import java.net.UnixDomainSocketAddress;
 import java.nio.ByteBuffer;
@@ -65,6 +66,7 @@ final class VolatileDisk {
   private final long size;
   private final Random random;
   private final boolean lying;
+  private final Path socket;
 
   /** What was written since the last flush, by the block's number. */
   private final Map<Long, byte[]> cached = new TreeMap<>();
@@ -76,10 +78,13 @@ final class VolatileDisk {
    * A disk.
    *
    * @param image what is on it, of whole blocks
+   * @param socket where it is served; beside it a file {@code hold} asks for a flush that is not
+   *     done, and a file {@code held} says that one waits
    * @param lying whether a flush is answered and not done
    */
-  VolatileDisk(FileChannel image, long seed, boolean lying) throws IOException {
+  VolatileDisk(FileChannel image, Path socket, long seed, boolean lying) throws IOException {
     this.image = image;
+    this.socket = socket;
     this.size = image.size();
     this.random = new Random(seed);
     this.lying = lying;
@@ -97,7 +102,7 @@ final class VolatileDisk {
         ServerSocketChannel server = ServerSocketChannel.open(StandardProtocolFamily.UNIX)) {
       VolatileDisk disk =
           new VolatileDisk(
-              image, Long.parseLong(args[2]), args.length > 3 && args[3].equals("lying"));
+              image, socket, Long.parseLong(args[2]), args.length > 3 && args[3].equals("lying"));
       Files.deleteIfExists(socket);
       server.bind(UnixDomainSocketAddress.of(socket));
       System.out.println("ready");
@@ -121,7 +126,7 @@ final class VolatileDisk {
     try {
       ended = !negotiated(in, out) || transmit(in, out);
     } catch (IOException _) {
-      // QEMU was killed.
+      // QEMU was killed. What the image refuses, and what is no request, ends this process.
     }
     if (ended) {
       keep();
@@ -139,7 +144,7 @@ final class VolatileDisk {
     in.readInt();
     while (true) {
       if (in.readLong() != OPTION) {
-        throw new IOException("no option");
+        throw new IllegalStateException("no option");
       }
       int option = in.readInt();
       byte[] data = in.readNBytes(in.readInt());
@@ -192,7 +197,7 @@ final class VolatileDisk {
   private boolean transmit(DataInputStream in, DataOutputStream out) throws IOException {
     while (true) {
       if (in.readInt() != REQUEST) {
-        throw new IOException("no request");
+        throw new IllegalStateException("no request");
       }
       in.readShort();
       int type = in.readShort();
@@ -212,7 +217,7 @@ final class VolatileDisk {
         }
         case WRITE -> {
           if (!whole) {
-            throw new IOException("a write beyond the end");
+            throw new IllegalStateException("a write beyond the end");
           }
           byte[] written = in.readNBytes(length);
           if (written.length < length) {
@@ -220,7 +225,10 @@ final class VolatileDisk {
           }
           write(offset, written);
         }
-        case FLUSH -> flush();
+        case FLUSH -> {
+          hold(in);
+          flush();
+        }
         case DISCONNECT -> {
           return true;
         }
@@ -234,8 +242,20 @@ final class VolatileDisk {
     }
   }
 
+  /** Where it is asked for, the power is cut while there is something to flush. */
+  private void hold(DataInputStream in) throws IOException {
+    if (cached.isEmpty() || !Files.deleteIfExists(socket.resolveSibling("hold"))) {
+      return;
+    }
+    Files.createFile(socket.resolveSibling("held"));
+    while (in.read() >= 0) {
+      // What comes besides is not answered, and may be lost.
+    }
+    throw new EOFException();
+  }
+
   /** Reads what was written last, flushed or not. */
-  byte[] read(long offset, int length) throws IOException {
+  byte[] read(long offset, int length) {
     byte[] all = new byte[length];
     for (int at = 0, n; at < length; at += n) {
       long number = (offset + at) / BLOCK;
@@ -247,16 +267,20 @@ final class VolatileDisk {
     return all;
   }
 
-  private byte[] stored(long number) throws IOException {
+  private byte[] stored(long number) {
     ByteBuffer block = ByteBuffer.allocate(BLOCK);
-    while (block.hasRemaining() && image.read(block, number * BLOCK + block.position()) > 0) {
-      // Until the block is whole.
+    try {
+      while (block.hasRemaining() && image.read(block, number * BLOCK + block.position()) > 0) {
+        // Until the block is whole.
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
     return block.array();
   }
 
   /** Writes into the cache. */
-  void write(long offset, byte[] data) throws IOException {
+  void write(long offset, byte[] data) {
     writes++;
     for (int at = 0, n; at < data.length; at += n) {
       long number = (offset + at) / BLOCK;
@@ -272,29 +296,33 @@ final class VolatileDisk {
   }
 
   /** All that was written is to stay. */
-  void flush() throws IOException {
+  void flush() {
     flushes++;
     if (!lying) {
       keep();
     }
   }
 
-  private void keep() throws IOException {
+  private void keep() {
     for (Map.Entry<Long, byte[]> block : cached.entrySet()) {
       store(block.getKey(), block.getValue());
     }
     cached.clear();
   }
 
-  private void store(long number, byte[] block) throws IOException {
+  private void store(long number, byte[] block) {
     ByteBuffer data = ByteBuffer.wrap(block);
-    while (data.hasRemaining()) {
-      image.write(data, number * BLOCK + data.position());
+    try {
+      while (data.hasRemaining()) {
+        image.write(data, number * BLOCK + data.position());
+      }
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
     }
   }
 
   /** The power is gone; what is to be said of it. */
-  String cut() throws IOException {
+  String cut() {
     Loss loss = Loss.values()[random.nextInt(Loss.values().length)];
     int unflushed = cached.size();
     int lost = 0;

@@ -32,7 +32,7 @@ class VolatileDiskTest {
     Path file = Files.write(folder.resolve("image"), filled(BLOCKS * BLOCK, 0));
     try (FileChannel image =
         FileChannel.open(file, StandardOpenOption.READ, StandardOpenOption.WRITE)) {
-      VolatileDisk disk = new VolatileDisk(image, seed, lying);
+      VolatileDisk disk = new VolatileDisk(image, folder.resolve("socket"), seed, lying);
       disk.write(0, filled(BLOCKS * BLOCK, 1));
       disk.flush();
       disk.write(512, filled(BLOCKS * BLOCK - 512, 2));
