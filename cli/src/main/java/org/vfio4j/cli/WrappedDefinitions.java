@@ -8,6 +8,7 @@ import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.FileAttribute;
@@ -177,7 +178,10 @@ final class WrappedDefinitions {
       Path part = Files.createTempFile(root.resolve(MdevDefinition.FOLDER), ".", ".new", READABLE);
       try {
         try (FileChannel out = FileChannel.open(part, StandardOpenOption.WRITE)) {
-          out.write(ByteBuffer.wrap(definition.bytes()));
+          ByteBuffer bytes = ByteBuffer.wrap(definition.bytes());
+          while (bytes.hasRemaining()) {
+            out.write(bytes);
+          }
           out.force(true);
         }
         // A link is refused where another has come first, which a move would replace.
@@ -186,6 +190,9 @@ final class WrappedDefinitions {
         Files.delete(part);
       }
       sync(folder);
+      // Both may be new.
+      sync(root.resolve(MdevDefinition.FOLDER));
+      sync(root.resolve(MdevDefinition.FOLDER).resolveSibling("."));
     } catch (FileAlreadyExistsException e) {
       throw new RefusedException(
           "%s is there already, and is no definition that can be read: 'vfio host' says more"
@@ -237,9 +244,13 @@ final class WrappedDefinitions {
     }
     Path file = root.resolve(meant.getFirst().file());
     try {
-      boolean done = Files.deleteIfExists(file);
+      Files.delete(file);
       sync(folder(meant.getFirst()));
-      return outcome(meant.getFirst(), done);
+      return outcome(meant.getFirst(), true);
+    } catch (NoSuchFileException e) {
+      throw new RefusedException(
+          "%s is gone, or is called otherwise: 'mdevctl undefine -p %s -u %s'"
+              .formatted(file, meant.getFirst().parent(), meant.getFirst().uuid()));
     } catch (IOException e) {
       throw new RefusedException("%s: cannot be removed: %s".formatted(file, OutputFile.reason(e)));
     }

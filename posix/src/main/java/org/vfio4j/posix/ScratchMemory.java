@@ -30,11 +30,19 @@ public final class ScratchMemory {
   @SuppressWarnings("restricted")
   public static ScratchMemory of(SystemCalls calls, Arena arena, long length) {
     MappedMemory memory = MappedMemory.anonymous(calls, length);
-    // A huge page would be all of it at the first touch. A kernel that has none says EINVAL.
-    calls.madvise(memory.address(), length, Constants.MADV_NOHUGEPAGE);
-    MemorySegment of =
-        MemorySegment.ofAddress(memory.address()).reinterpret(length, arena, _ -> memory.close());
-    return new ScratchMemory(calls, of);
+    boolean done = false;
+    try {
+      // A huge page would be all of it at the first touch. A kernel that has none says EINVAL.
+      calls.madvise(memory.address(), length, Constants.MADV_NOHUGEPAGE);
+      MemorySegment of =
+          MemorySegment.ofAddress(memory.address()).reinterpret(length, arena, _ -> memory.close());
+      done = true;
+      return new ScratchMemory(calls, of);
+    } finally {
+      if (!done) {
+        memory.close();
+      }
+    }
   }
 
   /** All of it. */
@@ -43,7 +51,7 @@ public final class ScratchMemory {
   }
 
   /**
-   * Zeroes it, and gives its pages back.
+   * Zeroes it, and gives its pages back. Nobody may close its arena meanwhile.
    *
    * @throws IllegalStateException if it went with its arena
    */
