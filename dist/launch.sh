@@ -34,6 +34,10 @@ run() {
     serve | up | daemon) level=4 heap='-Xms64m -Xmn32m' ;;
     *) level=1 heap= ;;
   esac
+  # Who says otherwise is not overruled: what the JVM reads there, it reads first.
+  case " ${JDK_JAVA_OPTIONS:-} ${JAVA_TOOL_OPTIONS:-}" in
+    *' -Xm'* | *'HeapSize='* | *'NewSize='* | *'RAMPercentage='*) heap= ;;
+  esac
   # shellcheck disable=SC2086 # several options
   exec "$java" -XX:AOTCache="$aot" -XX:TieredStopAtLevel=$level $heap $jvm -Dvfio4j.terminal=$terminal \
     -Dvfio4j.terminal.err=$progress \
