@@ -56,7 +56,7 @@ struct device {
 };
 
 struct times {
-	uint32_t *v;
+	uint64_t *v;
 	size_t count, room;
 };
 
@@ -87,12 +87,12 @@ static void add(struct times *t, uint64_t ns)
 		if (!t->v)
 			die("memory");
 	}
-	t->v[t->count++] = ns > UINT32_MAX ? UINT32_MAX : ns;
+	t->v[t->count++] = ns;
 }
 
 static int compare(const void *a, const void *b)
 {
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 
 	return x < y ? -1 : x > y;
 }
@@ -102,7 +102,7 @@ static void sort(struct times *t)
 	qsort(t->v, t->count, sizeof(*t->v), compare);
 }
 
-static uint32_t of_thousand(const struct times *t, unsigned share)
+static uint64_t of_thousand(const struct times *t, unsigned share)
 {
 	if (!t->count)
 		return 0;
@@ -128,11 +128,12 @@ static void post(struct device *d, struct header *h, uint16_t command, uint32_t 
 		die(d->path);
 }
 
-static void post_map(struct device *d, int fd, uint64_t offset, uint64_t address, uint64_t size)
+static void post_map(struct device *d, int fd, uint64_t offset, uint64_t address, uint64_t size,
+		     uint64_t since)
 {
 	struct map m = { .argsz = 32, .flags = 3, .offset = offset, .address = address, .size = size };
 
-	post(d, &m.h, DMA_MAP, sizeof(m), fd, now());
+	post(d, &m.h, DMA_MAP, sizeof(m), fd, since);
 }
 
 static void post_unmap(struct device *d, uint64_t address, uint64_t size, uint64_t since)
@@ -142,11 +143,11 @@ static void post_unmap(struct device *d, uint64_t address, uint64_t size, uint64
 	post(d, &u.h, DMA_UNMAP, sizeof(u), -1, since);
 }
 
-static void post_read(struct device *d)
+static void post_read(struct device *d, uint64_t since)
 {
 	struct access a = { .count = 4 };
 
-	post(d, &a.h, REGION_READ, sizeof(a), -1, now());
+	post(d, &a.h, REGION_READ, sizeof(a), -1, since);
 }
 
 // Takes what has come and hands over each reply: what it answers, and since when that was asked.
@@ -221,7 +222,7 @@ static void connect_device(struct device *d)
 	// Without the padding at its end.
 	post(d, &version.h, VERSION, sizeof(struct header) + 4 + sizeof(json), -1, now());
 	await_all(d);
-	post_map(d, d->ram, 0, 0, ram_size);
+	post_map(d, d->ram, 0, 0, ram_size, now());
 	post(d, &info.h, GET_INFO, sizeof(info), -1, now());
 	await_all(d);
 	// The first VM's replies are its storm's, which waits for them itself.
@@ -252,7 +253,7 @@ static pid_t storm(struct device *d, bool file, uint64_t until, int result)
 	uint64_t start = now(), at = start, offset = 0, done = 0;
 
 	for (; at < until; at = now(), done++) {
-		post_map(d, fd, offset, STORM + offset, STORM_SIZE);
+		post_map(d, fd, offset, STORM + offset, STORM_SIZE, now());
 		await_all(d);
 		post_unmap(d, STORM + offset, STORM_SIZE, at);
 		await_all(d);
@@ -335,12 +336,12 @@ static void measure(double seconds, int stormers, bool file)
 		}
 		add(&late, at - next);
 		if (next == next_read) {
-			post_read(turn(n_read++));
+			post_read(turn(n_read++), next);
 			next_read += read_gap;
 		} else {
 			struct device *d = turn(n_map++);
 
-			post_map(d, d->ram, 0, EXTRA, MAP_SIZE);
+			post_map(d, d->ram, 0, EXTRA, MAP_SIZE, next);
 			next_map += map_gap;
 		}
 	}
@@ -361,7 +362,7 @@ static void measure(double seconds, int stormers, bool file)
 	sort(&reads);
 	sort(&maps);
 	sort(&late);
-	printf("%zu %u %u %u %u %zu %u %u %u %u %.0f\n", reads.count, of_thousand(&reads, 500),
+	printf("%zu %lu %lu %lu %lu %zu %lu %lu %lu %lu %.0f\n", reads.count, of_thousand(&reads, 500),
 	       of_thousand(&reads, 990), of_thousand(&reads, 999), of_thousand(&reads, 1000),
 	       maps.count, of_thousand(&maps, 500), of_thousand(&maps, 990),
 	       of_thousand(&maps, 1000), of_thousand(&late, 990), storms);

@@ -8,6 +8,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.management.ManagementFactory;
+import java.lang.management.MemoryType;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
@@ -68,13 +70,21 @@ class ManyVmsTest {
         .count();
   }
 
-  /** KiB of memory that is not of a file. */
+  /**
+   * KiB of memory that is not of a file, nor of the heap, which takes as much as the machine has.
+   */
   private static long memory() throws IOException {
+    long heap =
+        ManagementFactory.getMemoryPoolMXBeans().stream()
+            .filter(pool -> pool.getType() == MemoryType.HEAP)
+            .mapToLong(pool -> pool.getPeakUsage().getUsed() / 1024)
+            .sum();
     return Files.readAllLines(Path.of("/proc/self/status")).stream()
-        .filter(line -> line.startsWith("RssAnon:"))
-        .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")))
-        .findFirst()
-        .orElseThrow();
+            .filter(line -> line.startsWith("RssAnon:"))
+            .mapToLong(line -> Long.parseLong(line.replaceAll("\\D", "")))
+            .findFirst()
+            .orElseThrow()
+        - heap;
   }
 
   private static String name(int vm) {
