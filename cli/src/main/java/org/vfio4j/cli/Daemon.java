@@ -132,16 +132,22 @@ final class Daemon implements AutoCloseable {
       vm.forgetWrapped();
     }
     if (!vm.wanted().coming().isEmpty()) {
-      vm.write(vm.wanted().come());
+      writeAgain(vm, vm.wanted().come(), goesOn, report);
     }
     AskedAssignment asked = vm.ask();
     if (!goesOn) {
       admit(asked, asked.request().vms(), vm.wanted().forced(), vm.wanted().name());
     }
-    if (!asked.wrapped().isEmpty()) {
-      vm.write(vm.wanted());
-    }
+    writeAgain(vm, vm.wanted(), goesOn, report);
     vm.take(report, goesOn);
+  }
+
+  private static void writeAgain(HostedVm vm, WantedVm now, boolean goesOn, UpReport report) {
+    if (goesOn) {
+      vm.writeIfPossible(now, report);
+    } else {
+      vm.write(now);
+    }
   }
 
   /** Something that is done for one VM, and may fail. */

@@ -204,6 +204,16 @@ final class HostedVm {
     wanted = now;
   }
 
+  /** The same of one that runs, which is not to end for a disk that takes nothing. */
+  void writeIfPossible(WantedVm now, UpReport report) {
+    try {
+      write(now);
+    } catch (RefusedException e) {
+      wanted = now;
+      report.notWritten(String.valueOf(e.getMessage()));
+    }
+  }
+
   /** Gives everything back, and is to be forgotten. */
   void end() {
     all.close();

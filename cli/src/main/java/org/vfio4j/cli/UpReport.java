@@ -153,6 +153,14 @@ final class UpReport {
     lines.event("failed", g -> Json.put(g, "why", why), () -> "not served: " + Text.printable(why));
   }
 
+  /** A VM that runs is served on, and what it is now could not be written down. */
+  void notWritten(String why) {
+    lines.event(
+        "failed",
+        g -> Json.put(g, "why", why),
+        () -> "served all the same: " + Text.printable(why));
+  }
+
   /** A daemon can be asked. */
   void answering(Path socket, boolean lasts) {
     lines.event(

@@ -16,7 +16,9 @@ import java.nio.file.StandardOpenOption;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.TreeSet;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.Consumer;
 import org.vfio4j.host.input.BadInputException;
 
@@ -29,6 +31,9 @@ final class WantedVms {
   private static final String PART = ".part";
 
   private final Path folder;
+
+  /** What is there for sure, by their names. */
+  private final Map<String, WantedVm> there = new ConcurrentHashMap<>();
 
   private WantedVms(Path folder) {
     this.folder = folder;
@@ -79,10 +84,15 @@ final class WantedVms {
     } catch (DirectoryIteratorException e) {
       throw e.getCause();
     }
+    boolean lasting = lasting(damaged);
     List<WantedVm> all = new ArrayList<>();
     for (Path file : files) {
       try {
-        all.add(WantedVm.read(file.toString(), Files.readString(file)));
+        WantedVm vm = WantedVm.read(file.toString(), Files.readString(file));
+        all.add(vm);
+        if (lasting && file.equals(file(vm.name()))) {
+          there.put(vm.name(), vm);
+        }
       } catch (BadInputException e) {
         damaged.accept(String.valueOf(e.getMessage()));
       } catch (IOException e) {
@@ -90,6 +100,17 @@ final class WantedVms {
       }
     }
     return all;
+  }
+
+  /** Who died before this process may not have lived to see it flushed. */
+  private boolean lasting(Consumer<String> damaged) {
+    try {
+      sync(folder);
+      return true;
+    } catch (IOException e) {
+      damaged.accept("%s cannot be flushed: %s".formatted(folder, OutputFile.reason(e)));
+      return false;
+    }
   }
 
   /** What is left there keeps nobody from being served. */
@@ -106,11 +127,17 @@ final class WantedVms {
   }
 
   /**
-   * Writes one, in place of what it was.
+   * Writes one, in place of what it was; nothing where that is the same, so that a disk that takes
+   * nothing keeps nobody from going on.
    *
-   * @throws RefusedException if it cannot be written: nothing has changed then
+   * @throws RefusedException if it cannot be written: what it was is there then, whole; or, if only
+   *     the folder could not be flushed, this
    */
   void write(WantedVm vm) {
+    if (vm.equals(there.get(vm.name()))) {
+      return;
+    }
+    there.remove(vm.name());
     Path file = file(vm.name());
     Path part = file.resolveSibling(file.getFileName() + PART);
     try {
@@ -129,6 +156,7 @@ final class WantedVms {
       }
       Files.move(part, file, StandardCopyOption.ATOMIC_MOVE);
       sync(folder);
+      there.put(vm.name(), vm);
     } catch (IOException e) {
       throw new RefusedException(
           "%s: cannot be written down in %s, and would be forgotten: %s"
@@ -138,6 +166,7 @@ final class WantedVms {
 
   /** Forgets one. */
   void remove(String name) {
+    there.remove(name);
     try {
       Files.deleteIfExists(file(name));
       sync(folder);

@@ -185,7 +185,10 @@ class DaemonCommandTest {
       }
     }
     try (RunningCommand _ = daemon()) {
-      assertThat(ask("ps").out()).contains("a ").contains("b ").contains("lab");
+      assertThat(ask("ps").out().lines())
+          .anyMatch(line -> line.startsWith("a ") && line.contains("served"))
+          .anyMatch(line -> line.startsWith("b ") && line.contains("served"))
+          .anyMatch(line -> line.startsWith("lab ") && line.contains("served"));
       assertThat(state.resolve("a.json")).content().doesNotContain("coming");
     }
     WantedVm a = wanted.read(_ -> {}).getFirst();
@@ -317,6 +320,31 @@ class DaemonCommandTest {
     try (RunningCommand _ = daemon()) {
       assertThat(ask("ps").out()).contains("wrap 0000:01:00.1").doesNotContain("failed");
     }
+  }
+
+  /** What is there already is not written, so that a disk that is full ends no VM. */
+  @Test
+  void shouldServeOnWhereNothingCanBeWritten() throws Exception {
+    defined(definition(NIC_0, "0000:01:00.0", "vfio4j-wrapped"));
+    try (RunningCommand _ = daemon()) {
+      Ran up = ask("up", "-d", ofNics(NIC_0));
+      assertThat(up.status()).as(up.out() + up.err()).isZero();
+    }
+    Files.createDirectories(state.resolve("web.json.part/in-the-way"));
+    try (RunningCommand _ = daemon()) {
+      assertThat(identity("web/0000:01:00.0.sock")).isEqualTo(EDU);
+      Ran attach = ask("attach", "web", "0000:01:00.1");
+      assertThat(attach.status()).isEqualTo(Main.REFUSED);
+      assertThat(attach.err()).contains("cannot be written down");
+      assertThat(identity("web/0000:01:00.0.sock")).isEqualTo(EDU);
+    }
+  }
+
+  private Path ofNics(String device) throws IOException {
+    return file(
+        "web.yaml",
+        "host: host.json\ndrivers: {'0000:01:00.0': none, '0000:01:00.1': none}\nvms: {web: {devices: ['%s']}}"
+            .formatted(device));
   }
 
   /** Who has a function by a UUID goes on with it; who is to get it anew does not. */
