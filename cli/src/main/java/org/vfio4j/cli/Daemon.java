@@ -16,6 +16,7 @@ import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.UUID;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.vfio4j.assign.Check;
@@ -129,11 +130,9 @@ final class Daemon implements AutoCloseable {
 
   private void beginAgain(HostedVm vm, boolean goesOn, UpReport report) throws IOException {
     if (!goesOn) {
-      vm.forgetWrapped();
+      vm.meanAnew();
     }
-    if (!vm.wanted().coming().isEmpty()) {
-      writeAgain(vm, vm.wanted().come(), goesOn, report);
-    }
+    writeAgain(vm, vm.wanted().come(), goesOn, report);
     AskedAssignment asked = vm.ask();
     if (!goesOn) {
       admit(asked, asked.request().vms(), vm.wanted().forced(), vm.wanted().name());
@@ -416,12 +415,22 @@ final class Daemon implements AutoCloseable {
             .formatted(one.device()));
   }
 
+  /** The function that a VM has by a UUID, whatever that means now. */
+  Optional<String> had(String name, UUID uuid) {
+    HostedVm vm = required(name);
+    return Optional.ofNullable(vm.wanted().wrapped().get(uuid))
+        .map(PciAddress::toString)
+        .filter(function -> vm.plugOf(function).isPresent());
+  }
+
   /**
    * Gives a VM one function more.
    *
+   * @param uuid by which it was asked for, if it was
    * @return what it is plugged into
    */
-  Plug attach(String name, WantedVm.Attached one, UpReport report) throws IOException {
+  Plug attach(String name, WantedVm.Attached one, Optional<UUID> uuid, UpReport report)
+      throws IOException {
     DeviceRequest device = one.device();
     try (Change _ = new Change(List.of(name))) {
       HostedVm vm = required(name);
@@ -440,7 +449,7 @@ final class Daemon implements AutoCloseable {
         admit(now, List.of(with), vm.wanted().forced(), "");
         vm.reserve(now);
       }
-      vm.attach(one, plug, report);
+      vm.attach(one, uuid, plug, report);
       return plug;
     }
   }

@@ -125,6 +125,10 @@ final class DaemonCalls {
   private String address(String vm, String text) throws IOException {
     Optional<UUID> uuid = Mdev.parseUuid(text);
     if (uuid.isPresent()) {
+      Optional<String> had = daemon.had(vm, uuid.get());
+      if (had.isPresent()) {
+        return had.get();
+      }
       WantedVm.Attached named = new WantedVm.Attached(DeviceRequest.mdev(uuid.get()), true);
       return daemon.meant(vm, named).device().device();
     }
@@ -158,8 +162,10 @@ final class DaemonCalls {
   }
 
   private void attach(String vm, JsonNode body, Answering answering) throws IOException {
-    WantedVm.Attached one = daemon.meant(vm, WantedVm.Attached.read(body));
-    Plug plug = daemon.attach(vm, one, report(answering, false));
+    WantedVm.Attached named = WantedVm.Attached.read(body);
+    WantedVm.Attached one = daemon.meant(vm, named);
+    Optional<UUID> uuid = Mdev.parseUuid(named.device().device());
+    Plug plug = daemon.attach(vm, one, uuid, report(answering, false));
     boolean done = false;
     try {
       answering.done(plugging.plug(daemon.plugged(vm), plug));

@@ -13,7 +13,6 @@ import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.UUID;
-import java.util.stream.Collectors;
 import org.vfio4j.assign.DeviceRequest;
 import org.vfio4j.assign.RunningVm;
 import org.vfio4j.assign.VmRequest;
@@ -98,13 +97,9 @@ final class HostedVm {
     return now;
   }
 
-  /** Is to find out anew which functions UUIDs mean, but for those that it has lost since. */
-  void forgetWrapped() {
-    wanted =
-        wanted.wrapping(
-            wanted.wrapped().entrySet().stream()
-                .filter(w -> wanted.detached().contains(w.getValue().toString()))
-                .collect(Collectors.toMap(Map.Entry::getKey, Map.Entry::getValue)));
+  /** Is to find out anew which functions UUIDs mean. */
+  void meanAnew() throws IOException {
+    wanted = wanted.meantAnew();
   }
 
   /**
@@ -255,13 +250,15 @@ final class HostedVm {
   }
 
   /** Serves one device more that is reserved, and writes it down; or none, and reserves none. */
-  void attach(WantedVm.Attached one, Plug plug, UpReport report) throws IOException {
+  void attach(WantedVm.Attached one, Optional<UUID> uuid, Plug plug, UpReport report)
+      throws IOException {
     WantedVm before = wanted;
     boolean done = false;
     try {
       drivers(asked.orElseThrow(), List.of(plug), report);
       served.orElseThrow().attach(plug).ifPresent(report::held);
-      write(wanted.plus(one));
+      WantedVm more = wanted.plus(one);
+      write(uuid.map(u -> more.knowing(u, one.device())).orElse(more));
       done = true;
     } finally {
       if (!done) {

@@ -6,7 +6,9 @@ package org.vfio4j.cli;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.UUID;
@@ -36,7 +38,8 @@ import tools.jackson.databind.json.JsonMapper;
  * @param bind whether its functions are to be bound to vfio-pci
  * @param forced addresses that may be taken although the host lives on them
  * @param bound addresses that are given back to their drivers when the VM goes
- * @param wrapped what UUIDs of wrapped functions in the text have meant since it is served
+ * @param wrapped what UUIDs of wrapped functions have meant since it is served: those in the text,
+ *     and those by which it got functions later
  * @param started mediated devices of the kernel that are stopped when the VM goes
  * @param attached devices that it got later, and
  * @param detached addresses of those that it lost
@@ -142,6 +145,45 @@ record WantedVm(
     return new WantedVm(
         name, source, text, host, bind, forced, bound, functions, started, attached, detached,
         coming, going);
+  }
+
+  /** The same, with the UUID by which it got a function. */
+  WantedVm knowing(UUID uuid, DeviceRequest function) {
+    Map<UUID, PciAddress> more = new HashMap<>(wrapped);
+    PciAddress address = PciAddress.parse(function.device());
+    // What the text means by it is not changed by what it means now.
+    if (text.toLowerCase(Locale.ROOT).contains(uuid.toString())) {
+      more.putIfAbsent(uuid, address);
+    } else {
+      more.put(uuid, address);
+    }
+    return wrapping(more);
+  }
+
+  /**
+   * The same, where nothing goes on: UUIDs mean what they are defined as now, but for functions
+   * that it got or lost by them; and what they meant where they are not defined any more.
+   */
+  WantedVm meantAnew() throws IOException {
+    if (wrapped.isEmpty()) {
+      return this;
+    }
+    Map<UUID, PciAddress> meant = new HashMap<>(wrapped);
+    meant.values().removeIf(f -> !hasChanged(f.toString()));
+    AskedAssignment now = wrapping(meant).asked();
+    meant.putAll(now.wrapped());
+    wrapped.forEach(
+        (uuid, function) -> {
+          if (now.host().mdevDefinitions(uuid).isEmpty() && now.host().mdev(uuid).isEmpty()) {
+            meant.putIfAbsent(uuid, function);
+          }
+        });
+    return wrapping(meant);
+  }
+
+  private boolean hasChanged(String function) {
+    return detached.contains(function)
+        || attached.stream().anyMatch(d -> d.device().device().equals(function));
   }
 
   /** The same, as one of several that are served together or not at all. */

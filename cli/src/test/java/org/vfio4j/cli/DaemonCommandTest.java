@@ -347,6 +347,40 @@ class DaemonCommandTest {
             .formatted(device));
   }
 
+  /** A UUID names what the VM has by it, whatever becomes of the definition. */
+  @Test
+  void shouldDetachByTheUuidByWhichItWasAttached() throws Exception {
+    defined(definition(NIC_1, "0000:01:00.1", "vfio4j-wrapped"));
+    try (RunningCommand _ = daemon()) {
+      assertThat(ask("up", "-d", ofNics("0000:01:00.0")).status()).isZero();
+      assertThat(ask("attach", "web", NIC_1).status()).isZero();
+      defined(definition(NIC_1, "0000:01:00.0", "vfio4j-wrapped"));
+    }
+    try (RunningCommand _ = daemon()) {
+      Ran detach = ask("detach", "web", NIC_1);
+      assertThat(detach.out() + detach.err()).contains("web: 0000:01:00.1 is given back");
+      defined();
+      assertThat(ask("detach", "web", NIC_1).err()).contains("web has no 0000:01:00.1");
+    }
+  }
+
+  /** After a boot, too, who has a function keeps it when the definition goes. */
+  @Test
+  void shouldServeAgainWhatIsNotDefinedAnyMore() throws Exception {
+    defined(definition(NIC_0, "0000:01:00.0", "vfio4j-wrapped"));
+    try (RunningCommand _ = daemon()) {
+      assertThat(ask("up", "-d", ofNics(NIC_0)).status()).isZero();
+    }
+    defined();
+    try (RunningCommand _ = daemon()) {
+      assertThat(ask("ps").out()).contains("wrap 0000:01:00.0").doesNotContain("failed");
+    }
+    defined(definition(NIC_0, "0000:01:00.1", "vfio4j-wrapped"));
+    try (RunningCommand _ = daemon()) {
+      assertThat(ask("ps").out()).contains("wrap 0000:01:00.1").doesNotContain("0000:01:00.0");
+    }
+  }
+
   /** Who has a function by a UUID goes on with it; who is to get it anew does not. */
   @Test
   void shouldRememberWhatAUuidMeant() throws Exception {
