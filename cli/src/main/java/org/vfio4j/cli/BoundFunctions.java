@@ -56,13 +56,21 @@ record BoundFunctions(Binder binder, List<String> functions, UpReport report)
   /** Gives back what can be; what somebody still has open is told. */
   @Override
   public void close() {
+    giveBack();
+  }
+
+  /** The same; whether all are given back. */
+  boolean giveBack() {
+    boolean done = true;
     for (String function : functions) {
       try {
         report.bound(binder.release(List.of(function)));
       } catch (BindingException e) {
         report.stuck(
             "%s; then 'vfio release %s' gives it back".formatted(e.getMessage(), function));
+        done = false;
       }
     }
+    return done;
   }
 }

@@ -94,11 +94,12 @@ final class Daemon implements AutoCloseable {
   void start(UpReport report) throws IOException {
     Set<String> left = hosting.broker().left();
     List<WantedVm> all = hosting.wanted().read(report::notServed);
+    List<HostedVm> leaving = new ArrayList<>();
     Map<HostedVm, Boolean> taken = new LinkedHashMap<>();
     for (WantedVm wanted : all) {
-      HostedVm vm = new HostedVm(hosting, wanted);
+      HostedVm vm = hosted(wanted);
       if (wanted.going() || !wanted.isComplete(all)) {
-        each(vm, report, () -> release(vm, report));
+        leaving.add(vm);
         continue;
       }
       synchronized (this) {
@@ -113,6 +114,17 @@ final class Daemon implements AutoCloseable {
     report.resumed(hosting.broker().resume());
     taken.forEach((vm, goesOn) -> each(vm, report, () -> vm.serve(report, goesOn)));
     hosting.outliving().kept().closeRest();
+    // Not before: what this process was given of them is open until then.
+    leaving.forEach(vm -> each(vm, report, () -> release(vm, report)));
+  }
+
+  private HostedVm hosted(WantedVm wanted) {
+    return new HostedVm(hosting, wanted, device -> isAnothers(wanted.name(), device));
+  }
+
+  private boolean isAnothers(String name, String device) {
+    return vms().stream()
+        .anyMatch(vm -> !vm.wanted().name().equals(name) && vm.hasOfThisMachine(device));
   }
 
   /**
@@ -124,8 +136,16 @@ final class Daemon implements AutoCloseable {
           "%s: was handed over with %s, of which not all were written down: hand them over again"
               .formatted(vm.wanted().name(), String.join(", ", vm.wanted().coming())));
     }
-    vm.release(report);
-    hosting.wanted().remove(vm.wanted().name());
+    String name = vm.wanted().name();
+    if (!vm.release(report)) {
+      // As long as it is written down it is known what is still to be given back.
+      synchronized (this) {
+        vms.put(name, vm);
+      }
+      throw new RefusedException(
+          "not all of it is given back: then 'vfio down %s'".formatted(name));
+    }
+    hosting.wanted().remove(name);
   }
 
   private void beginAgain(HostedVm vm, boolean goesOn, UpReport report) throws IOException {
@@ -243,6 +263,7 @@ final class Daemon implements AutoCloseable {
           vms.putAll(begun);
         }
       }
+      List<HostedVm> come = new ArrayList<>();
       boolean done = false;
       try {
         take(begun.values(), before, report);
@@ -251,6 +272,7 @@ final class Daemon implements AutoCloseable {
         }
         for (HostedVm vm : begun.values()) {
           if (!vm.wanted().coming().isEmpty()) {
+            come.add(vm);
             vm.write(vm.wanted().come());
           }
         }
@@ -258,6 +280,9 @@ final class Daemon implements AutoCloseable {
         return !begun.isEmpty();
       } finally {
         if (!done) {
+          // Who comes after a death in between is to find none of them whole.
+          List<String> names = List.copyOf(begun.keySet());
+          come.forEach(vm -> each(vm, report, () -> vm.write(vm.wanted().comingWith(names))));
           begun.forEach(
               (name, vm) ->
                   each(vm, report, () -> forget(vm, Optional.ofNullable(before.get(name)))));
@@ -293,8 +318,8 @@ final class Daemon implements AutoCloseable {
     Optional<AskedAssignment> first = Optional.empty();
     List<VmRequest> requests = new ArrayList<>();
     for (WantedVm each : wanted) {
-      Optional<HostedVm> there = vm(each.name()).filter(vm -> vm.failed().isEmpty());
-      if (there.isPresent()) {
+      Optional<HostedVm> there = vm(each.name());
+      if (there.filter(vm -> vm.failed().isEmpty() && !vm.wanted().going()).isPresent()) {
         if (!there.get().wanted().sameAs(each)) {
           throw new RefusedException(
               "%s is up already, as %s had it: 'vfio down' it first, or change it by 'vfio attach'"
@@ -303,7 +328,8 @@ final class Daemon implements AutoCloseable {
         continue;
       }
       checkFolder(each.name(), begun.keySet());
-      HostedVm vm = new HostedVm(hosting, each);
+      HostedVm vm = hosted(there.map(t -> t.wanted().again(each)).orElse(each));
+      vm.meanAnew();
       AskedAssignment asked = vm.ask();
       plugged.add(PluggedVm.of(asked, hosting.base()).getFirst());
       requests.addAll(asked.request().vms());
@@ -371,15 +397,37 @@ final class Daemon implements AutoCloseable {
           unused(vm, plug, "end it first, or add --force, which takes its devices from it");
         }
       }
+      writeGoing(vm);
+      boolean done = false;
+      try {
+        if (vm.plugged().isEmpty()) {
+          vm.release(report);
+        }
+        vm.end();
+        hosting.wanted().remove(name);
+        synchronized (this) {
+          vms.remove(name);
+        }
+        done = true;
+      } finally {
+        if (!done) {
+          vm.failed("was being taken down, which has failed: 'vfio down %s' again".formatted(name));
+        }
+      }
+    }
+  }
+
+  private static void writeGoing(HostedVm vm) {
+    try {
       vm.write(vm.wanted().goingDown());
-      if (vm.plugged().isEmpty()) {
-        vm.release(report);
+    } catch (RefusedException e) {
+      try {
+        // It may be there all the same, and the VM is served on.
+        vm.write(vm.wanted());
+      } catch (RefusedException again) {
+        e.addSuppressed(again);
       }
-      vm.end();
-      hosting.wanted().remove(name);
-      synchronized (this) {
-        vms.remove(name);
-      }
+      throw e;
     }
   }
 

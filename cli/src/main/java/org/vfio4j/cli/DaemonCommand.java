@@ -15,6 +15,7 @@ import java.util.concurrent.CountDownLatch;
 import org.vfio4j.api.ApiServer;
 import org.vfio4j.broker.Broker;
 import org.vfio4j.host.input.BadInputException;
+import org.vfio4j.linux.bind.KernelMdevs;
 import org.vfio4j.posix.ErrnoNames;
 import org.vfio4j.posix.PathLock;
 import org.vfio4j.posix.SystemCallException;
@@ -121,7 +122,16 @@ final class DaemonCommand implements Callable<Integer> {
       all.take(() -> outliving.text(MARK).orElseGet(() -> outliving.write(MARK, base.toString())));
       Broker broker = UpCommand.broker(report, outliving.kept());
       all.take(() -> broker);
-      Daemon daemon = new Daemon(new Hosting(base, broker, wanted, lines, outliving));
+      Daemon daemon =
+          new Daemon(
+              new Hosting(
+                  base,
+                  broker,
+                  wanted,
+                  lines,
+                  outliving,
+                  Binder::ofThisMachine,
+                  KernelMdevs.ofThisMachine()));
       all.take(() -> daemon);
       daemon.start(report);
       DaemonCalls calls =

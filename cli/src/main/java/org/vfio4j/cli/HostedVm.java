@@ -13,13 +13,13 @@ import java.util.OptionalInt;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.UUID;
+import java.util.function.Predicate;
 import org.vfio4j.assign.DeviceRequest;
 import org.vfio4j.assign.RunningVm;
 import org.vfio4j.assign.VmRequest;
 import org.vfio4j.broker.BrokerState;
 import org.vfio4j.host.PciAddress;
 import org.vfio4j.host.input.BadInputException;
-import org.vfio4j.linux.bind.KernelMdevs;
 
 /**
  * A VM of a daemon, from when it is asked for until it is taken down. One change of it at a time,
@@ -27,6 +27,7 @@ import org.vfio4j.linux.bind.KernelMdevs;
  */
 final class HostedVm {
   private final Hosting hosting;
+  private final Predicate<String> others;
   private final GivenBack all = GivenBack.untilClosed();
 
   /** By their addresses. */
@@ -37,8 +38,14 @@ final class HostedVm {
   private volatile Optional<ServedVm> served = Optional.empty();
   private volatile String failed = "";
 
-  HostedVm(Hosting hosting, WantedVm wanted) {
+  /**
+   * One that is asked for; nothing is begun.
+   *
+   * @param others whether another VM has a device of this machine
+   */
+  HostedVm(Hosting hosting, WantedVm wanted, Predicate<String> others) {
     this.hosting = hosting;
+    this.others = others;
     this.wanted = wanted;
   }
 
@@ -72,6 +79,15 @@ final class HostedVm {
         && asked.isPresent()
         && asked.get().live() == other.live()
         && asked.get().host().name().equals(other.host().name());
+  }
+
+  /** Whether a device of this machine is its own. */
+  boolean hasOfThisMachine(String device) {
+    return failed.isEmpty()
+        && asked.stream()
+            .filter(AskedAssignment::live)
+            .flatMap(a -> a.request().vms().getFirst().devices().stream())
+            .anyMatch(d -> d.device().equals(device));
   }
 
   /** As others see it that ask for devices of its host. */
@@ -121,7 +137,13 @@ final class HostedVm {
             resumed);
     vm.folder();
     drivers(now, plugged.plugs(), report);
-    KernelDevices.start(now, KernelMdevs.ofThisMachine(), all, report, started());
+    // What it had before, and has not any more.
+    all.<AutoCloseable>take(
+        () ->
+            () ->
+                giveBack(
+                    wanted.bound().stream().filter(a -> !bound.containsKey(a)).toList(), report));
+    KernelDevices.start(now, hosting.mdevs(), all, report, started());
     vm.prepare();
     served = Optional.of(vm);
   }
@@ -152,7 +174,7 @@ final class HostedVm {
       before.require();
       return;
     }
-    Binder binder = Binder.ofThisMachine();
+    Binder binder = hosting.binder().get();
     List<String> names = before.names();
     // Written down before: who comes after a death in between gives them back.
     List<String> others = before.others();
@@ -211,15 +233,36 @@ final class HostedVm {
 
   /** Gives everything back, and is to be forgotten. */
   void end() {
-    all.close();
-    served = Optional.empty();
+    try {
+      all.close();
+    } finally {
+      served = Optional.empty();
+    }
   }
 
-  /** Gives drivers back that a process before this one has changed, where nothing is served. */
-  void release(UpReport report) {
-    if (!wanted.bound().isEmpty()) {
-      BoundFunctions.of(Binder.ofThisMachine(), wanted.bound(), report).close();
-    }
+  /**
+   * Gives back what a process before this one has taken, where nothing is served: drivers, and
+   * devices of the kernel's that it has started.
+   *
+   * @return whether nothing of it is left
+   */
+  boolean release(UpReport report) {
+    boolean stopped = KernelDevices.stop(started(), others, hosting.mdevs(), report);
+    return giveBack(wanted.bound(), report) && stopped;
+  }
+
+  /** Gives drivers back, but for what another VM is served; whether all are given back. */
+  private boolean giveBack(List<String> functions, UpReport report) {
+    List<String> theirs = functions.stream().filter(others).toList();
+    theirs.forEach(
+        a ->
+            report.stuck(
+                "%s is another VM's now; when that is down 'vfio release %s' gives it back"
+                    .formatted(a, a)));
+    List<String> free = functions.stream().filter(a -> !theirs.contains(a)).toList();
+    boolean done =
+        free.isEmpty() || BoundFunctions.of(hosting.binder().get(), free, report).giveBack();
+    return done && theirs.isEmpty();
   }
 
   /** What a device asked for later needs: nothing is begun. */

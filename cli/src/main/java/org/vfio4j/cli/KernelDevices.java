@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 import java.util.UUID;
+import java.util.function.Predicate;
 import org.vfio4j.assign.DeviceRequest;
 import org.vfio4j.assign.Mode;
 import org.vfio4j.assign.Step;
@@ -71,6 +72,26 @@ final class KernelDevices {
   }
 
   /**
+   * Stops what a process before this one has started.
+   *
+   * @param others whether another VM has a device now
+   * @return whether none of it is left
+   */
+  static boolean stop(
+      Started started, Predicate<String> others, KernelMdevs mdevs, UpReport report) {
+    boolean done = true;
+    for (UUID uuid : started.before().orElse(List.of())) {
+      if (others.test(uuid.toString())) {
+        report.stuck("mdev %s is another VM's now".formatted(uuid));
+        done = false;
+      } else {
+        done &= stop(uuid, mdevs, report);
+      }
+    }
+    return done;
+  }
+
+  /**
    * What has no type cannot be opened, and which one it is to be is not for this command to say.
    */
   private static void checkVgpu(AskedAssignment asked, DeviceRequest device) {
@@ -121,17 +142,19 @@ final class KernelDevices {
     all.<AutoCloseable>take(() -> () -> stop(uuid, mdevs, report));
   }
 
-  private static void stop(UUID uuid, KernelMdevs mdevs, UpReport report) {
+  /** Whether it is not there any more. */
+  private static boolean stop(UUID uuid, KernelMdevs mdevs, UpReport report) {
     boolean there = mdevs.isThere(uuid);
     try {
       mdevs.stop(uuid);
     } catch (BindingException e) {
       report.stuck(String.valueOf(e.getMessage()));
-      return;
+      return false;
     }
     if (there) {
       report.mdev(uuid.toString(), false);
     }
+    return true;
   }
 
   private static void tell(VmRequest vm, DeviceRequest device, UpReport report) {

@@ -32,7 +32,12 @@ final class Outliving {
   private final KeptDescriptors kept;
   private final boolean resumed;
 
-  private Outliving(Optional<NotifySocket> store, KeptDescriptors kept) {
+  /**
+   * What is kept where.
+   *
+   * @param store whoever keeps it, if somebody does
+   */
+  Outliving(Optional<NotifySocket> store, KeptDescriptors kept) {
     this.store = store;
     this.kept = kept;
     resumed = !kept.names().isEmpty();

@@ -120,6 +120,15 @@ record WantedVm(
         .equals(of(other.name, other.source, other.text, other.host, other.bind, other.forced));
   }
 
+  /**
+   * Another in its place, where it is not served: with what has become of it if it was handed over
+   * alike, and in any case with what is to be given back. What it lacks of the kernel's devices is
+   * started anew.
+   */
+  WantedVm again(WantedVm other) {
+    return sameAs(other) && !going ? starting(List.of()) : other.binding(bound);
+  }
+
   WantedVm binding(List<String> functions) {
     List<String> all = Stream.concat(bound.stream(), functions.stream()).distinct().toList();
     return new WantedVm(

@@ -347,6 +347,26 @@ class DaemonCommandTest {
             .formatted(device));
   }
 
+  /** What has become of a VM is not lost when it is handed over again. */
+  @Test
+  void shouldRememberWhatAFailedVmGotAndLost() throws Exception {
+    defined();
+    Path request = ofNics("0000:01:00.0");
+    try (RunningCommand _ = daemon()) {
+      assertThat(ask("up", "-d", request).status()).isZero();
+      assertThat(ask("attach", "web", "0000:01:00.1").status()).isZero();
+      assertThat(ask("detach", "web", "0000:01:00.0").status()).isZero();
+    }
+    Files.delete(folder.resolve("host.json"));
+    try (RunningCommand _ = daemon()) {
+      assertThat(ask("ps").out()).contains("failed");
+      defined();
+      Ran up = ask("up", "-d", request);
+      assertThat(up.status()).as(up.out() + up.err()).isZero();
+      assertThat(ask("ps").out()).contains("0000:01:00.1").doesNotContain("0000:01:00.0");
+    }
+  }
+
   /** A UUID names what the VM has by it, whatever becomes of the definition. */
   @Test
   void shouldDetachByTheUuidByWhichItWasAttached() throws Exception {
