@@ -74,7 +74,7 @@ ls -l /dev/vfio
 eval "given=($(arguments "$RESULTS/web.log" web))"
 (paused "${given[@]}") >"$RESULTS/qemu.log" 2>&1 &
 vm=$!
-await "$RESULTS/daemon.log" "$card in use" 100
+await "$RESULTS/daemon.log" "64MiB mapped; $card in use" 100
 (($(pinned) > before)) || fail "nothing is pinned"
 shown "bound by the binder, and in a VM of user nobody"
 
