@@ -27,7 +27,11 @@ shown() {
   shown+=("$1")
   echo "shown after $SECONDS s: $1"
 }
-summary() { (IFS=,; echo "${shown[*]}" | sed "s/,/, /g") >"$RESULTS/summary"; }
+summary() {
+  local all
+  printf -v all '%s, ' "${shown[@]}"
+  echo "${all%, }" >"$RESULTS/summary"
+}
 
 driver_of() { basename "$(readlink "/sys/bus/pci/devices/$1/driver")"; }
 
